@@ -1,0 +1,30 @@
+"""Real-time reinforcement learning: agents with slow networks acting at every tick of a world that never pauses.
+
+`rtrl_jax.run(environment="atari/Boxing", duration_s=60)` is the whole public interface; `rtrl_jax.settings.Settings`
+lists what it takes. Imports stay light here, because every worker process passes through this file before it has
+chosen its processor core.
+"""
+
+from rtrl_jax.errors import UserError
+
+__version__ = "0.1.0"
+__all__ = ["UserError", "run"]
+
+
+def run(**settings) -> dict:
+    """Runs an agent against an environment in real time and returns the summary that summary.json holds.
+
+    Args:
+      **settings: fields of `rtrl_jax.settings.Settings`, which are also the flags of launch/run.py.
+
+    Raises:
+      UserError: bad input; nothing has been written.
+      RuntimeError: a process failed beyond repair; what was recorded until then is in the run folder.
+    """
+    from rtrl_jax.drivers.supervisor import supervise
+    from rtrl_jax.settings import Settings
+
+    unknown = sorted(set(settings) - set(Settings.__dataclass_fields__))
+    if unknown:
+        raise UserError(f"no setting is called {unknown[0]!r}; rtrl_jax.settings.Settings lists them all")
+    return supervise(Settings(**settings))
