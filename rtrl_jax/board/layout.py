@@ -1,0 +1,150 @@
+"""What lies where on the board, and who writes it.
+
+The layout is a pure function of a run's dimensions, so every process computes the same one.
+"""
+
+import mmap
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+ALIGNMENT = 64  # a cache line, and what XLA needs to use memory in place
+
+TICK = np.dtype(
+    [
+        ("boundary_ns", "i8"),  # when the boundary was taken, CLOCK_MONOTONIC
+        ("lateness_ns", "i8"),  # after the instant it was due
+        ("published_ns", "i8"),  # when its observation was ready to be read
+        ("obs_tick", "i8"),  # the observation the action came from; -1 where the default action acted
+        ("episode_start", "i8"),  # first tick of this tick's episode
+        ("reward", "f8"),
+        ("action", "i4"),
+        ("worker", "i4"),  # -1 where the default action acted
+        ("episode", "i4"),
+        ("slipped", "i4"),  # ticks given up before this one because the process was overrun
+        ("playout", "i4"),  # playout delay D in force, in ticks; 0 without playout
+        ("is_default", "?"),
+        ("terminated", "?"),
+        ("truncated", "?"),
+    ],
+    align=True,
+)
+
+DECISION = np.dtype(
+    [
+        ("worker", "i4"),
+        ("action", "i4"),
+        ("obs_tick", "i8"),
+        ("start_ns", "i8"),
+        ("end_ns", "i8"),
+        ("registered_ns", "i8"),  # when the environment process could first see it
+        ("version", "i8"),  # of the parameters
+        ("greedy", "?"),
+    ],
+    align=True,
+)
+
+JUDGED = np.dtype([("decision", DECISION), ("status", "i4"), ("apply_tick", "i8")], align=True)
+APPLIED, OVERWRITTEN, STALE = 0, 1, 2
+
+UPDATE = np.dtype(
+    [
+        ("learner", "i4"),
+        ("loss", "f4"),
+        ("start_ns", "i8"),
+        ("end_ns", "i8"),
+        ("gradient_version", "i8"),  # the parameters the gradient was taken at
+        ("applied_version", "i8"),  # the parameters it was applied to
+    ],
+    align=True,
+)
+
+WAITING, RUNNING, STOPPING = 0, 1, 2  # values of the control word
+
+DECISIONS_A_WORKER = 1024  # between two boundaries: a worker makes at most 20 a tick
+JUDGED_ROWS = 1 << 16  # between two looks of the recorder
+UPDATE_ROWS = 1 << 13
+STAGGER_COLUMNS = 260  # four sums and a window of 256 inference times
+WARM_UP_INFERENCES = 16
+
+
+@dataclass(frozen=True)
+class Dimensions:
+    """Everything the layout depends on."""
+
+    capacity: int  # observations kept, in ticks
+    observation_shape: tuple[int, ...]
+    observation_dtype: str
+    inference_workers: int
+    learners: int
+    processes: int
+    snapshot_slots: int
+    snapshot_bytes: int
+
+
+class Field(NamedTuple):
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    writer: str
+
+
+def fields(d: Dimensions) -> list[Field]:
+    """The board's table of contents, in the order it lies in memory."""
+    workers, learners = d.inference_workers, d.learners
+    table = [
+        ("control", (1,), "i8", "supervisor"),
+        ("start_ns", (1,), "i8", "supervisor, before control says RUNNING"),
+        ("heartbeat_ns", (d.processes,), "i8", "process p writes element p"),
+        ("expected_ns", (d.processes,), "i8", "process p: its longest step so far, which a heartbeat may take"),
+        ("ready", (d.processes,), "i8", "process p: 1 once warm; the supervisor clears it when p is dead"),
+        ("bell", (d.processes, 16), "u4", "environment (one cache line each)"),
+        # The environment's record, and its verdicts on decisions.
+        ("tick_head", (1,), "i8", "environment"),
+        ("tick_rows", (d.capacity,), TICK, "environment"),
+        ("frames", (d.capacity, *d.observation_shape), d.observation_dtype, "environment"),
+        ("judged_head", (1,), "i8", "environment"),
+        ("judged_rows", (JUDGED_ROWS,), JUDGED, "environment"),
+        # Tickets, from the environment to inference worker w, and its answers.
+        ("ticket_count", (workers,), "i8", "environment"),
+        ("ticket_obs", (workers,), "i8", "environment"),
+        ("answered", (workers,), "i8", "worker w: how many of its tickets it has answered or given up"),
+        ("idle", (workers,), "i8", "worker w: 1 while it takes tickets; the supervisor clears it when w is dead"),
+        ("decision_head", (workers,), "i8", "worker w"),
+        ("decision_rows", (workers, DECISIONS_A_WORKER), DECISION, "worker w"),
+        ("decision_taken", (workers,), "i8", "environment"),
+        ("stagger", (workers, STAGGER_COLUMNS), "f8", "worker w writes row w"),
+        ("warm_up_ns", (workers, WARM_UP_INFERENCES), "f8", "worker w, before it is ready"),
+        # Parameters. A pin is the slot (plus one) that a reader is using; the supervisor clears those of the dead.
+        ("pin", (d.processes,), "i8", "process p writes element p"),
+        ("latest", (1,), "i8", "the learner with the turn (the supervisor before the start)"),
+        ("slot_version", (d.snapshot_slots,), "i8", "the learner with the turn"),
+        ("slots", (d.snapshot_slots, d.snapshot_bytes), "u1", "the learner with the turn"),
+        ("update_head", (max(1, learners),), "i8", "learner l"),
+        ("update_rows", (max(1, learners), UPDATE_ROWS), UPDATE, "learner l"),
+    ]
+    return [Field(name, shape, np.dtype(dtype), writer) for name, shape, dtype, writer in table]
+
+
+def size(d: Dimensions) -> int:
+    """Bytes the board takes."""
+    return sum(_span(field) for field in fields(d))
+
+
+def _span(field: Field) -> int:
+    raw = int(np.prod(field.shape, dtype=np.int64)) * field.dtype.itemsize
+    return -(-raw // ALIGNMENT) * ALIGNMENT
+
+
+class Board:
+    """Numpy views on one segment, an attribute for each field of the layout."""
+
+    def __init__(self, dimensions: Dimensions, memory: mmap.mmap):
+        self.dimensions = dimensions
+        offset = 0
+        for field in fields(dimensions):
+            count = int(np.prod(field.shape, dtype=np.int64))
+            view = np.frombuffer(memory, field.dtype, count, offset).reshape(field.shape)
+            setattr(self, field.name, view)
+            offset += _span(field)

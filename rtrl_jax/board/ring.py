@@ -1,0 +1,90 @@
+"""Rings with one writer and any number of readers, who never wait for each other."""
+
+import numpy as np
+
+
+class Ring:
+    """The last `len(rows)` records of an endless sequence.
+
+    The writer fills row `head % len(rows)` and only then advances `head`; nobody else writes either. A reader copies and
+    then looks at `head` again: a row that the writer may meanwhile have begun to refill is dropped, so none is torn.
+    """
+
+    def __init__(self, head: np.ndarray, rows: np.ndarray):
+        """Args: head: int64 [1], records written so far. rows: [n, ...], any dtype."""
+        self._head, self.rows = head, rows
+
+    @property
+    def head(self) -> int:
+        return int(self._head[0])
+
+    def append(self, record) -> None:
+        head = int(self._head[0])
+        self.rows[head % len(self.rows)] = record
+        self._head[0] = head + 1
+
+    def read(self, since: int, most: int | None = None) -> tuple[int, np.ndarray]:
+        """Copies the records from number `since` on, as many as still exist.
+
+        Returns:
+          (first, records): the number of the first one copied, and a contiguous copy. `first > since` means that the
+          records between were overwritten before they could be read.
+        """
+        length, head = len(self.rows), self.head
+        stop = head if most is None else min(head, since + most)
+        first = max(since, head - length + 1, 0)
+        copied = self.rows.take(np.arange(first, stop) % length, axis=0)
+        surviving = max(first, self.head - length + 1)
+        return min(surviving, stop), copied[surviving - first :]
+
+
+class Observations:
+    """Ring of observations with the record of the tick that made each: the run's trace and the replay's storage."""
+
+    def __init__(self, head: np.ndarray, ticks: np.ndarray, frames: np.ndarray):
+        """Args: head: int64 [1]. ticks: TICK [capacity]. frames: [capacity, *observation shape]."""
+        self.ticks = Ring(head, ticks)
+        self.frames = frames
+        self.capacity = len(frames)
+
+    @property
+    def newest(self) -> int:
+        """Tick of the newest observation, -1 before the first."""
+        return self.ticks.head - 1
+
+    def publish(self, frame: np.ndarray, tick_record) -> None:
+        """Writer only: makes observation number `newest + 1` visible, frame first."""
+        self.frames[self.ticks.head % self.capacity] = frame
+        self.ticks.append(tick_record)
+
+    def readable(self, tick):
+        """Whether observation `tick` (a number or an array) is there and not about to be refilled."""
+        newest = self.newest
+        return (tick <= newest) & (tick > newest + 1 - self.capacity)
+
+    def stack(self, tick: int, depth: int) -> np.ndarray | None:
+        """Copies observation `tick` with the `depth - 1` before it, on the last axis, oldest first.
+
+        Before the first observation of an episode stands that first observation, repeated. Returns None if any part
+        of it has been overwritten.
+        """
+        if not self.readable(tick):
+            return None
+        start = int(self.ticks.rows["episode_start"][tick % self.capacity])
+        wanted = stacked_ticks(tick, start, depth)
+        frames = self.frames[wanted % self.capacity]
+        if not self.readable(wanted[0]):
+            return None
+        return join_stack(frames, self.frames.ndim - 1)
+
+
+def stacked_ticks(tick, episode_start, depth: int) -> np.ndarray:
+    """Ticks of the frames that make up an observation of `depth` frames: [..., depth], oldest first."""
+    back = np.arange(depth - 1, -1, -1)
+    return np.maximum(np.asarray(tick)[..., None] - back, np.asarray(episode_start)[..., None])
+
+
+def join_stack(frames: np.ndarray, observation_ndim: int) -> np.ndarray:
+    """Joins frames along the last axis: [..., depth, *shape, c] -> [..., *shape, depth * c], oldest first."""
+    beside = np.moveaxis(frames, frames.ndim - observation_ndim - 1, -2)
+    return np.ascontiguousarray(beside.reshape(*beside.shape[:-2], -1))

@@ -1,0 +1,91 @@
+"""Ticket staggering with playout (ours): observations are handed to idle workers, answers act at a constant delay.
+
+Dispatch: at each boundary an idle worker gets a ticket for one observation, each observation going out once. Playout, as
+a jitter buffer plays out packets: the decision from observation n is due at boundary n + D. Nobody sleeps on an estimate,
+a dead worker gets no tickets, and an outlier costs one action.
+
+All times here are whole ticks: from the boundary where a ticket was handed out to the one where its answer was there.
+"""
+
+import numpy as np
+
+LONGEST = 8192  # ticks; what takes longer counts as this
+REVISE_EVERY = 256  # answers between two looks at D
+FORGET_EVERY = 4096  # answers after which the past counts half
+
+
+class Ticket:
+    def __init__(self, workers: int, *, playout: int | str = "auto", quantile: float = 0.995):
+        """Args: playout: D in ticks, "auto" for a quantile of the time a network's answer takes, "off" for none."""
+        self._workers = workers
+        self._auto = playout == "auto"
+        self.playout = playout if isinstance(playout, int) else 0  # D in force; 0: an answer acts when it comes
+        self._quantile = quantile
+        self._network = np.zeros(LONGEST + 1)  # answers that needed the network, by ticks taken
+        self._count, self._total = 0.0, 0.0  # of all answers
+        self._answers = 0
+        self._next = 0  # oldest observation not handed out
+        self._credit = 1.0
+
+    @property
+    def mean_ticks(self) -> float:
+        """E⌈τ/τ_M⌉ over all answers, which is N*; 1 before the first."""
+        return self._total / self._count if self._count else 1.0
+
+    def observe(self, ticks: int, used_network: bool) -> None:
+        """An answer took `ticks` ticks. Exploratory ones count for N*, not for D."""
+        ticks = min(max(1, ticks), LONGEST)
+        self._count += 1
+        self._total += ticks
+        self._answers += 1
+        if used_network:
+            self._network[ticks] += 1
+        if self._answers % FORGET_EVERY == 0:
+            self._network /= 2
+            self._count, self._total = self._count / 2, self._total / 2
+        if self._auto and (self._answers % REVISE_EVERY == 0 or self.playout == 0):
+            self._revise()
+
+    def _revise(self) -> None:
+        within = np.cumsum(self._network)
+        if within[-1] == 0:
+            return
+        allowed = (1 - self._quantile) * within[-1]  # answers that may come later than D
+        late = within[-1] - within
+        wanted = int(np.argmax(late <= allowed))
+        # Down only when there is room to spare, so that D does not flicker between two values.
+        if wanted > self.playout or late[wanted] <= allowed / 2:
+            self.playout = wanted
+
+    def dispatch(self, tick: int, idle: list[int], oldest: int = 0) -> list[tuple[int, int]]:
+        """Hands out observations at boundary `tick`.
+
+        Args:
+          tick: the newest observation.
+          idle: workers without a ticket, in the order they should be served.
+          oldest: the first observation that is still of use (the start of the episode).
+
+        Returns:
+          (worker, observation) pairs.
+        """
+        if self._workers < self.mean_ticks:
+            return self._paced(tick, idle)
+        # With mean_ticks to go, an observation older than this would probably miss its boundary.
+        in_time = tick - max(0, int(self.playout - np.ceil(self.mean_ticks)))
+        self._next = max(self._next, oldest, in_time)
+        given = []
+        for worker in idle:
+            if self._next > tick:
+                break
+            given.append((worker, self._next))
+            self._next += 1
+        return given
+
+    def _paced(self, tick: int, idle: list[int]) -> list[tuple[int, int]]:
+        """Too few workers for every observation: one in every mean_ticks / N, evenly, always the newest."""
+        self._credit = min(1.0, self._credit + self._workers / self.mean_ticks)
+        if not idle or self._credit < 1.0:
+            return []
+        self._credit -= 1.0
+        self._next = tick + 1
+        return [(idle[0], tick)]
