@@ -65,7 +65,6 @@ WAITING, RUNNING, STOPPING = 0, 1, 2  # values of the control word
 DECISIONS_A_WORKER = 1024  # between two boundaries: a worker makes at most 20 a tick
 JUDGED_ROWS = 1 << 16  # between two looks of the recorder
 UPDATE_ROWS = 1 << 13
-STAGGER_COLUMNS = 260  # four sums and a window of 256 inference times
 WARM_UP_INFERENCES = 16
 
 
@@ -77,6 +76,7 @@ class Dimensions:
     observation_shape: tuple[int, ...]
     observation_dtype: str
     inference_workers: int
+    stagger_columns: int
     learners: int
     processes: int
     snapshot_slots: int
@@ -114,7 +114,7 @@ def fields(d: Dimensions) -> list[Field]:
         ("decision_head", (workers,), "i8", "worker w"),
         ("decision_rows", (workers, DECISIONS_A_WORKER), DECISION, "worker w"),
         ("decision_taken", (workers,), "i8", "environment"),
-        ("stagger", (workers, STAGGER_COLUMNS), "f8", "worker w writes row w"),
+        ("stagger", (workers, d.stagger_columns), "f8", "worker w writes row w"),
         ("warm_up_ns", (workers, WARM_UP_INFERENCES), "f8", "worker w, before it is ready"),
         # Parameters. A pin is the slot (plus one) that a reader is using; the supervisor clears those of the dead.
         ("pin", (d.processes,), "i8", "process p writes element p"),

@@ -7,11 +7,12 @@ others, so nothing is ever reset, and a row can be read at any time. Times are s
 import numpy as np
 
 RISES, FALLS, COUNT, SUM, LATE, OWN, WINDOW = 0, 1, 2, 3, 4, 5, 6
+COLUMNS = WINDOW + 256
 
 
-def new_table(workers: int, window: int = 256) -> np.ndarray:
-    """An empty table: float64 [N, WINDOW + window]."""
-    return np.zeros((workers, WINDOW + window))
+def new_table(workers: int) -> np.ndarray:
+    """An empty table: float64 [N, COLUMNS]."""
+    return np.zeros((workers, COLUMNS))
 
 
 def distance(x, y, workers: int):

@@ -83,7 +83,8 @@ class Ticket:
 
     def _paced(self, tick: int, idle: list[int]) -> list[tuple[int, int]]:
         """Too few workers for every observation: one in every mean_ticks / N, evenly, always the newest."""
-        self._credit = min(1.0, self._credit + self._workers / self.mean_ticks)
+        each_tick = self._workers / self.mean_ticks
+        self._credit = min(self._credit, 1.0) + each_tick
         if not idle or self._credit < 1.0:
             return []
         self._credit -= 1.0

@@ -1,0 +1,18 @@
+"""Q-networks as Flax modules: the paper's ResNets in any width, the Nature CNN, and an MLP for vectors."""
+
+import flax.linen as nn
+
+from rtrl_jax.networks.mlp import MLP
+from rtrl_jax.networks.nature import Nature
+from rtrl_jax.networks.resnet import ResNet
+
+NAMES = ("resnet15", "resnet30", "nature", "mlp")
+
+
+def build(name: str, actions: int, width: float = 1.0) -> nn.Module:
+    """The network `name` with one output for each action. `width` is the paper's k (Nature and MLP scale likewise)."""
+    if name == "mlp":
+        return MLP(actions, width)
+    if name == "nature":
+        return Nature(actions, width)
+    return ResNet(actions, width, blocks={"resnet15": 3, "resnet30": 6}[name])

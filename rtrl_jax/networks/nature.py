@@ -1,0 +1,20 @@
+"""The convolutional network of Mnih et al. 2015, for comparison."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+class Nature(nn.Module):
+    """[batch, 84, 84, channels] uint8 -> [batch, actions] float32."""
+
+    actions: int
+    width: float = 1.0
+
+    @nn.compact
+    def __call__(self, observation: jax.Array) -> jax.Array:
+        x = observation.astype(jnp.float32) / 255
+        for filters, kernel, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
+            filters = max(1, int(filters * self.width))
+            x = nn.relu(nn.Conv(filters, (kernel, kernel), (stride, stride), padding="VALID")(x))
+        return nn.Dense(self.actions)(nn.relu(nn.Dense(512)(x.reshape(x.shape[0], -1))))

@@ -1,0 +1,46 @@
+"""The paper's 15-layer ResNet and its 30-layer "2xDeep" variant, with width factor k (section 5, Appendix A)."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+POOLING_STRIDES = {3: (2, 2, 2), 6: (2, 1, 1, 1, 2, 1)}
+
+
+class ResNet(nn.Module):
+    """[batch, 84, 84, channels] uint8 -> [batch, actions] float32.
+
+    Each block: a valid 3x3 convolution, a 3x3 max-pool, two residual pairs of 3x3 convolutions. Filters: 16k in the first
+    block, 32k after it. The last feature map is 7x7x32k with three blocks and 8x8x32k with six.
+    """
+
+    actions: int
+    width: float = 1.0
+    blocks: int = 3
+
+    @nn.compact
+    def __call__(self, observation: jax.Array) -> jax.Array:
+        x = observation.astype(jnp.float32) / 255
+        for block, stride in enumerate(POOLING_STRIDES[self.blocks]):
+            filters = max(1, int((16 if block == 0 else 32) * self.width))
+            x = max_pool(nn.Conv(filters, (3, 3), padding="VALID")(x), stride)
+            for _ in range(2):
+                y = nn.Conv(filters, (3, 3))(nn.relu(x))
+                x = x + nn.Conv(filters, (3, 3))(nn.relu(y))
+        x = nn.relu(x).reshape(x.shape[0], -1)
+        return nn.Dense(self.actions)(nn.relu(nn.Dense(512)(x)))
+
+
+def max_pool(x: jax.Array, stride: int, window: int = 3) -> jax.Array:
+    """Valid max-pooling of [batch, height, width, channels] as a maximum over strided slices.
+
+    XLA's CPU backend is slow at reduce_window, and far slower at its gradient.
+    """
+    batch, height, width, channels = x.shape
+    rows, columns = ((size - window) // stride * stride + 1 for size in (height, width))
+    pooled = None
+    for i in range(window):
+        for j in range(window):
+            part = jax.lax.slice(x, (0, i, j, 0), (batch, i + rows, j + columns, channels), (1, stride, stride, 1))
+            pooled = part if pooled is None else jnp.maximum(pooled, part)
+    return pooled

@@ -1,0 +1,1 @@
+"""Replay: transitions read off the board's ring of observations, which is its storage; no frame is kept twice."""

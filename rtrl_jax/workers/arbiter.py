@@ -1,0 +1,58 @@
+"""Which decision acts at a boundary, and what became of the others. A state machine without a clock."""
+
+import heapq
+from typing import Any, NamedTuple
+
+from rtrl_jax.board.layout import APPLIED, OVERWRITTEN, STALE
+
+
+class Verdict(NamedTuple):
+    decision: Any  # a DECISION record
+    status: int  # APPLIED, OVERWRITTEN or STALE
+    apply_tick: int  # -1 unless applied
+
+
+class Arbiter:
+    """Holds decisions until they are due; among those due at a boundary the newest observation wins."""
+
+    def __init__(self):
+        self._waiting = []  # heap of (due tick, order of arrival, decision)
+        self._arrived = 0
+        self._last_applied = -1  # observation of the last decision that acted
+
+    def submit(self, decision, due_tick: int) -> None:
+        """Args: decision: a DECISION record. due_tick: the first boundary at which it may act."""
+        heapq.heappush(self._waiting, (due_tick, self._arrived, decision))
+        self._arrived += 1
+
+    def latch(self, tick: int, episode_start: int) -> tuple[Any | None, list[Verdict]]:
+        """Chooses the decision in force at boundary `tick`.
+
+        Args:
+          tick: the boundary.
+          episode_start: first observation of the episode; what was decided from an older one is stale.
+
+        Returns:
+          (decision or None if the default action acts, verdicts on every decision that was due).
+        """
+        if not self._waiting or self._waiting[0][0] > tick:
+            return None, []
+        due = []
+        while self._waiting and self._waiting[0][0] <= tick:
+            due.append(heapq.heappop(self._waiting)[2])
+        oldest = max(self._last_applied, episode_start)
+        usable = [decision for decision in due if decision["obs_tick"] >= oldest]
+        chosen = max(usable, key=lambda decision: decision["obs_tick"], default=None)
+        if chosen is not None:
+            self._last_applied = int(chosen["obs_tick"])
+        verdicts = []
+        for decision in due:
+            if decision is chosen:
+                verdicts.append(Verdict(decision, APPLIED, tick))
+            else:
+                verdicts.append(Verdict(decision, STALE if decision["obs_tick"] < oldest else OVERWRITTEN, -1))
+        return chosen, verdicts
+
+    def close(self) -> list[Verdict]:
+        """Verdicts on what is still waiting when the run ends: too late for it."""
+        return [Verdict(decision, STALE, -1) for _, _, decision in sorted(self._waiting, key=lambda item: item[:2])]

@@ -1,0 +1,59 @@
+"""The inference workers' loops: `staggered` for the paper's Algorithms 1 and 2 (and none), `ticketed` for ours.
+
+A policy is a function from an observation's tick to a `Choice`; it is called inside `Infer`, whose duration is τ_θ.
+"""
+
+from contextlib import nullcontext
+from functools import partial
+
+from rtrl_jax.workers.effects import Infer, Sleep, WaitBell
+
+LEAST_CYCLE = 1 / 20  # of a tick: an exploratory action takes no time, and more than 20 decisions a tick help nobody
+LOOK_AGAIN_NS = 250_000_000  # a bell that never rings must not keep a worker from noticing the end of the run
+
+
+def staggered(mailbox, observations, policy, stagger, *, start_ns: int, tau_m_ns: int, lock=nullcontext, joined_late=False):
+    """Loops freely, but for the waits that the stagger algorithm asks for.
+
+    Args:
+      mailbox: this worker's `Mailbox`.
+      observations: the board's `Observations`.
+      policy: observation tick -> Choice.
+      stagger: an algorithm of `rtrl_jax.stagger`, in seconds.
+      start_ns: when all workers start.
+      tau_m_ns: length of a tick.
+      lock: context manager that serialises announcements between processes. Two workers that finish in the same
+        microsecond would otherwise both announce the same rise, and the phases of all would stay as they were.
+      joined_late: True for a replacement: what was owed before it came is not its debt.
+    """
+    worker = mailbox.worker
+    paid = stagger.owed(worker) if joined_late else 0.0
+    now = yield Sleep(start_ns)
+    while True:
+        owed = stagger.owed(worker)
+        if owed > paid:
+            now = yield Sleep(now + round((owed - paid) * 1e9))
+            paid = owed
+        while observations.newest < 0 or not mailbox.has_room():
+            now = yield Sleep(now + tau_m_ns // 20)
+        obs_tick = observations.newest
+        choice, start, end = yield Infer(partial(policy, obs_tick))
+        with lock():
+            wait = stagger.observe(worker, (end - start) / 1e9)
+        earliest = max(end + round(wait * 1e9), start + round(LEAST_CYCLE * tau_m_ns))
+        if earliest > end:
+            yield Sleep(earliest)
+        mailbox.register(obs_tick, choice, start, end)
+        now = max(end, earliest)
+
+
+def ticketed(mailbox, policy):
+    """Answers one ticket after another. The environment process decides which observation to hand out, and when."""
+    mailbox.open()
+    now = 0
+    while True:
+        while (obs_tick := mailbox.ticket()) is None:
+            now = yield WaitBell(now + LOOK_AGAIN_NS)
+        choice, start, now = yield Infer(partial(policy, obs_tick))
+        mailbox.register(obs_tick, choice, start, now)
+        mailbox.answer_ticket()

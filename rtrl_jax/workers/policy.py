@@ -1,0 +1,40 @@
+"""From an observation on the board to an action: ε-greedy over the newest parameters."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rtrl_jax.board.ring import Observations
+from rtrl_jax.workers.mailbox import Choice
+
+
+def epsilon_greedy(
+    observations: Observations,
+    snapshots,
+    greedy_action: Callable,
+    epsilon: Callable[[int], float],
+    *,
+    actions: int,
+    frame_stack: int,
+    rng: np.random.Generator,
+) -> Callable[[int], Choice]:
+    """Returns a function from an observation's tick to a `Choice`.
+
+    Exploration is decided first: an exploratory action costs no network time, which is why τ_θ varies when ε > 0.
+
+    Args:
+      snapshots: object whose `pinned()` is a context manager yielding (version, parameters).
+      greedy_action: (parameters, observation) -> integer array [].
+      epsilon: updates so far (the version) -> probability of a random action.
+    """
+
+    def choose(obs_tick: int) -> Choice:
+        with snapshots.pinned() as (version, parameters):
+            if rng.random() < epsilon(version):
+                return Choice(int(rng.integers(actions)), False, version)
+            observation = observations.stack(obs_tick, frame_stack)
+            if observation is None:
+                raise RuntimeError(f"observation {obs_tick} was overwritten before it was used: raise --replay_capacity")
+            return Choice(int(greedy_action(parameters, observation)), True, version)
+
+    return choose
