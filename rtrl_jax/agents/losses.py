@@ -4,9 +4,7 @@ import jax
 import jax.numpy as jnp
 
 
-def q_learning(
-    q_tm1: jax.Array, a_tm1: jax.Array, r_t: jax.Array, discount_t: jax.Array, q_t: jax.Array
-) -> jax.Array:
+def q_learning(q_tm1: jax.Array, a_tm1: jax.Array, r_t: jax.Array, discount_t: jax.Array, q_t: jax.Array) -> jax.Array:
     """Q-learning's temporal-difference error (Watkins 1989; Mnih et al. 2015).
 
     Args:

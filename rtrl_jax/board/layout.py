@@ -100,6 +100,7 @@ def fields(d: Dimensions) -> list[Field]:
         ("expected_ns", (d.processes,), "i8", "process p: its longest step so far, which a heartbeat may take"),
         ("ready", (d.processes,), "i8", "process p: 1 once warm; the supervisor clears it when p is dead"),
         ("bell", (d.processes, 16), "u4", "environment (one cache line each)"),
+        ("realtime", (1,), "i8", "environment: 1 if it runs with SCHED_FIFO, -1 if that was refused"),
         # The environment's record, and its verdicts on decisions.
         ("tick_head", (1,), "i8", "environment"),
         ("tick_rows", (d.capacity,), TICK, "environment"),

@@ -12,7 +12,7 @@ from rtrl_jax import networks
 def shapes(network: nn.Module, observation_shape: tuple[int, ...], dtype: str):
     """The parameter tree with a `jax.ShapeDtypeStruct` at each leaf; computes nothing."""
     observation = jax.ShapeDtypeStruct((1, *observation_shape), dtype)
-    return jax.eval_shape(network.init, jax.random.key(0), observation)["params"]
+    return jax.eval_shape(lambda x: network.init(jax.random.key(0), x), observation)["params"]
 
 
 def count(tree) -> int:

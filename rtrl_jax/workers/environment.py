@@ -28,7 +28,19 @@ class Limits(NamedTuple):
 
 
 def environment_loop(
-    environment, board, observations, now_ns, dispatcher=None, *, rate_hz, default_action, repeat, limits, seed, groups, listeners=()
+    environment,
+    board,
+    observations,
+    now_ns,
+    dispatcher=None,
+    *,
+    rate_hz,
+    default_action,
+    repeat,
+    limits,
+    seed,
+    groups,
+    listeners=(),
 ):
     """Runs `environment` in real time.
 
@@ -56,6 +68,8 @@ def environment_loop(
     while board.control[0] == RUNNING:
         due = origin + round((tick + slipped_in_all) * tau_m)
         boundary = yield NextBoundary(due)
+        if boundary is None:  # the run ends
+            break
         lateness = boundary - due
         slipped = int(lateness // tau_m)
         slipped_in_all += slipped

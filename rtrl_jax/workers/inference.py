@@ -12,7 +12,9 @@ LEAST_CYCLE = 1 / 20  # of a tick: an exploratory action takes no time, and more
 LOOK_AGAIN_NS = 250_000_000  # a bell that never rings must not keep a worker from noticing the end of the run
 
 
-def staggered(mailbox, observations, policy, stagger, *, start_ns: int, tau_m_ns: int, lock=nullcontext, joined_late=False):
+def staggered(
+    mailbox, observations, policy, stagger, *, start_ns: int, tau_m_ns: int, lock=nullcontext, joined_late=False
+):
     """Loops freely, but for the waits that the stagger algorithm asks for.
 
     Args:

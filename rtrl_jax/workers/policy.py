@@ -34,7 +34,9 @@ def epsilon_greedy(
                 return Choice(int(rng.integers(actions)), False, version)
             observation = observations.stack(obs_tick, frame_stack)
             if observation is None:
-                raise RuntimeError(f"observation {obs_tick} was overwritten before it was used: raise --replay_capacity")
+                raise RuntimeError(
+                    f"observation {obs_tick} was overwritten before it was used: raise --replay_capacity"
+                )
             return Choice(int(greedy_action(parameters, observation)), True, version)
 
     return choose

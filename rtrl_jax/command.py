@@ -1,0 +1,54 @@
+"""What the command-line programs share: flags from a settings class, and errors as one line and an exit status."""
+
+import dataclasses
+import sys
+import traceback
+import types
+import typing
+from collections.abc import Callable
+
+from absl import app, flags
+
+from rtrl_jax.errors import UserError
+
+
+def define_flags(settings: type) -> None:
+    """Defines a flag for each field of a settings class, with its default, help and choices."""
+    kinds = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEFINE_float}
+    for item in dataclasses.fields(settings):
+        help_text, choices = item.metadata["help"], item.metadata["choices"]
+        if choices:
+            flags.DEFINE_enum(item.name, item.default, list(choices), help_text)
+        else:
+            kinds[_plain_type(item.type)](item.name, item.default, help_text)
+
+
+def _plain_type(annotation) -> type:
+    """`int | None` -> int."""
+    if isinstance(annotation, types.UnionType):
+        return next(part for part in typing.get_args(annotation) if part is not type(None))
+    return annotation
+
+
+def run_command(main: Callable[[], None], argv: list[str] | None = None) -> int:
+    """Parses the flags, calls `main` and returns the exit status: 0 done, 2 bad input (one line), 1 anything else."""
+    argv = argv or sys.argv
+    app.define_help_flags()
+    try:
+        try:
+            rest = flags.FLAGS(argv)
+        except SystemExit:  # absl has printed the help that was asked for
+            return 0
+        if len(rest) > 1:
+            raise UserError(f"{rest[1]!r} is not a flag: flags look like --name=value")
+        main()
+    except (flags.Error, UserError, OSError) as error:
+        bad_input = isinstance(error, flags.Error | UserError)
+        print(f"{argv[0]}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2 if bad_input else 1
+    except RuntimeError as error:
+        if not str(error):
+            traceback.print_exc()
+        print(f"{argv[0]}: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,42 @@
+"""What the supervisor tells a process it starts: the assembly and the process's place in it, as JSON. Nothing is pickled."""
+
+import dataclasses
+import json
+import os
+
+from rtrl_jax.board.layout import Dimensions
+from rtrl_jax.board.snapshots import Leaf
+from rtrl_jax.drivers.assembly import Assembly, Process
+from rtrl_jax.environments import Spec
+from rtrl_jax.settings import Settings
+
+
+def write(assembly: Assembly, process: Process, board_fd: int, incarnation: int) -> str:
+    """Args: incarnation: 0 for the first process in that place, 1 for its first replacement."""
+    plain = {
+        "assembly": dataclasses.asdict(assembly),
+        "place": process.number,
+        "incarnation": incarnation,
+        "board_fd": board_fd,
+        "core": process.core,
+        "niceness": process.niceness,
+        "supervisor": os.getpid(),
+    }
+    return json.dumps(plain)
+
+
+def read_assembly(plain: dict) -> Assembly:
+    """The assembly out of a decoded message."""
+    plain = plain["assembly"]
+    return Assembly(
+        settings=Settings(**plain["settings"]),
+        spec=Spec(tuple(plain["spec"][0]), *plain["spec"][1:]),
+        network=plain["network"],
+        width=plain["width"],
+        inference_workers=plain["inference_workers"],
+        processes=tuple(Process(**{**process, "workers": tuple(process["workers"])}) for process in plain["processes"]),
+        leaves=tuple(Leaf(tuple(shape), offset) for shape, offset in plain["leaves"]),
+        dimensions=Dimensions(
+            **{**plain["dimensions"], "observation_shape": tuple(plain["dimensions"]["observation_shape"])}
+        ),
+    )

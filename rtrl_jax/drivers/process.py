@@ -1,0 +1,64 @@
+"""One child process of a run: starting it, seeing what became of it, stopping it."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+TRACEBACK_LINES = 15
+
+
+class Child:
+    """A process in its place. Its output goes to a log in the run folder."""
+
+    def __init__(self, place, message: str, board_fd: int, log: pathlib.Path):
+        """Args: place: an `assembly.Process`. message: see `drivers.message`."""
+        self.place = place
+        self._log = log
+        # The children import what the parent can, a user's own modules too.
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+        with open(log, "ab") as output:
+            self._start_of_output = output.tell()
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "rtrl_jax.drivers.child", message],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                pass_fds=(board_fd,),
+                start_new_session=True,  # Ctrl-C is for the supervisor alone
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def exit_status(self) -> int | None:
+        """None while it runs; negative for a signal."""
+        return self._process.poll()
+
+    def output(self) -> str:
+        """The end of what it printed: the traceback, if it died of an exception."""
+        with open(self._log, "rb") as file:
+            file.seek(self._start_of_output)
+            return "\n".join(file.read().decode(errors="replace").strip().splitlines()[-TRACEBACK_LINES:])
+
+    def reason(self) -> str:
+        """One line on how it ended."""
+        status = self.exit_status()
+        if status is not None and status < 0:
+            return f"was killed by {signal.Signals(-status).name}"
+        last = self.output().splitlines()[-1:] or [f"exit status {status}"]
+        return f"died: {last[0]}"
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def wait(self, timeout_s: float) -> bool:
+        """True if it has ended."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True

@@ -1,0 +1,283 @@
+"""The supervisor: starts a run's processes, watches and replaces them, records what they do, and ends the run."""
+
+import dataclasses
+import os
+import pathlib
+import signal
+import threading
+import time
+from contextlib import contextmanager
+
+import jax
+
+from rtrl_jax.board.layout import RUNNING, STOPPING, Board
+from rtrl_jax.drivers import message as messages
+from rtrl_jax.drivers import prepare, run_folder
+from rtrl_jax.drivers.assembly import Assembly, assemble, crowding
+from rtrl_jax.drivers.process import Child
+from rtrl_jax.drivers.wall import now_ns
+from rtrl_jax.settings import Settings, as_flagfile
+from rtrl_jax.telemetry import summary as summaries
+from rtrl_jax.telemetry.files import write_json, write_text
+from rtrl_jax.telemetry.live import Window
+from rtrl_jax.telemetry.recorder import Recorder
+from rtrl_jax.telemetry.tensorboard import Events
+from rtrl_jax.telemetry.terminal import Display
+
+LOOK_S = 0.05  # between two looks at the processes
+SHOW_S = 0.25
+EVENTS_S = 1.0
+GRACE_S = 1.0  # for processes to end by themselves
+PATIENCE = 5  # times its longest step so far, on top of --hang_timeout_s
+MOST_EARLY_DEATHS = 3  # in one place, before it was ever ready
+DEFAULT_DURATION_S = 60.0
+
+
+def supervise(settings: Settings) -> dict:
+    """Runs what `settings` describe and returns the summary. See `rtrl_jax.run`."""
+    began = time.monotonic()
+    settings.check()
+    if settings.duration_s is None and settings.max_ticks is None and settings.max_episodes is None:
+        settings = dataclasses.replace(settings, duration_s=DEFAULT_DURATION_S)
+    folder = run_folder.choose(settings.run_dir, settings.environment)
+    spec = prepare.look_at(settings)
+    network, width, tree = prepare.size_network(settings, spec)
+    shapes = [leaf.shape for leaf in jax.tree.leaves(tree)]
+
+    with Display(settings.environment, settings.display == "auto") as display:
+        from rtrl_jax.networks import parameters
+
+        initial = jax.tree.leaves(parameters.initialise(tree, settings.seed))
+        workers = settings.inference_workers
+        if str(workers) == "auto":
+            display.waiting("Measuring the inference time …")
+            workers = prepare.enough_workers(settings, spec, network, width, shapes, initial)
+            display.say(f"{workers} inference worker{'s' * (workers != 1)} will do")
+        assembly = assemble(settings, spec, network, width, shapes, int(workers))
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor, where, board = prepare.fill_board(assembly, initial, folder)
+        except Exception:
+            folder.rmdir()
+            raise
+        del initial
+        if where == str(folder):
+            display.say(f"shared memory is too small: the board is a file in {folder} instead")
+        if warning := crowding(assembly):
+            display.say(f"warning: {warning}")
+        write_text(folder / "flags.txt", as_flagfile(settings))
+        try:
+            run = _Run(assembly, board, descriptor, folder, display)
+            with _signals(run.stop), _core(assembly):
+                run.play(began)
+        finally:
+            os.close(descriptor)
+    write_json(folder / "summary.json", run.summary)
+    if run.fatal:
+        raise RuntimeError(f"{run.fatal}; what was recorded is in {folder}")
+    return run.summary
+
+
+class _Run:
+    """A run in progress. `summary` is there when `play` has returned, `fatal` says what ended it if it failed."""
+
+    def __init__(self, assembly: Assembly, board: Board, descriptor: int, folder: pathlib.Path, display: Display):
+        self._assembly, self._board, self._descriptor = assembly, board, descriptor
+        self._folder, self._display = folder, display
+        self._recorder, self._window, self._events = Recorder(board, folder), Window(), Events(folder)
+        self._incarnations = [0] * len(assembly.processes)
+        self._early_deaths = [0] * len(assembly.processes)
+        self._children: list[Child] = []
+        self._failures = []
+        self._stop_reason = None
+        self._started = None
+        self.fatal = None
+        self.summary = None
+
+    def stop(self, reason: str) -> None:
+        """Ends the run soon. Safe in a signal handler."""
+        self._stop_reason = self._stop_reason or reason
+
+    def play(self, began: float) -> None:
+        """Args: began: when the user asked for the run, time.monotonic()."""
+        (self._folder / "logs").mkdir()
+        try:
+            self._children = [self._spawn(process) for process in self._assembly.processes]
+            self._wait_until_ready()
+            startup_s = time.monotonic() - began
+            if not self._over:
+                self._board.start_ns[0] = now_ns() + 10_000_000
+                self._board.control[0] = RUNNING
+                self._started = time.monotonic()
+                self._report_priority()
+                self._watch()
+        finally:
+            self._board.control[0] = STOPPING
+            self._end_processes()
+        seconds = time.monotonic() - self._started if self._started else 0.0
+        self._window.add(self._recorder.drain())
+        self._events.write(self._window)
+        self._events.close()
+        self.summary = self._summarise(self._recorder.close(), startup_s, seconds)
+
+    @property
+    def _over(self) -> bool:
+        return self._stop_reason is not None or self.fatal is not None
+
+    def _spawn(self, process) -> Child:
+        number = process.number
+        text = messages.write(self._assembly, process, self._descriptor, self._incarnations[number])
+        log = self._folder / "logs" / f"{process.name.replace(' ', '-')}.log"
+        self._board.heartbeat_ns[number] = now_ns()
+        return Child(process, text, self._descriptor, log)
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + prepare.STARTUP_TIMEOUT_S
+        while not self._over and not self._board.ready.all():
+            self._display.waiting(f"Warming up {int(self._board.ready.sum())} of {len(self._children)} processes …")
+            for child in self._children:
+                if child.exit_status() is not None:
+                    self._record_failure(child, child.reason(), replaced=False)
+                    self.fatal = f"{child.place.name} {child.reason()} while starting"
+            if time.monotonic() > deadline:
+                self.fatal = "the processes did not get ready in time"
+            time.sleep(0.005)
+
+    def _report_priority(self) -> None:
+        if self._board.realtime[0] < 0:
+            self._display.say("no right to real-time priority (SCHED_FIFO): expect more lateness under load")
+
+    def _watch(self) -> None:
+        show_at = events_at = time.monotonic()
+        while not self._over:
+            time.sleep(LOOK_S)
+            self._window.add(self._recorder.drain())
+            if self._children[0].exit_status() == 0:
+                return
+            for number, child in enumerate(self._children):
+                self._look_after(number, child)
+            now = time.monotonic()
+            if now >= show_at:
+                show_at = now + SHOW_S
+                self._display.show(self._window, now - self._started, self._fraction(now - self._started))
+            if now >= events_at:
+                events_at = now + EVENTS_S
+                self._events.write(self._window)
+
+    def _fraction(self, elapsed_s: float) -> float | None:
+        settings = self._assembly.settings
+        parts = [
+            elapsed_s / settings.duration_s if settings.duration_s else None,
+            self._window.ticks / settings.max_ticks if settings.max_ticks else None,
+            len(self._window.returns) / settings.max_episodes if settings.max_episodes else None,
+        ]
+        return min(1.0, max((part for part in parts if part is not None), default=0.0))
+
+    def _look_after(self, number: int, child: Child) -> None:
+        """Sees whether a process has died or hangs, and replaces it. The environment cannot be replaced."""
+        reason = None
+        if child.exit_status() is not None:
+            reason = child.reason()
+        elif self._board.ready[number]:
+            silent_ns = now_ns() - int(self._board.heartbeat_ns[number])
+            allowed_s = self._assembly.settings.hang_timeout_s + PATIENCE * int(self._board.expected_ns[number]) / 1e9
+            if silent_ns > allowed_s * 1e9:
+                child.kill()
+                child.wait(GRACE_S)
+                reason = f"gave no sign of life for {silent_ns / 1e9:.1f} s"
+        if reason is None:
+            return
+        self._early_deaths[number] = 0 if self._board.ready[number] else self._early_deaths[number] + 1
+        replaceable = child.place.role != "environment" and self._early_deaths[number] < MOST_EARLY_DEATHS
+        self._record_failure(child, reason, replaced=replaceable)
+        if not replaceable:
+            self.fatal = f"{child.place.name} {reason}"
+            return
+        self._clear_place(child.place)
+        self._incarnations[number] += 1
+        self._children[number] = self._spawn(child.place)
+
+    def _clear_place(self, place) -> None:
+        """Its process is dead, so for once the supervisor writes its fields."""
+        self._board.ready[place.number] = 0
+        self._board.pin[place.number] = 0
+        for worker in place.workers:
+            self._board.idle[worker] = 0
+
+    def _record_failure(self, child: Child, reason: str, replaced: bool) -> None:
+        self._failures.append(
+            {
+                "process": child.place.name,
+                "reason": reason,
+                "tick": int(self._board.tick_head[0]),
+                "time_s": time.monotonic() - self._started if self._started else 0.0,
+                "replaced": replaced,
+                "traceback": child.output(),
+            }
+        )
+        self._display.say(f"{child.place.name} {reason}" + ("; replaced" if replaced else ""))
+        if child.output():
+            self._display.say(child.output())
+
+    def _end_processes(self) -> None:
+        deadline = time.monotonic() + GRACE_S
+        for child in self._children:
+            if not child.wait(max(0.0, deadline - time.monotonic())):
+                child.kill()
+                child.wait(GRACE_S)
+
+    def _summarise(self, records: dict, startup_s: float, seconds: float) -> dict:
+        assembly, settings = self._assembly, self._assembly.settings
+        figures = summaries.statistics(records["ticks"], records["decisions"], records["updates"])
+        figures["inference"] = {
+            "workers": assembly.inference_workers,
+            "stagger": settings.stagger if settings.interaction == "async" else "none",
+            **figures["inference"],
+            "emulated": settings.emulated_inference_ms,
+        }
+        figures["learning"] = {"workers": settings.learner_workers, **figures["learning"]}
+        return {
+            "environment": settings.environment,
+            "interaction": settings.interaction,
+            "rate_hz": assembly.spec.rate_hz,
+            **figures,
+            "parameters": assembly.parameter_count,
+            "network": {"name": assembly.network, "width": assembly.width},
+            "failures": self._failures,
+            "records_lost": self._recorder.lost,
+            "ended_by": self.fatal or self._stop_reason or "its limits",
+            "realtime_priority": bool(self._board.realtime[0] > 0),
+            "machine": summaries.machine(),
+            "versions": summaries.versions(),
+            "startup_s": startup_s,
+            "seconds": seconds,
+            "run_dir": str(self._folder),
+        }
+
+
+@contextmanager
+def _signals(stop):
+    """SIGINT and SIGTERM end the run cleanly, if this is the main thread (only there can they be handled)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda n, _: stop(signal.Signals(n).name)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _core(assembly: Assembly):
+    """Keeps the supervisor off the inference workers' cores while the run goes on."""
+    before = os.sched_getaffinity(0)
+    busy = {process.core for process in assembly.processes if process.role != "environment"}
+    free = set(assembly.settings.core_list()) - busy - {assembly.processes[0].core}
+    os.sched_setaffinity(0, free or {assembly.processes[0].core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -1,0 +1,99 @@
+"""The wall-clock driver: runs a process's loops against CLOCK_MONOTONIC with real sleeps."""
+
+import math
+import time
+from collections.abc import Callable, Generator
+from contextlib import suppress
+
+from rtrl_jax.workers.effects import Infer, Learn, NextBoundary, Timed, WaitBell
+
+now_ns = time.monotonic_ns
+SPIN_NS = 250_000  # the kernel may wake a sleeper this late; the rest is spent looking at the clock
+LOOK_NS = 200_000_000  # longest uninterrupted wait: the control word is looked at in between
+
+
+def drive(
+    loops: list[Generator],
+    *,
+    bell,
+    running: Callable[[], bool],
+    beat: Callable[[int], None],
+    emulate: Callable[[int], int] | None = None,
+) -> None:
+    """Runs `loops` until they end or `running()` turns false.
+
+    Several loops share the process by taking turns: while one sleeps or waits out an emulated inference, others run.
+
+    Args:
+      bell: this process's `Bell`.
+      running: whether the run goes on. A loop that waits for a boundary when it ends is resumed with None.
+      beat: called at least every `LOOK_NS`, and after each computation with its duration in nanoseconds.
+      emulate: loop number -> nanoseconds that its next network inference should take at least.
+    """
+    due = [0.0] * len(loops)  # when each loop is to be resumed; infinite once it has ended
+    answers = [None] * len(loops)  # with what; None is the present instant
+    listening, at_boundary = set(), set()  # loops that a ring resumes early; loops that want their instant exactly
+    seen = bell.count()
+    for number, loop in enumerate(loops):
+        _wait_for(next(loop), number, due, listening, at_boundary)
+    while running():
+        beat(0)
+        if bell.count() != seen:
+            seen = bell.count()
+            for number in listening:
+                due[number] = 0.0
+            listening.clear()
+        number = min(range(len(loops)), key=due.__getitem__)
+        if due[number] == math.inf and not listening:
+            return
+        left = due[number] - now_ns()
+        if left > 0:
+            if number not in at_boundary:
+                bell.wait(seen, min(left, LOOK_NS) / 1e9)
+            elif left > LOOK_NS:
+                time.sleep(LOOK_NS / 1e9)
+                continue
+            else:
+                _wait_exactly(due[number])
+            if due[number] > now_ns():
+                continue
+        listening.discard(number)
+        at_boundary.discard(number)
+        answer, answers[number] = answers[number], None
+        try:
+            effect = loops[number].send(now_ns() if answer is None else answer)
+        except StopIteration:
+            due[number] = math.inf
+            continue
+        if isinstance(effect, Infer | Learn):
+            start = now_ns()
+            value = effect.compute()
+            end = now_ns()
+            beat(end - start)
+            if emulate and isinstance(effect, Infer) and value.greedy:
+                end = max(end, start + emulate(number))
+            due[number], answers[number] = end, Timed(value, start, end)
+        else:
+            _wait_for(effect, number, due, listening, at_boundary)
+    for number in at_boundary:
+        with suppress(StopIteration):
+            loops[number].send(None)
+
+
+def _wait_for(effect, number: int, due: list, listening: set, at_boundary: set) -> None:
+    if isinstance(effect, NextBoundary):
+        at_boundary.add(number)
+        due[number] = effect.due_ns
+    else:
+        due[number] = effect.until_ns
+        if isinstance(effect, WaitBell):
+            listening.add(number)
+
+
+def _wait_exactly(until_ns: float) -> None:
+    """Sleeps until shortly before, then watches the clock: the environment's process has a core, or the right of way."""
+    left = until_ns - now_ns()
+    if left > SPIN_NS:
+        time.sleep((left - SPIN_NS) / 1e9)
+    while now_ns() < until_ns:
+        pass

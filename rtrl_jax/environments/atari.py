@@ -1,0 +1,45 @@
+"""Every game of the Arcade Learning Environment as `NoFrameskip-v4` has it: a frame a step, no sticky actions."""
+
+import ale_py
+import gymnasium
+
+from rtrl_jax.environments.frames import SIDE, small_grey
+from rtrl_jax.environments.spec import Spec, nearest
+from rtrl_jax.errors import UserError
+
+gymnasium.register_envs(ale_py)
+ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+
+
+def games() -> list[str]:
+    """Names of all games, e.g. 'Boxing'."""
+    return sorted(name[4:-3] for name in gymnasium.registry if name.startswith("ALE/") and name.endswith("-v5"))
+
+
+class Atari:
+    """84x84x1 grey frames at 60 Hz; action 0 is β, the game's own minimal action set."""
+
+    def __init__(self, game: str):
+        known = games()
+        if game not in known:
+            raise UserError(f"no Atari game {game!r}{nearest(game, known)} (there are {len(known)})")
+        # The v4 ids exist for 62 games only; these arguments give the same for all.
+        self._game = gymnasium.make(
+            f"ALE/{game}-v5",
+            obs_type="grayscale",
+            frameskip=1,
+            repeat_action_probability=0.0,
+            full_action_space=False,
+            disable_env_checker=True,
+        )
+        self.spec = Spec((SIDE, SIDE, 1), "uint8", int(self._game.action_space.n), 0, 60.0, 1e-5)
+
+    def reset(self, seed: int | None = None):
+        return small_grey(self._game.reset(seed=seed)[0])
+
+    def step(self, action: int):
+        picture, reward, terminated, truncated, _ = self._game.step(action)
+        return small_grey(picture), float(reward), bool(terminated), bool(truncated)
+
+    def close(self) -> None:
+        self._game.close()

@@ -1,0 +1,70 @@
+"""Any Gymnasium environment with discrete actions. Pictures become 84x84x1 grey; everything else a float32 vector."""
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from rtrl_jax.environments.frames import SIDE, small_grey
+from rtrl_jax.environments.spec import Spec, nearest
+from rtrl_jax.errors import UserError
+
+
+class Gymnasium:
+    def __init__(self, name: str):
+        self._environment = _make(name)
+        action_space, space = self._environment.action_space, self._environment.observation_space
+        if not isinstance(action_space, spaces.Discrete):
+            self.close()
+            raise UserError(
+                f"gymnasium/{name} has {type(action_space).__name__} actions: only discrete ones are supported; "
+                "wrap it so that it takes one of a list of actions"
+            )
+        self._first_action = int(action_space.start)
+        self._space = space
+        self._is_image = (
+            isinstance(space, spaces.Box)
+            and space.dtype == np.uint8
+            and (len(space.shape) == 2 or (len(space.shape) == 3 and space.shape[-1] in (1, 3)))
+        )
+        if self._is_image:
+            shape, dtype = (SIDE, SIDE, 1), "uint8"
+        elif space.is_np_flattenable:
+            shape, dtype = spaces.flatten_space(space).shape, "float32"
+        else:
+            self.close()
+            raise UserError(f"gymnasium/{name}: its observations ({type(space).__name__}) cannot be made into a vector")
+        rate = self._environment.metadata.get("render_fps")
+        self.spec = Spec(shape, dtype, int(action_space.n), 0, rate, 1e-3)
+
+    def reset(self, seed: int | None = None):
+        return self._frame(self._environment.reset(seed=seed)[0])
+
+    def step(self, action: int):
+        observation, reward, terminated, truncated, _ = self._environment.step(action + self._first_action)
+        return self._frame(observation), float(reward), bool(terminated), bool(truncated)
+
+    def close(self) -> None:
+        self._environment.close()
+
+    def _frame(self, observation) -> np.ndarray:
+        if self._is_image:
+            return small_grey(observation)
+        return np.asarray(spaces.flatten(self._space, observation), np.float32)
+
+
+def _make(name: str):
+    try:
+        return gymnasium.make(name, disable_env_checker=True)
+    except gymnasium.error.UnregisteredEnv:
+        known = nearest(name, [known for known in gymnasium.registry if "/" not in known])
+        raise UserError(
+            f"no Gymnasium environment {name!r}{known or '; gymnasium.pprint_registry() lists them'}"
+        ) from None
+    except ImportError as error:  # also gymnasium's own DependencyNotInstalled and a module: part that is not there
+        raise UserError(f"gymnasium/{name} needs something that is not installed: {_one_line(error)}") from None
+    except (gymnasium.error.Error, TypeError, ValueError) as error:
+        raise UserError(f"gymnasium/{name} cannot be made: {_one_line(error)}") from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,30 @@
+"""Files that are either there and whole, or not there."""
+
+import json
+import os
+import pathlib
+
+import numpy as np
+
+
+def write_atomically(path: pathlib.Path, write) -> None:
+    """Calls `write(file)` on a new binary file beside `path`, which then takes its place."""
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: pathlib.Path, value) -> None:
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
+    """An .npz of plain arrays, compressed; reading it needs no pickle."""
+    write_atomically(path, lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))

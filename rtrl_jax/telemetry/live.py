@@ -1,0 +1,52 @@
+"""The last few seconds of a run, for whoever watches: the terminal and TensorBoard."""
+
+import numpy as np
+
+from rtrl_jax.board.layout import JUDGED, TICK, UPDATE
+from rtrl_jax.telemetry.summary import episode_returns, statistics
+
+WINDOW_S = 5.0
+MOST_RECORDS = 20_000  # in the window, of each kind
+
+
+class Window:
+    """Keeps recent records and what must be known of all: how many there were, and the returns."""
+
+    def __init__(self):
+        self._recent = {"ticks": np.empty(0, TICK), "decisions": np.empty(0, JUDGED), "updates": np.empty(0, UPDATE)}
+        self._stamps = {
+            "ticks": lambda rows: rows["boundary_ns"],
+            "decisions": lambda rows: rows["decision"]["end_ns"],
+            "updates": lambda rows: rows["end_ns"],
+        }
+        self.ticks = self.updates = 0
+        self.returns: list[float] = []  # of finished episodes
+        self.episode_return = 0.0  # of the one in progress
+
+    def add(self, news: dict[str, np.ndarray]) -> None:
+        """Args: news: new records by kind, as `Recorder.drain` returns them."""
+        newest = max(
+            (int(stamp(news[kind]).max()) for kind, stamp in self._stamps.items() if len(news[kind])), default=0
+        )
+        for kind, stamp in self._stamps.items():
+            rows = np.concatenate([self._recent[kind], news[kind]])[-MOST_RECORDS:]
+            self._recent[kind] = rows[stamp(rows) > newest - WINDOW_S * 1e9]
+        self.ticks += len(news["ticks"])
+        self.updates += len(news["updates"])
+        self._add_returns(news["ticks"])
+
+    def _add_returns(self, ticks: np.ndarray) -> None:
+        finished = episode_returns(ticks)
+        if len(finished):
+            finished[0] += self.episode_return
+            self.returns += finished.tolist()
+            after = int(np.flatnonzero(ticks["terminated"] | ticks["truncated"])[-1]) + 1
+            self.episode_return, ticks = 0.0, ticks[after:]
+        self.episode_return += float(ticks["reward"].sum())
+
+    def figures(self) -> dict:
+        """`summary.statistics` of the window."""
+        ticks = self._recent["ticks"].copy()
+        # Statistics count ticks from 0: shift the observations' numbers to the window's.
+        ticks["obs_tick"] -= self.ticks - len(ticks)
+        return statistics(ticks, self._recent["decisions"], self._recent["updates"])

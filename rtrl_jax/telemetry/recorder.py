@@ -1,0 +1,72 @@
+"""Copies the board's record into the run folder while the run goes on, and makes ticks.npz and its neighbours at the end.
+
+Until then the records lie in *.raw files beside them, appended to several times a second: whatever kills the run loses less than
+a second of it.
+"""
+
+import pathlib
+
+import numpy as np
+
+from rtrl_jax.board.layout import JUDGED, TICK, UPDATE
+from rtrl_jax.board.ring import Ring
+from rtrl_jax.telemetry.files import write_arrays
+
+KINDS = {"ticks": TICK, "decisions": JUDGED, "updates": UPDATE}
+
+
+class Recorder:
+    """Reads three kinds of ring on the board. `lost` counts records that were overwritten before they were read."""
+
+    def __init__(self, board, folder: pathlib.Path):
+        self._folder = folder
+        self._rings = {
+            "ticks": [Ring(board.tick_head, board.tick_rows)],
+            "decisions": [Ring(board.judged_head, board.judged_rows)],
+            "updates": [
+                Ring(board.update_head[i : i + 1], board.update_rows[i]) for i in range(board.dimensions.learners)
+            ],
+        }
+        self._read = {kind: [0] * len(rings) for kind, rings in self._rings.items()}
+        self._files = {kind: open(folder / f"{kind}.raw", "wb") for kind in KINDS}  # noqa: SIM115
+        self.lost = 0
+
+    def drain(self) -> dict[str, np.ndarray]:
+        """Appends what is new to the files and returns it: TICK, JUDGED and UPDATE records by kind."""
+        news = {}
+        for kind, rings in self._rings.items():
+            parts = [np.empty(0, KINDS[kind])]
+            for i, ring in enumerate(rings):
+                first, records = ring.read(self._read[kind][i])
+                self.lost += first - self._read[kind][i]
+                self._read[kind][i] = first + len(records)
+                parts.append(records)
+            news[kind] = np.concatenate(parts)
+            self._files[kind].write(news[kind].tobytes())
+            self._files[kind].flush()
+        return news
+
+    def close(self) -> dict[str, np.ndarray]:
+        """Takes in the rest, writes the .npz files and returns all records by kind."""
+        self.drain()
+        for file in self._files.values():
+            file.close()
+        return finish(self._folder)
+
+
+def finish(folder: pathlib.Path) -> dict[str, np.ndarray]:
+    """Turns a folder's .raw files into .npz files."""
+    records = {kind: np.fromfile(folder / f"{kind}.raw", dtype) for kind, dtype in KINDS.items()}
+    records["updates"].sort(order="end_ns")
+    for kind, rows in records.items():
+        write_arrays(folder / f"{kind}.npz", columns(rows))
+        (folder / f"{kind}.raw").unlink()
+    return records
+
+
+def columns(rows: np.ndarray) -> dict[str, np.ndarray]:
+    """The fields of a record array as arrays, those of a nested record included."""
+    flat = {}
+    for name in rows.dtype.names:
+        flat.update(columns(rows[name]) if rows[name].dtype.names else {name: np.ascontiguousarray(rows[name])})
+    return flat

@@ -1,0 +1,108 @@
+"""The figures of a run, computed from its records. `statistics` is pure; everything that is shown or stored comes from it."""
+
+import importlib.metadata
+import platform
+
+import numpy as np
+import psutil
+
+from rtrl_jax.board.layout import APPLIED, OVERWRITTEN, STALE
+
+LATE_MS = 0.5  # a boundary later than this counts as late
+
+
+def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray) -> dict:
+    """The measured part of summary.json; None where there was nothing to measure.
+
+    Args:
+      ticks, decisions, updates: TICK, JUDGED and UPDATE records (see `board.layout`), in order.
+    """
+    lateness = ticks["lateness_ns"] / 1e6
+    acted = np.flatnonzero(~ticks["is_default"])  # tick numbers: records start at tick 0
+    delay = (acted - ticks["obs_tick"][acted]).astype(float)
+    interaction = np.diff(acted).astype(float)
+    span_s = (ticks["boundary_ns"][-1] - ticks["boundary_ns"][0]) / 1e9 if len(ticks) > 1 else 0.0
+    made = decisions["decision"]
+    tau = (made["end_ns"] - made["start_ns"]) / 1e6
+    network = tau[made["greedy"]]
+    update_span_s = (updates["end_ns"][-1] - updates["start_ns"][0]) / 1e9 if len(updates) else 0.0
+    returns = episode_returns(ticks)
+    return {
+        "measured_rate_hz": (len(ticks) - 1) / span_s if span_s else None,
+        "ticks": len(ticks),
+        "late_ticks": int((lateness > LATE_MS).sum()),
+        "slipped_ticks": int(ticks["slipped"].sum()),
+        "lateness_ms": {"p50": _quantile(lateness, 0.5), "p99": _quantile(lateness, 0.99), "max": _most(lateness)},
+        "inaction": _mean(ticks["is_default"]),
+        "delay": {"mean": _mean(delay), "p50": _quantile(delay, 0.5), "p99": _quantile(delay, 0.99)},
+        "interaction_ticks": {
+            "mean": _mean(interaction),
+            "std": float(interaction.std()) if len(interaction) else None,
+        },
+        "inference": {
+            "tau_mean_ms": _mean(tau),
+            "tau_p99_ms": _quantile(tau, 0.99),
+            "tau_max_ms": _most(tau),
+            "tau_network_ms": _mean(network),
+            "greedy": _mean(made["greedy"]),
+            "applied": int((decisions["status"] == APPLIED).sum()),
+            "overwritten": int((decisions["status"] == OVERWRITTEN).sum()),
+            "stale": int((decisions["status"] == STALE).sum()),
+        },
+        "learning": {
+            "updates": len(updates),
+            "updates_per_s": len(updates) / update_span_s if update_span_s else 0.0,
+            "delay_mean": _mean(updates["applied_version"] - updates["gradient_version"]),
+            "loss": _mean(updates["loss"][-100:]),
+        },
+        "episodes": {
+            "count": len(returns),
+            "return_mean": _mean(returns),
+            "return_last": float(returns[-1]) if len(returns) else None,
+        },
+    }
+
+
+def episode_returns(ticks: np.ndarray) -> np.ndarray:
+    """Undiscounted return of each finished episode."""
+    if not len(ticks):
+        return np.empty(0)
+    finished = int((ticks["terminated"] | ticks["truncated"]).sum())
+    first = int(ticks["episode"][0])
+    return np.bincount(ticks["episode"] - first, weights=ticks["reward"])[:finished]
+
+
+def machine() -> dict:
+    """The machine a figure was measured on."""
+    return {
+        "processor": _processor(),
+        "cores": psutil.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+    }
+
+
+def versions() -> dict:
+    """Of Python, of this package and of what computes."""
+    packages = ("rtrl_jax", "jax", "jaxlib", "flax", "optax", "numpy", "gymnasium", "ale-py")
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or "unknown"
+
+
+def _mean(values) -> float | None:
+    return float(np.mean(values)) if len(values) else None
+
+
+def _most(values) -> float | None:
+    return float(np.max(values)) if len(values) else None
+
+
+def _quantile(values, q: float) -> float | None:
+    return float(np.quantile(values, q)) if len(values) else None

@@ -1,0 +1,45 @@
+"""The sequential agent: inference and learning block each other in one process, as in a paused world; this world goes on.
+
+`learn_first` is the order of Travnik et al. 2018 (learn, infer, act); otherwise infer, act, learn (paper section 5.1).
+"""
+
+from functools import partial
+
+from rtrl_jax.workers.effects import Infer, Learn, Sleep, WaitBell
+from rtrl_jax.workers.inference import LOOK_AGAIN_NS
+
+
+def sequential(mailbox, observations, policy, learning, updates, *, learn_first: bool, start_ns: int):
+    """Acts, sees what came of it, and only then thinks again.
+
+    Args:
+      mailbox: of inference worker 0.
+      learning: a `Learning`, or None for an agent that only acts.
+      updates: ring for the record of updates.
+    """
+
+    def learn():
+        if learning is not None and learning.due(observations.newest):
+            (version, loss), start, end = yield Learn(learning.step)
+            updates.append((0, loss, start, end, version, version))
+
+    now = yield Sleep(start_ns)
+    while observations.newest < 0:
+        now = yield WaitBell(now + LOOK_AGAIN_NS)
+    while True:
+        if learn_first:
+            yield from learn()
+        obs_tick = observations.newest
+        choice, start, now = yield Infer(partial(policy, obs_tick))
+        seen = observations.newest
+        mailbox.register(obs_tick, choice, start, now)
+        if not learn_first:
+            yield from learn()
+        while not _has_acted(observations, obs_tick, seen):
+            now = yield WaitBell(now + LOOK_AGAIN_NS)
+
+
+def _has_acted(observations, obs_tick: int, seen: int) -> bool:
+    """Whether a tick after `seen` shows the decision from `obs_tick`, or an episode in which it can no longer act."""
+    _, records = observations.ticks.read(seen + 1)
+    return bool(((records["obs_tick"] == obs_tick) | (records["episode_start"] > obs_tick)).any())
