@@ -64,8 +64,8 @@ def _reserve(folder: pathlib.Path, size: int) -> int:
 
 
 def attach(descriptor: int) -> mmap.mmap:
-    """Maps the whole segment, for reading and writing."""
-    return mmap.mmap(descriptor, os.fstat(descriptor).st_size)
+    """Maps the whole segment, for reading and writing, every page at once: no page fault comes at a boundary."""
+    return mmap.mmap(descriptor, os.fstat(descriptor).st_size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
 
 
 @contextmanager

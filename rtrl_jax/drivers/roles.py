@@ -70,6 +70,7 @@ def _environment(place: Place) -> None:
     environment = environments.make(
         settings.environment, rate_hz=settings.rate_hz, default_action_index=settings.default_action_index
     )
+    first_frame = environment.reset(settings.seed)  # before the start: seeding may load a game anew
     _meet(place)
     dispatcher = None
     if settings.interaction == "async" and settings.stagger == "ticket":
@@ -79,6 +80,7 @@ def _environment(place: Place) -> None:
             dispatcher.observe(int(np.ceil(tau / place.tau_m_ns)), used_network=True)
     loop = environment_loop(
         environment,
+        first_frame,
         board,
         place.observations,
         now_ns,
@@ -87,7 +89,6 @@ def _environment(place: Place) -> None:
         default_action=spec.default_action,
         repeat=settings.default_action == "repeat",
         limits=Limits(settings.duration_s, settings.max_ticks, settings.max_episodes),
-        seed=settings.seed,
         groups=place.assembly.groups,
         listeners=[process.number for process in place.assembly.processes if process.role == "agent"],
     )

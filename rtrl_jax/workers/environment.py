@@ -29,6 +29,7 @@ class Limits(NamedTuple):
 
 def environment_loop(
     environment,
+    first_frame,
     board,
     observations,
     now_ns,
@@ -38,14 +39,14 @@ def environment_loop(
     default_action,
     repeat,
     limits,
-    seed,
     groups,
     listeners=(),
 ):
     """Runs `environment` in real time.
 
     Args:
-      environment: has reset(seed) -> frame and step(action) -> (frame, reward, terminated, truncated).
+      environment: has reset() -> frame and step(action) -> (frame, reward, terminated, truncated).
+      first_frame: of the reset that came before the start.
       board, observations: the shared memory and its ring of observations, of which this loop is the writer.
       now_ns: the clock.
       dispatcher: a `Ticket`, or None if the workers choose their observations themselves.
@@ -53,7 +54,6 @@ def environment_loop(
       default_action: β.
       repeat: True if the last action stays in force, in place of β, until another is ready.
       limits: when to stop.
-      seed: of the first reset.
       groups: for each inference worker, the number of the process (bell) that runs it.
       listeners: processes to wake at every boundary.
     """
@@ -81,7 +81,8 @@ def environment_loop(
         action = int(chosen["action"]) if chosen is not None else (last_action if repeat else default_action)
         if fresh:
             action, episode_start = default_action, tick
-            frame, reward, terminated, truncated = environment.reset(seed if tick == 0 else None), 0.0, False, False
+            frame = first_frame if tick == 0 else environment.reset()
+            reward, terminated, truncated = 0.0, False, False
         else:
             frame, reward, terminated, truncated = environment.step(action)
         last_action = action
