@@ -93,7 +93,7 @@ def _environment(place: Place) -> None:
         listeners=[process.number for process in place.assembly.processes if process.role == "agent"],
     )
     board.realtime[0] = _take_right_of_way()
-    _drive(place, [loop], uncollected=True)
+    _drive(place, [loop])
     environment.close()
 
 
@@ -141,7 +141,7 @@ def _inference(place: Place) -> None:
                     joined_late=place.incarnation > 0,
                 )
             )
-    _drive(place, loops, emulate=emulate, uncollected=True)
+    _drive(place, loops, emulate=emulate)
 
 
 def _learner(place: Place) -> None:
@@ -149,7 +149,7 @@ def _learner(place: Place) -> None:
 
     learner = int(place.process.name.split()[-1])
     learning = _learning(place, learner)
-    _meet(place)
+    _meet(place, makes_cycles=True)
     updates = Ring(place.board.update_head[learner : learner + 1], place.board.update_rows[learner])
     start_ns = int(place.board.start_ns[0])
     _drive(place, [learner_loop(learner, learning, place.observations, updates, start_ns=start_ns)])
@@ -164,7 +164,7 @@ def _agent(place: Place) -> None:
     emulate = _emulation(place)
     learning = _learning(place, 0) if settings.learner_workers else None
     _warm_up(place, snapshots, act, emulate)
-    _meet(place)
+    _meet(place, makes_cycles=learning is not None)
     loop = sequential(
         Mailbox(board, 0, now_ns),
         place.observations,
@@ -319,21 +319,23 @@ def _beat(place: Place, step_ns: int) -> None:
         place.board.expected_ns[number] = step_ns
 
 
-def _meet(place: Place) -> None:
-    """The barrier: ready, and waiting for the supervisor to start the run."""
+def _meet(place: Place, makes_cycles: bool = False) -> None:
+    """The barrier: ready, and waiting for the supervisor to start the run.
+
+    Loops that make no reference cycles go on without the garbage collector, whose pauses come at any moment.
+    """
+    gc.collect()
+    gc.freeze()
+    if not makes_cycles:
+        gc.disable()
     place.board.ready[place.process.number] = 1
     while place.board.control[0] == WAITING:
         _beat(place, 0)
         time.sleep(0.001)
 
 
-def _drive(place: Place, loops, emulate=None, uncollected: bool = False) -> None:
-    """Args: uncollected: whether to switch the garbage collector off, for loops that make no cycles."""
+def _drive(place: Place, loops, emulate=None) -> None:
     board = place.board
-    if uncollected:
-        gc.collect()
-        gc.freeze()
-        gc.disable()
     drive(
         loops,
         bell=Bell(board.bell[place.process.number]),

@@ -27,6 +27,7 @@ from rtrl_jax.telemetry.terminal import Display
 LOOK_S = 0.05  # between two looks at the processes
 SHOW_S = 0.25
 EVENTS_S = 1.0
+LEAD_NS = 20_000_000  # between the word to start and the first boundary
 GRACE_S = 1.0  # for processes to end by themselves
 PATIENCE = 5  # times its longest step so far, on top of --hang_timeout_s
 MOST_EARLY_DEATHS = 3  # in one place, before it was ever ready
@@ -106,7 +107,7 @@ class _Run:
             self._wait_until_ready()
             startup_s = time.monotonic() - began
             if not self._over:
-                self._board.start_ns[0] = now_ns() + 10_000_000
+                self._board.start_ns[0] = now_ns() + LEAD_NS
                 self._board.control[0] = RUNNING
                 self._started = time.monotonic()
                 self._report_priority()

@@ -33,38 +33,8 @@ def drive(
     due = [0.0] * len(loops)  # when each loop is to be resumed; infinite once it has ended
     answers = [None] * len(loops)  # with what; None is the present instant
     listening, at_boundary = set(), set()  # loops that a ring resumes early; loops that want their instant exactly
-    seen = bell.count()
-    for number, loop in enumerate(loops):
-        _wait_for(next(loop), number, due, listening, at_boundary)
-    while running():
-        beat(0)
-        if bell.count() != seen:
-            seen = bell.count()
-            for number in listening:
-                due[number] = 0.0
-            listening.clear()
-        number = min(range(len(loops)), key=due.__getitem__)
-        if due[number] == math.inf and not listening:
-            return
-        left = due[number] - now_ns()
-        if left > 0:
-            if number not in at_boundary:
-                bell.wait(seen, min(left, LOOK_NS) / 1e9)
-            elif left > LOOK_NS:
-                time.sleep(LOOK_NS / 1e9)
-                continue
-            else:
-                _wait_exactly(due[number])
-            if due[number] > now_ns():
-                continue
-        listening.discard(number)
-        at_boundary.discard(number)
-        answer, answers[number] = answers[number], None
-        try:
-            effect = loops[number].send(now_ns() if answer is None else answer)
-        except StopIteration:
-            due[number] = math.inf
-            continue
+
+    def begin(number: int, effect) -> None:
         if isinstance(effect, Infer | Learn):
             start = now_ns()
             value = effect.compute()
@@ -73,21 +43,42 @@ def drive(
             if emulate and isinstance(effect, Infer) and value.greedy:
                 end = max(end, start + emulate(number))
             due[number], answers[number] = end, Timed(value, start, end)
+        elif isinstance(effect, NextBoundary):
+            due[number] = effect.due_ns
+            at_boundary.add(number)
         else:
-            _wait_for(effect, number, due, listening, at_boundary)
+            due[number] = effect.until_ns
+            if isinstance(effect, WaitBell):
+                listening.add(number)
+
+    seen = bell.count()
+    for number, loop in enumerate(loops):
+        begin(number, next(loop))
+    while running():
+        beat(0)
+        if bell.count() != seen:
+            seen = bell.count()
+            for number in listening:
+                due[number] = 0.0
+        number = min(range(len(loops)), key=due.__getitem__)
+        if due[number] == math.inf:
+            return
+        left = due[number] - now_ns()
+        if left > LOOK_NS or (left > 0 and number not in at_boundary):
+            bell.wait(seen, min(left, LOOK_NS) / 1e9)
+            continue
+        if left > 0:
+            _wait_exactly(due[number])
+        listening.discard(number)
+        at_boundary.discard(number)
+        answer, answers[number] = answers[number], None
+        try:
+            begin(number, loops[number].send(now_ns() if answer is None else answer))
+        except StopIteration:
+            due[number] = math.inf
     for number in at_boundary:
         with suppress(StopIteration):
             loops[number].send(None)
-
-
-def _wait_for(effect, number: int, due: list, listening: set, at_boundary: set) -> None:
-    if isinstance(effect, NextBoundary):
-        at_boundary.add(number)
-        due[number] = effect.due_ns
-    else:
-        due[number] = effect.until_ns
-        if isinstance(effect, WaitBell):
-            listening.add(number)
 
 
 def _wait_exactly(until_ns: float) -> None:

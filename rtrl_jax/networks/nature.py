@@ -17,4 +17,5 @@ class Nature(nn.Module):
         for filters, kernel, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
             filters = max(1, int(filters * self.width))
             x = nn.relu(nn.Conv(filters, (kernel, kernel), (stride, stride), padding="VALID")(x))
-        return nn.Dense(self.actions)(nn.relu(nn.Dense(512)(x.reshape(x.shape[0], -1))))
+        x = nn.relu(nn.Dense(512, name="hidden")(x.reshape(x.shape[0], -1)))
+        return nn.Dense(self.actions, name="values")(x)

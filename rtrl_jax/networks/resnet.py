@@ -28,7 +28,8 @@ class ResNet(nn.Module):
                 y = nn.Conv(filters, (3, 3))(nn.relu(x))
                 x = x + nn.Conv(filters, (3, 3))(nn.relu(y))
         x = nn.relu(x).reshape(x.shape[0], -1)
-        return nn.Dense(self.actions)(nn.relu(nn.Dense(512)(x)))
+        x = nn.relu(nn.Dense(512, name="hidden")(x))
+        return nn.Dense(self.actions, name="values")(x)
 
 
 def max_pool(x: jax.Array, stride: int, window: int = 3) -> jax.Array:

@@ -1,0 +1,86 @@
+"""Processes that hammer a board from outside: `python hammer.py ROLE FILE SECONDS`, then the count of what they saw, as JSON."""
+
+import json
+import os
+import sys
+import time
+
+import numpy as np
+
+from rtrl_jax.board import segment, snapshots
+from rtrl_jax.board.layout import Board, Dimensions
+from rtrl_jax.board.ring import Observations
+
+SHAPES = [(257, 33), (4099,), (1,)]
+LEAVES, SNAPSHOT_BYTES = snapshots.arrange(SHAPES)
+READERS = 3
+DIMENSIONS = Dimensions(64, (84, 84, 1), "uint8", 1, 262, 1, READERS + 1, 4, SNAPSHOT_BYTES)
+
+
+def attach(path: str) -> Board:
+    return Board(DIMENSIONS, segment.attach(os.open(path, os.O_RDWR)))
+
+
+def write_observations(board, until):
+    """Frame and record of tick n are both full of n."""
+    observations = Observations(board.tick_head, board.tick_rows, board.frames)
+    tick = 0
+    while time.monotonic() < until:
+        observations.publish(
+            np.full((84, 84, 1), tick % 251, np.uint8),
+            (tick, tick, tick, tick, 0, float(tick), tick, tick, tick, tick, tick, True, False, False),
+        )
+        tick += 1
+    return {"written": tick}
+
+
+def read_observations(board, until):
+    observations = Observations(board.tick_head, board.tick_rows, board.frames)
+    rng = np.random.default_rng(os.getpid())
+    seen = torn = gone = rows = 0
+    while time.monotonic() < until:
+        newest = observations.newest
+        tick = newest - int(rng.integers(0, 63))  # up to the brink of what is being overwritten
+        if tick < 0:
+            continue
+        frame = observations.stack(tick, 1)
+        if frame is None:
+            gone += 1
+        else:
+            seen += 1
+            torn += bool((frame != tick % 251).any())
+        first, records = observations.ticks.read(newest - 62)
+        expected = np.arange(first, first + len(records))
+        rows += len(records)
+        for field in ("boundary_ns", "obs_tick", "reward", "playout"):
+            torn += int((records[field] != expected).sum())
+    return {"seen": seen, "torn": torn, "gone": gone, "rows": rows}
+
+
+def publish(board, until):
+    """Every number of version v is v."""
+    publisher = snapshots.Publisher(board, LEAVES)
+    version = published = 0
+    while time.monotonic() < until:
+        version += 1
+        published += publisher.publish([np.full(shape, version, np.float32) for shape in SHAPES], version)
+    return {"published": published}
+
+
+def read_snapshots(board, until, process):
+    reader = snapshots.Reader(board, process, lambda slot: snapshots.views(LEAVES, slot))
+    seen = torn = backwards = last = 0
+    while time.monotonic() < until:
+        with reader.pinned() as (version, arrays):
+            for _ in range(3):  # the slot must stay as it is for as long as it is pinned
+                torn += any(bool((array != version).any()) for array in arrays)
+            backwards += version < last
+            last = version
+            seen += 1
+    return {"seen": seen, "torn": torn, "backwards": backwards}
+
+
+if __name__ == "__main__":
+    role, path, seconds, *rest = sys.argv[1:]
+    work = {f.__name__: f for f in (write_observations, read_observations, publish, read_snapshots)}[role]
+    print(json.dumps(work(attach(path), time.monotonic() + float(seconds), *map(int, rest))))

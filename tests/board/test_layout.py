@@ -1,0 +1,29 @@
+"""The board's layout: what lies where, and that nothing overlaps."""
+
+import mmap
+
+import numpy as np
+
+from rtrl_jax.board.layout import ALIGNMENT, Board, Dimensions, fields, size
+
+DIMENSIONS = Dimensions(100, (84, 84, 1), "uint8", 3, 262, 1, 5, 4, 1000)
+
+
+def test_every_field_has_one_writer_and_starts_at_a_cache_line():
+    memory = mmap.mmap(-1, size(DIMENSIONS))
+    start = np.frombuffer(memory, "u1").ctypes.data
+    board = Board(DIMENSIONS, memory)
+    end = start
+    for field in fields(DIMENSIONS):
+        view = getattr(board, field.name)
+        assert field.writer
+        assert view.shape == field.shape
+        assert view.dtype == field.dtype
+        assert view.ctypes.data % ALIGNMENT == 0
+        assert view.ctypes.data >= end, f"{field.name} overlaps the field before it"
+        end = view.ctypes.data + view.nbytes
+    assert end <= start + size(DIMENSIONS)
+
+
+def test_a_million_observations_take_at_most_7_2_gb_with_their_records():
+    assert size(DIMENSIONS.__class__(**{**DIMENSIONS.__dict__, "capacity": 1_000_000})) <= 7.2e9

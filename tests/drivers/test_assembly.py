@@ -1,0 +1,94 @@
+"""Which processes a run has, on which cores, and what they are told."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from rtrl_jax.drivers import message, prepare
+from rtrl_jax.drivers.assembly import assemble, crowding, place
+from rtrl_jax.environments import Spec
+from rtrl_jax.settings import Settings
+
+SPEC = Spec((84, 84, 1), "uint8", 6, 0, 60.0, 1e-5)
+
+
+class OnCores(Settings):
+    """Settings on a machine with more cores than this one."""
+
+    def core_list(self):
+        return list(range(int(self.cores)))
+
+
+def settings(cores, **kwargs):
+    return OnCores(cores=str(cores), **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "expected"),
+    [
+        (1, 1, [0, 0, 0]),
+        (2, 1, [0, 1, 0]),  # the learner shares the environment's core, not inference's
+        (4, 2, [0, 1, 2, 3]),
+        (4, 3, [0, 1, 2, 3, 0]),
+        (3, 4, [0, 1, 2, 1, 2, 0]),
+    ],
+)
+def test_the_environment_comes_first_then_inference_then_learning(cores, workers, expected):
+    assert [process.core for process in place(settings(cores), workers)] == expected
+
+
+def test_learners_are_nice_and_nobody_else():
+    assert [(process.role, process.niceness) for process in place(settings(2), 1)] == [
+        ("environment", 0),
+        ("inference", 0),
+        ("learner", 19),
+    ]
+
+
+def test_a_sequential_agent_is_one_process():
+    processes = place(settings(4, interaction="sequential"), 1)
+    assert [(process.role, process.workers) for process in processes] == [("environment", ()), ("agent", (0,))]
+
+
+def test_workers_that_share_a_process():
+    processes = place(settings(2, workers_per_process=4, emulated_inference_ms="5"), 10)
+    assert [process.workers for process in processes if process.workers] == [(0, 1, 2, 3), (4, 5, 6, 7), (8, 9)]
+
+
+def assembly(**kwargs):
+    return assemble(settings(**kwargs), SPEC, "resnet15", 1.0, [(3, 4), (5,)], 7)
+
+
+def test_more_workers_than_cores_is_a_warning_with_both_numbers():
+    warning = crowding(assembly(cores=4))
+    assert "7 inference processes" in warning
+    assert "4 cores" in warning
+    assert crowding(assembly(cores=9)) is None
+    assert crowding(assembly(cores=2, workers_per_process=7, emulated_inference_ms="5")) is None
+
+
+def test_a_message_tells_everything():
+    original = assemble(Settings(frame_stack=2), SPEC, "resnet15", 1.0, [(3, 4), (5,)], 7)
+    decoded = message.read_assembly(json.loads(message.write(original, original.processes[2], 5, 1)))
+    assert decoded == original
+    assert decoded.observation_shape == (84, 84, 2)
+    assert decoded.groups == [1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("stagger", "quantile", "expected"),
+    [("max_time", 0.0, 12), ("max_time", 0.5, 10), ("expected_time", 0.0, 11), ("none", 0.0, 11), ("ticket", 0.0, 11)],
+)
+def test_n_star_of_each_algorithm(stagger, quantile, expected):
+    tau_ticks = np.array([9.5, 9.9, 9.9, 11.5, 11.9])  # mean 10.54; whole ticks 10, 10, 10, 12, 12
+    assert prepare.n_star(Settings(stagger=stagger, stagger_quantile=quantile), tau_ticks) == expected
+
+
+def test_a_whisker_over_a_tick_does_not_need_another_worker():
+    assert prepare.n_star(Settings(), np.array([0.5] * 31 + [1.5])) == 1
+
+
+def test_sequential_needs_one():
+    assert prepare.n_star(dataclasses.replace(Settings(), interaction="sequential"), np.array([70.0])) == 1
