@@ -21,6 +21,7 @@ def define_flags(settings: type) -> None:
             flags.DEFINE_enum(item.name, item.default, list(choices), help_text)
         else:
             kinds[_plain_type(item.type)](item.name, item.default, help_text)
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[item.name])  # so that --help shows it
 
 
 def _plain_type(annotation) -> type:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 
-TRACEBACK_LINES = 15
+MOST_LINES = 40
 
 
 class Child:
@@ -42,7 +42,9 @@ class Child:
         """The end of what it printed: the traceback, if it died of an exception."""
         with open(self._log, "rb") as file:
             file.seek(self._start_of_output)
-            return "\n".join(file.read().decode(errors="replace").strip().splitlines()[-TRACEBACK_LINES:])
+            printed = file.read().decode(errors="replace").strip()
+        from_traceback = printed[max(0, printed.rfind("Traceback (most recent call last)")) :]
+        return "\n".join(from_traceback.splitlines()[-MOST_LINES:])
 
     def reason(self) -> str:
         """One line on how it ended."""

@@ -1,8 +1,8 @@
 """The environment's loop: at every boundary latch, step, publish, and only then bookkeeping. Nothing here ever waits for an
 agent.
 
-Boundary n is due at start + n·τ_M, an absolute instant, so lateness never adds up. After an overrun of whole ticks the grid
-moves by as many ticks, which are counted as slipped, instead of being rushed through.
+Boundary n is due at start + n·τ_M, an absolute instant, so lateness never adds up. One tick too many is made up at once;
+after a longer overrun the grid moves by whole ticks, which are counted as slipped, instead of being rushed through.
 
 A new episode begins at the boundary after the one that ended: the reset takes the place of that boundary's step, so
 every observation, the last of an episode too, has a tick of its own.
@@ -17,6 +17,8 @@ from rtrl_jax.board.layout import RUNNING
 from rtrl_jax.board.ring import Ring
 from rtrl_jax.workers.arbiter import Arbiter
 from rtrl_jax.workers.effects import NextBoundary
+
+MOST_MADE_UP = 1  # ticks
 
 
 class Limits(NamedTuple):
@@ -71,7 +73,7 @@ def environment_loop(
         if boundary is None:  # the run ends
             break
         lateness = boundary - due
-        slipped = int(lateness // tau_m)
+        slipped = int(lateness // tau_m) if lateness >= (1 + MOST_MADE_UP) * tau_m else 0
         slipped_in_all += slipped
 
         for decision, due_tick in desk.collect(tick):

@@ -141,6 +141,16 @@ def test_deadlines_are_absolute_so_lateness_never_adds_up():
     assert bench.column("slipped") == [0] * 5
 
 
+def test_a_tick_too_late_is_made_up_at_once():
+    bench = Bench()
+    bench.boundary()
+    bench.boundary(late=130)
+    bench.boundary(late=30)
+    bench.boundary()
+    assert bench.column("slipped") == [0] * 4
+    assert bench.column("boundary_ns") == [1000, 1230, 1230, 1300]
+
+
 def test_after_an_overrun_the_clock_moves_on_and_counts_what_it_gave_up():
     bench = Bench()
     bench.boundary()

@@ -1,0 +1,187 @@
+"""Measures what the real-time system promises on this machine and writes results/realtime.json and results/realtime.md.
+
+  make bench                                  everything, a quarter of an hour; leave the machine alone meanwhile
+  python benchmarks/realtime.py --only=ticket --repeats=1
+
+Real processes and the wall clock throughout. Every run starts afresh; the table gives the median and the range of the repeats.
+"""
+
+import pathlib
+import sys
+import tempfile
+import time
+
+import numpy as np
+from absl import flags
+
+import rtrl_jax
+from rtrl_jax.command import run_command
+from rtrl_jax.telemetry.files import write_json, write_text
+from rtrl_jax.telemetry.summary import machine, versions
+
+ONLY = flags.DEFINE_list("only", None, "names of the parts to measure; default: all")
+REPEATS = flags.DEFINE_integer("repeats", 3, "runs of each part", lower_bound=1)
+SECONDS = flags.DEFINE_float("seconds", 60.0, "length of a run", lower_bound=2.0)
+OUT = flags.DEFINE_string("out", "results", "folder for the results")
+
+# Always the network, never a random action: the hardest case for inaction.
+PLAY = {"environment": "atari/Boxing", "parameters": "1M", "epsilon_start": 0.0, "epsilon_end": 0.0, "display": "none"}
+RUNS = {
+    "ticket": {"stagger": "ticket"},
+    "max_time_bounded": {"stagger": "max_time", "stagger_quantile": 0.99},
+    "max_time": {"stagger": "max_time"},
+    "emulated_72_workers": {
+        "inference_workers": "72",
+        "workers_per_process": 72,
+        "emulated_inference_ms": "1170",
+        "learner_workers": 0,
+    },
+}
+# name of a figure: (the part it comes from, goal, how it compares, unit)
+GOALS = {
+    "tick rate error": ("ticket", 0.01, "at most", "%"),
+    "lateness p99": ("ticket", 0.5, "below", "ms"),
+    "inaction, ticket": ("ticket", 1.0, "below", "%"),
+    "inaction, Algorithm 1 bounded": ("max_time_bounded", 2.0, "at most", "%"),
+    "inaction, Algorithm 1": ("max_time", None, "", "%"),
+    "decision overhead p50": ("ticket", 0.3, "below", "ms"),
+    "decision overhead p99": ("ticket", 1.0, "below", "ms"),
+    "updates a second": ("ticket", None, "", "/s"),
+    "start to first action": ("ticket", 4.0, "below", "s"),
+    "newest snapshot at 100 M": ("snapshot", 0.1, "below", "ms"),
+    "publishing at 100 M, of memcpy": ("snapshot", 70.0, "at least", "%"),
+    "72 emulated workers: ticks acted on": ("emulated_72_workers", 97.0, "above", "%"),
+    "72 emulated workers: mean delay": ("emulated_72_workers", 71.0, "within 1 of", "ticks"),
+}
+
+
+def main() -> None:
+    parts = ONLY.value or [*RUNS, "snapshot"]
+    found: dict[str, list[float]] = {}
+    for part in parts:
+        for repeat in range(REPEATS.value):
+            print(f"{part}, {repeat + 1} of {REPEATS.value} …", file=sys.stderr, flush=True)
+            for name, value in (measure_snapshots() if part == "snapshot" else measure_run(part)).items():
+                found.setdefault(name, []).append(value)
+    rows = [
+        {
+            "name": name,
+            "median": float(np.median(values)),
+            "least": min(values),
+            "most": max(values),
+            "unit": GOALS[name][3],
+            "goal": f"{GOALS[name][2]} {GOALS[name][1]:g}" if GOALS[name][1] is not None else "",
+            "met": _met(values, *GOALS[name][1:3]),
+        }
+        for name, values in found.items()
+    ]
+    out = pathlib.Path(OUT.value)
+    out.mkdir(exist_ok=True)
+    command = " ".join(["python", *sys.argv])
+    report = {"command": command, "machine": machine(), "versions": versions(), "repeats": REPEATS.value, "rows": rows}
+    write_json(out / "realtime.json", report)
+    write_text(out / "realtime.md", as_table(report))
+    print(as_table(report))
+
+
+def measure_run(part: str) -> dict[str, float]:
+    """One run in a folder of its own, analysed from its files."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "run")
+        summary = rtrl_jax.run(**PLAY, **RUNS[part], duration_s=SECONDS.value, run_dir=str(path))
+        ticks, decisions = np.load(path / "ticks.npz"), np.load(path / "decisions.npz")
+    if summary["failures"]:
+        raise RuntimeError(f"a process failed: {summary['failures']}")
+    inaction = 100 * summary["inaction"]
+    if part == "emulated_72_workers":
+        after_first = 100 * (~ticks["is_default"][summary["inference"]["workers"] :]).mean()
+        return {
+            "72 emulated workers: ticks acted on": float(after_first),
+            "72 emulated workers: mean delay": summary["delay"]["mean"],
+        }
+    if part != "ticket":
+        name = "inaction, Algorithm 1 bounded" if part == "max_time_bounded" else "inaction, Algorithm 1"
+        return {name: inaction}
+    waits_ns = (
+        decisions["start_ns"] - ticks["published_ns"][decisions["obs_tick"]]
+        + decisions["registered_ns"] - decisions["end_ns"]
+    )  # fmt: skip
+    return {
+        "tick rate error": 100 * abs(summary["measured_rate_hz"] / summary["rate_hz"] - 1),
+        "lateness p99": summary["lateness_ms"]["p99"],
+        "inaction, ticket": inaction,
+        "decision overhead p50": float(np.quantile(waits_ns, 0.5) / 1e6),
+        "decision overhead p99": float(np.quantile(waits_ns, 0.99) / 1e6),
+        "updates a second": summary["learning"]["updates_per_s"],
+        "start to first action": summary["startup_s"] + (np.argmax(~ticks["is_default"]) + 1) / summary["rate_hz"],
+    }
+
+
+def measure_snapshots() -> dict[str, float]:
+    """Taking and publishing parameters of the 100 M network, on a board of its own."""
+    import mmap
+
+    from rtrl_jax import networks
+    from rtrl_jax.board import snapshots
+    from rtrl_jax.board.layout import Board, Dimensions, size
+    from rtrl_jax.networks import parameters
+
+    tree = parameters.shapes(networks.build("resnet15", 6, 29), (84, 84, 1), "uint8")
+    import jax
+
+    leaves, span = snapshots.arrange([leaf.shape for leaf in jax.tree.leaves(tree)])
+    board = Board(*(lambda d: (d, mmap.mmap(-1, size(d))))(Dimensions(4096, (1,), "float32", 1, 262, 1, 3, 4, span)))
+    board.latest[0] = -1
+    arrays = [np.ones(leaf.shape, np.float32) for leaf in leaves]
+    publisher = snapshots.Publisher(board, leaves)
+    reader = snapshots.Reader(board, 1, lambda slot: snapshots.views(leaves, slot))
+    publishing, copying, taking = [], [], []
+    flat, target = np.ones(span // 4, np.float32), np.ones(span // 4, np.float32)
+    for version in range(12):
+        publishing.append(_timed(lambda version=version: publisher.publish(arrays, version)))
+        copying.append(_timed(lambda: np.copyto(target, flat)))
+    for _ in range(1000):
+        taking.append(_timed(lambda: reader.newest_version()))
+    # The first rounds touch each slot's memory for the first time.
+    return {
+        "newest snapshot at 100 M": float(np.median(taking)),
+        "publishing at 100 M, of memcpy": float(100 * np.median(copying[4:]) / np.median(publishing[4:])),
+    }
+
+
+def _timed(call) -> float:
+    began = time.perf_counter()
+    call()
+    return 1e3 * (time.perf_counter() - began)
+
+
+def _met(values: list[float], goal: float | None, how: str) -> bool | None:
+    if goal is None:
+        return None
+    median = float(np.median(values))
+    if how.startswith("within"):
+        return abs(median - goal) <= 1
+    return median >= goal if how in ("above", "at least") else median <= goal
+
+
+def as_table(report: dict) -> str:
+    lines = [
+        "# Real time on this machine",
+        "",
+        f"`{report['command']}`, {report['repeats']} runs of each part; median (range).",
+        f"Machine: {report['machine']['processor']}, {report['machine']['cores']} cores, "
+        f"{report['machine']['memory_gib']} GiB, {report['machine']['system']}. "
+        f"Python {report['versions']['python']}, jax {report['versions']['jax']}.",
+        "",
+        "| figure | measured | goal | met |",
+        "|---|---|---|---|",
+    ]
+    for row in report["rows"]:
+        spread = f"{row['median']:.4g} ({row['least']:.4g} – {row['most']:.4g}) {row['unit']}"
+        met = {True: "yes", False: "no", None: ""}[row["met"]]
+        lines.append(f"| {row['name']} | {spread} | {row['goal']} | {met} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,194 @@
+"""What can go wrong with processes: each is seen, named, survived, and leaves nothing behind."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from conftest import command, processes_with
+from system.test_runs import check
+
+FLAGS = ["--environment=gymnasium/CartPole-v1", "--rate_hz=60", "--learn_start=20", "--learn_every=2"]
+
+
+@pytest.fixture
+def running(tmp_path):
+    """Starts a run and returns (process, folder, function from place number to process id) once it ticks."""
+    started = []
+
+    def start(*flags, name="run"):
+        folder = tmp_path / name
+        process = subprocess.Popen(
+            command(*FLAGS, *flags, f"--run_dir={folder}"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        started.append(process)
+
+        def child(place):
+            return wait_for(lambda: place_of(folder).get(place))
+
+        wait_for(lambda: (folder / "ticks.raw").exists() and (folder / "ticks.raw").stat().st_size > 0)
+        return process, folder, child
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(condition, timeout=30):
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+    return value
+
+
+def place_of(folder):
+    """{place number: process id} of a run's processes."""
+    places = {}
+    for pid in processes_with(f"{folder}"):
+        arguments = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if b"rtrl_jax.drivers.child" in arguments:
+            places[json.loads(arguments[-2])["place"]] = pid
+    return places
+
+
+def nothing_left(folder):
+    return not processes_with(str(folder)) and not [n for n in os.listdir("/dev/shm") if "rtrl_jax" in n]
+
+
+def finish(process, folder, timeout=30):
+    stdout, stderr = process.communicate(timeout=timeout)
+    wait_for(lambda: nothing_left(folder), timeout=3)
+    return stdout, stderr
+
+
+ENVIRONMENT, INFERENCE, LEARNER = 0, 1, 2
+
+
+@pytest.mark.parametrize(("place", "name"), [(INFERENCE, "inference 0"), (LEARNER, "learner 0")])
+def test_a_killed_worker_is_named_and_replaced_while_the_environment_goes_on(running, place, name):
+    process, folder, child = running("--duration_s=9")
+    victim = child(place)
+    os.kill(victim, signal.SIGKILL)
+    killed = time.monotonic()
+    replacement = wait_for(lambda: place_of(folder).get(place) not in (victim, None) and place_of(folder)[place])
+    assert time.monotonic() - killed < 2
+    assert replacement != victim
+    _, stderr = finish(process, folder)
+    assert process.returncode == 0
+    assert f"{name} was killed by SIGKILL; replaced" in stderr
+    summary = json.loads((folder / "summary.json").read_text())
+    ticks, decisions, updates = (np.load(folder / f"{n}.npz") for n in ("ticks", "decisions", "updates"))
+    (failure,) = summary["failures"]
+    assert failure["process"] == name
+    assert failure["replaced"]
+    assert summary["slipped_ticks"] == 0
+    assert (np.diff(ticks["boundary_ns"]) < 30e6).all(), "the environment waited"
+    after = failure["tick"] + 240  # a replacement takes a few seconds to import and compile
+    assert (~ticks["is_default"][after:]).any()
+    assert (decisions["obs_tick"] > after).any()
+    assert (updates["start_ns"] > ticks["boundary_ns"][failure["tick"]]).any()
+    assert (np.diff(updates["applied_version"]) >= 0).all()
+
+
+def test_a_hung_worker_is_replaced(running):
+    process, folder, child = running("--duration_s=8", "--hang_timeout_s=1")
+    victim = child(INFERENCE)
+    os.kill(victim, signal.SIGSTOP)
+    wait_for(lambda: place_of(folder).get(INFERENCE) not in (victim, None))
+    _, stderr = finish(process, folder)
+    assert process.returncode == 0
+    assert "inference 0 gave no sign of life" in stderr
+
+
+def test_the_death_of_the_environment_ends_the_run_with_everything_saved(running):
+    process, folder, child = running("--duration_s=60")
+    time.sleep(1)
+    os.kill(child(ENVIRONMENT), signal.SIGKILL)
+    _, stderr = finish(process, folder, timeout=10)
+    assert process.returncode == 1
+    assert "environment was killed by SIGKILL" in stderr
+    assert "Traceback" not in stderr
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["ticks"] == len(np.load(folder / "ticks.npz")["action"]) > 30
+    assert summary["failures"][0]["process"] == "environment"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_a_run_cleanly_within_three_seconds(running, number):
+    process, folder, _ = running("--duration_s=60")
+    time.sleep(1)
+    began = time.monotonic()
+    process.send_signal(number)
+    finish(process, folder)
+    assert time.monotonic() - began < 3
+    assert process.returncode == 0
+    summary, *_ = check(folder)
+    assert summary["ended_by"] == number.name
+
+
+def test_ctrl_c_during_a_slow_inference_and_at_a_slow_rate(running):
+    process, folder, _ = running("--duration_s=60", "--rate_hz=0.3", "--emulated_inference_ms=60000")
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    finish(process, folder)
+    assert time.monotonic() - began < 3
+    assert (folder / "summary.json").exists()
+
+
+def test_ctrl_c_while_starting(tmp_path):
+    folder = tmp_path / "run"
+    process = subprocess.Popen(command(*FLAGS, f"--run_dir={folder}"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for(lambda: place_of(folder))
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    finish(process, folder)
+    assert time.monotonic() - began < 3
+    assert json.loads((folder / "summary.json").read_text())["ticks"] == 0
+
+
+def test_nothing_outlives_a_supervisor_that_was_killed(running):
+    process, folder, _ = running("--duration_s=60")
+    assert len(place_of(folder)) == 3
+    process.kill()
+    process.wait()
+    wait_for(lambda: nothing_left(folder), timeout=2)
+    assert (folder / "ticks.raw").stat().st_size > 0, "what was recorded should be there"
+
+
+def test_an_exception_in_a_worker_is_shown_with_its_traceback(launch, tmp_path):
+    (tmp_path / "broken.py").write_text(
+        "import gymnasium\n"
+        "class Broken(gymnasium.Env):\n"
+        "    observation_space = gymnasium.spaces.Box(0, 1, (2,))\n"
+        "    action_space = gymnasium.spaces.Discrete(2)\n"
+        "    def reset(self, seed=None, options=None): return self.observation_space.sample(), {}\n"
+        "    def step(self, action): raise OSError('the arm came off')\n"
+        "gymnasium.register('Broken-v0', entry_point=Broken)\n"
+    )
+    folder = tmp_path / "run"
+    done = launch(
+        "--environment=gymnasium/broken:Broken-v0",
+        "--rate_hz=20",
+        f"--run_dir={folder}",
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert done.returncode == 1
+    assert "the arm came off" in done.stderr
+    (failure,) = json.loads((folder / "summary.json").read_text())["failures"]
+    assert "Traceback" in failure["traceback"]
+    assert "broken.py" in failure["traceback"]
+
+
+def test_without_shared_memory_the_board_is_a_file_in_the_run_folder(launch, tmp_path):
+    folder = tmp_path / "run"
+    done = launch(*FLAGS, "--duration_s=2", f"--run_dir={folder}", env={**os.environ, "RTRL_SHM": str(tmp_path / "no")})
+    assert done.returncode == 0, done.stderr
+    assert "the board is a file" in done.stderr
+    check(folder)
+    assert not list(folder.glob("rtrl_jax-*"))

@@ -1,0 +1,163 @@
+"""Real runs of a few seconds for every interaction and stagger mode, each analysed from its files alone."""
+
+import json
+
+import numpy as np
+import pytest
+
+MODES = {
+    "ticket": [],
+    "ticket with playout off": ["--playout=off"],
+    "ticket with two workers": ["--inference_workers=2", "--emulated_inference_ms=25", "--epsilon_start=0.2"],
+    "algorithm 1": ["--stagger=max_time"],
+    "algorithm 1 from a known estimate": ["--stagger=max_time", "--tau_initial_ms=5", "--inference_workers=2"],
+    "algorithm 1 bounded": ["--stagger=max_time", "--stagger_quantile=0.99"],
+    "algorithm 2": ["--stagger=expected_time", "--inference_workers=2"],
+    "no staggering": ["--stagger=none"],
+    "sequential": ["--interaction=sequential"],
+    "sequential, learning first": ["--interaction=sequential_learn_first"],
+    "repeat": ["--default_action=repeat"],
+    "acting only": ["--learner_workers=0", "--epsilon_start=0.2"],
+}
+FAST = ["--environment=gymnasium/CartPole-v1", "--duration_s=3", "--learn_start=20", "--epsilon_steps=20"]
+
+
+def check(folder):
+    """Recomputes the summary's figures from the arrays, and checks the arrays against each other."""
+    summary = json.loads((folder / "summary.json").read_text())
+    ticks, decisions, updates = (np.load(folder / f"{name}.npz") for name in ("ticks", "decisions", "updates"))
+    acted = np.flatnonzero(~ticks["is_default"])
+    delay = acted - ticks["obs_tick"][acted]
+    nominal = ticks["boundary_ns"] - ticks["lateness_ns"]
+
+    assert summary["failures"] == []
+    assert summary["records_lost"] == 0
+    assert summary["ticks"] == len(ticks["action"])
+    assert summary["inaction"] == pytest.approx(ticks["is_default"].mean())
+    span_s = (ticks["boundary_ns"][-1] - ticks["boundary_ns"][0]) / 1e9
+    assert summary["measured_rate_hz"] == pytest.approx((len(nominal) - 1) / span_s)
+    assert summary["slipped_ticks"] == ticks["slipped"].sum()
+    assert summary["lateness_ms"]["p99"] == pytest.approx(np.percentile(ticks["lateness_ns"], 99) / 1e6)
+    assert summary["delay"]["mean"] == pytest.approx(delay.mean())
+    assert summary["interaction_ticks"]["mean"] == pytest.approx(np.diff(acted).mean())
+
+    # The clock: absolute deadlines, one τ_M apart, but for ticks that slipped.
+    steps = np.diff(nominal) * summary["rate_hz"] / 1e9
+    assert np.allclose(steps, 1 + ticks["slipped"][:-1], atol=0.01)
+    assert (ticks["lateness_ns"] >= 0).all()
+
+    # Decisions: what was applied is what acted, from where and when it says.
+    status = decisions["status"]
+    for name, code in (("applied", 0), ("overwritten", 1), ("stale", 2)):
+        assert summary["inference"][name] == (status == code).sum()
+    applied = {name: decisions[name][status == 0] for name in ("apply_tick", "obs_tick", "action", "worker", "end_ns")}
+    order = np.argsort(applied["apply_tick"])
+    assert (applied["apply_tick"][order] == acted).all()
+    for name in ("obs_tick", "action", "worker"):
+        assert (applied[name][order] == ticks[name][acted]).all()
+    assert (delay >= 1).all()
+    assert (ticks["obs_tick"][acted] >= ticks["episode_start"][acted]).all()
+    assert (np.diff(ticks["obs_tick"][acted]) >= 0).all()
+    assert (applied["end_ns"][order] <= ticks["boundary_ns"][acted]).all()
+    assert (decisions["start_ns"] >= ticks["published_ns"][decisions["obs_tick"]]).all()
+    assert (decisions["apply_tick"][status != 0] == -1).all()
+    tau = (decisions["end_ns"] - decisions["start_ns"]) / 1e6
+    assert summary["inference"]["tau_mean_ms"] == pytest.approx(tau.mean())
+    assert summary["inference"]["tau_max_ms"] == pytest.approx(tau.max())
+
+    # Learning: one learner applies each update to the version it came from, and versions have no gap.
+    assert summary["learning"]["updates"] == len(updates["loss"])
+    assert (updates["gradient_version"] == np.arange(len(updates["loss"]))).all()
+    assert (updates["applied_version"] == updates["gradient_version"]).all()
+    assert np.isfinite(updates["loss"]).all()
+    assert decisions["version"].max() <= len(updates["loss"])
+
+    finished = ticks["terminated"] | ticks["truncated"]
+    returns = [ticks["reward"][ticks["episode"] == e].sum() for e in range(finished.sum())]
+    assert summary["episodes"]["count"] == len(returns)
+    if returns:
+        assert summary["episodes"]["return_mean"] == pytest.approx(np.mean(returns))
+    assert list(folder.glob("events.*"))
+    return summary, ticks, decisions, updates
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode(launch, tmp_path, mode):
+    folder = tmp_path / "run"
+    done = launch(*FAST, *MODES[mode], f"--run_dir={folder}")
+    assert done.returncode == 0, done.stderr
+    assert str(folder) in done.stdout
+    summary, ticks, decisions, _ = check(folder)
+    assert summary["ticks"] == pytest.approx(3 * 50, abs=15)
+    assert (summary["learning"]["updates"] > 5) == ("acting" not in mode)
+    assert decisions["greedy"].any()
+    if "acting" not in mode:
+        assert decisions["version"].max() > 5, "inference never saw an update"
+    if "sequential" not in mode and "two workers" not in mode:
+        assert summary["delay"]["p50"] == 1
+        assert summary["inaction"] < 0.3  # a tick for each reset, and a busy machine
+    if mode == "repeat":
+        again = np.flatnonzero(ticks["is_default"][1:] & ~ticks["is_default"][:-1]) + 1
+        same_episode = again[ticks["episode"][again] == ticks["episode"][again - 1]]
+        assert (ticks["action"][same_episode] == ticks["action"][same_episode - 1]).all()
+
+
+def test_atari_with_the_paper_s_network(launch, tmp_path):
+    folder = tmp_path / "run"
+    flags = ["--environment=atari/Boxing", "--parameters=1M", "--max_ticks=300", "--learn_start=40", "--frame_stack=2"]
+    done = launch(*flags, "--epsilon_steps=5", "--learning_rate=0.0001", f"--run_dir={folder}")
+    assert done.returncode == 0, done.stderr
+    summary, _, decisions, _ = check(folder)
+    assert summary["ticks"] == 300
+    assert summary["rate_hz"] == 60
+    assert summary["parameters"] == pytest.approx(0.91e6, rel=0.01)
+    assert summary["inaction"] < 0.2
+    assert decisions["greedy"].mean() > 0.2
+
+
+def test_staggered_emulated_workers_in_one_process_act_at_every_tick(launch, tmp_path):
+    """Twelve workers of 170 ms at 60 Hz: 10.2 ticks, so delay 11, and each tick has an action."""
+    folder = tmp_path / "run"
+    done = launch(
+        "--environment=gymnasium/MountainCar-v0",  # episodes of 200 steps
+        "--rate_hz=60",
+        "--duration_s=8",
+        "--learner_workers=0",
+        "--epsilon_start=0",
+        "--epsilon_end=0",
+        "--inference_workers=12",
+        "--workers_per_process=12",
+        "--emulated_inference_ms=170",
+        "--playout=11",
+        f"--run_dir={folder}",
+    )
+    assert done.returncode == 0, done.stderr
+    summary, ticks, _, _ = check(folder)
+    assert summary["inference"]["emulated"] == "170"
+    acted = np.flatnonzero(~ticks["is_default"])
+    assert (acted - ticks["obs_tick"][acted] == 11).mean() > 0.9
+    # After a reset eleven ticks pass before a decision from the new episode can act.
+    settled = np.arange(len(ticks["action"])) - ticks["episode_start"] > 11
+    assert ticks["is_default"][settled].mean() < 0.1
+
+
+def test_auto_takes_as_many_workers_as_the_measured_time_needs(launch, tmp_path):
+    folder = tmp_path / "run"
+    flags = ["--inference_workers=auto", "--emulated_inference_ms=70", "--workers_per_process=9", "--epsilon_start=0"]
+    done = launch(*FAST, *flags, "--epsilon_end=0", f"--run_dir={folder}")
+    assert done.returncode == 0, done.stderr
+    assert check(folder)[0]["inference"]["workers"] == 4  # 70 ms at 50 Hz are 3.5 ticks
+
+
+def test_a_run_is_repeated_by_its_flagfile(launch, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    flags = [*FAST, "--seed=7", "--max_episodes=2", "--stagger=none", "--gamma=0.9"]
+    assert launch(*flags, f"--run_dir={first}").returncode == 0
+    done = launch(f"--flagfile={first}/flags.txt", f"--run_dir={second}")
+    assert done.returncode == 0, done.stderr
+
+    def without_folder(path):
+        return [line for line in path.read_text().splitlines() if "run_dir" not in line]
+
+    assert without_folder(first / "flags.txt") == without_folder(second / "flags.txt")
+    assert np.load(first / "ticks.npz")["reward"][1] == np.load(second / "ticks.npz")["reward"][1]
