@@ -3,13 +3,12 @@
 import dataclasses
 import sys
 import traceback
-import types
-import typing
 from collections.abc import Callable
 
 from absl import app, flags
 
 from rtrl_jax.errors import UserError
+from rtrl_jax.settings import plain_type
 
 
 def define_flags(settings: type) -> None:
@@ -20,15 +19,8 @@ def define_flags(settings: type) -> None:
         if choices:
             flags.DEFINE_enum(item.name, item.default, list(choices), help_text)
         else:
-            kinds[_plain_type(item.type)](item.name, item.default, help_text)
+            kinds[plain_type(item.type)](item.name, item.default, help_text)
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[item.name])  # so that --help shows it
-
-
-def _plain_type(annotation) -> type:
-    """`int | None` -> int."""
-    if isinstance(annotation, types.UnionType):
-        return next(part for part in typing.get_args(annotation) if part is not type(None))
-    return annotation
 
 
 def run_command(main: Callable[[], None], argv: list[str] | None = None) -> int:
@@ -47,6 +39,9 @@ def run_command(main: Callable[[], None], argv: list[str] | None = None) -> int:
         bad_input = isinstance(error, flags.Error | UserError)
         print(f"{argv[0]}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2 if bad_input else 1
+    except KeyboardInterrupt:  # before a run began; from then on the supervisor handles it
+        print(f"{argv[0]}: interrupted before anything was written", file=sys.stderr)
+        return 1
     except RuntimeError as error:
         if not str(error):
             traceback.print_exc()

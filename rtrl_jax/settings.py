@@ -5,6 +5,7 @@ few plain values it needs.
 """
 
 import os
+import typing
 from dataclasses import dataclass, field, fields
 
 from rtrl_jax import latency
@@ -72,6 +73,8 @@ class Settings:
         for item in fields(self):
             value = getattr(self, item.name)
             choices = item.metadata["choices"]
+            if not _has_type(value, item.type):
+                raise UserError(f"--{item.name}={value!r}: it should be {_TYPE_NAMES[plain_type(item.type)]}")
             if choices and value not in choices:
                 raise UserError(f"--{item.name}={value}: choose one of {', '.join(choices)}")
         self._check_ranges()
@@ -158,6 +161,19 @@ class Settings:
         if missing:
             raise UserError(f"--cores={self.cores}: there is no core {missing[0]} here; there are {_ranges(allowed)}")
         return list(dict.fromkeys(chosen))
+
+
+_TYPE_NAMES = {str: "text", int: "a whole number", float: "a number"}
+
+
+def plain_type(annotation) -> type:
+    """int | None -> int."""
+    return next((part for part in typing.get_args(annotation) if part is not type(None)), annotation)
+
+
+def _has_type(value, annotation) -> bool:
+    accepted = {str: str | int | float, int: int, float: int | float}[plain_type(annotation)]
+    return (value is None and annotation != plain_type(annotation)) or isinstance(value, accepted)
 
 
 def _is_count(value) -> bool:

@@ -35,6 +35,9 @@ from rtrl_jax.settings import Settings, as_flagfile
         ({"cores": "5-3"}, "numbers and ranges"),
         ({"replay_capacity": 10}, "the least is"),
         ({"learn_start": 40_000}, "at most half"),
+        ({"duration_s": "long"}, "a number"),
+        ({"max_ticks": 2.5}, "a whole number"),
+        ({"seed": None}, "a whole number"),
     ],
 )
 def test_bad_settings_are_one_line_that_says_what_to_do(wrong, says):

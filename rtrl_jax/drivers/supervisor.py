@@ -24,7 +24,7 @@ from rtrl_jax.telemetry.recorder import Recorder
 from rtrl_jax.telemetry.tensorboard import Events
 from rtrl_jax.telemetry.terminal import Display
 
-LOOK_S = 0.05  # between two looks at the processes
+LOOK_S = 0.1  # between two looks at the processes
 SHOW_S = 0.25
 EVENTS_S = 1.0
 LEAD_NS = 20_000_000  # between the word to start and the first boundary
@@ -258,11 +258,11 @@ class _Run:
 
 @contextmanager
 def _signals(stop):
-    """SIGINT and SIGTERM end the run cleanly, if this is the main thread (only there can they be handled)."""
+    """SIGINT, SIGTERM and SIGHUP end the run cleanly, if this is the main thread (only there can they be handled)."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, lambda n, _: stop(signal.Signals(n).name)) for number in numbers]
     try:
         yield

@@ -15,8 +15,8 @@ SETTLED = 4000  # ticks: from a start in step, exploration takes thousands to sp
     ("algorithm", "workers", "tau", "options", "inaction", "delay"),
     [
         ("none", 10, constant(9.99), {}, (0.90, 0.01), (11, 0.1)),
-        ("max_time", 10, constant(9.99), {}, (0.0, 0.003), (11, 0.01)),
-        ("expected_time", 10, constant(9.99), {}, (0.0, 0.003), (11, 0.01)),
+        ("max_time", 10, constant(9.99), {}, (0.0, 0.003), (11, 0.03)),
+        ("expected_time", 10, constant(9.99), {}, (0.0, 0.003), (11, 0.03)),
         ("ticket", 10, constant(9.99), {"playout": 10}, (0.0, 0.003), (10, 0)),
         ("ticket", 10, constant(9.99), {}, (0.0, 0.003), (10, 0)),
         ("none", 12, normal(10, 0.5), {}, (0.31, 0.03), (10.8, 0.1)),

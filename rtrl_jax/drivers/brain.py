@@ -1,0 +1,111 @@
+"""The parts of a process that know JAX: the network that acts, the policy around it, the agent that learns.
+
+Imported only by processes that need it, after they have taken their core.
+"""
+
+import os
+import pathlib
+from functools import partial
+
+import jax
+import numpy as np
+
+from rtrl_jax import networks
+from rtrl_jax.agents import dqn
+from rtrl_jax.agents.exploration import linear
+from rtrl_jax.board import snapshots
+from rtrl_jax.drivers.assembly import Assembly
+from rtrl_jax.drivers.place import EXPLORATION, SAMPLING, Place
+from rtrl_jax.drivers.wall import now_ns
+from rtrl_jax.networks import parameters
+from rtrl_jax.replay.transitions import TransitionBuilder
+from rtrl_jax.replay.uniform import UniformReplay
+from rtrl_jax.workers.learning import Learning
+from rtrl_jax.workers.policy import epsilon_greedy
+
+
+def network(place: Place):
+    """The reader of snapshots, and the compiled function from (parameters, observation) to an action."""
+    _configure_jax()
+    module = networks.build(place.assembly.network, place.assembly.spec.actions, place.assembly.width)
+    structure = jax.tree.structure(_shapes(place.assembly))
+
+    def wrap(slot):
+        views = snapshots.views(place.assembly.leaves, slot)
+        arrays = [jax.device_put(view, may_alias=True) for view in views]
+        aliased = all(a.unsafe_buffer_pointer() == v.ctypes.data for a, v in zip(arrays, views, strict=True))
+        # An array that is a copy would never see an update; jit copies the views at each call instead.
+        return jax.tree.unflatten(structure, arrays if aliased else views)
+
+    reader = snapshots.Reader(place.board, place.process.number, wrap)
+    return reader, jax.jit(dqn.greedy_action(module.apply))
+
+
+def _shapes(assembly: Assembly):
+    module = networks.build(assembly.network, assembly.spec.actions, assembly.width)
+    return parameters.shapes(module, assembly.observation_shape, assembly.spec.observation_dtype)
+
+
+def _configure_jax() -> None:
+    folder = pathlib.Path(os.environ.get("RTRL_CACHE", pathlib.Path.home() / ".cache" / "rtrl_jax"))
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    jax.config.update("jax_cpu_enable_async_dispatch", False)  # a hand-over to another thread costs more than it hides
+
+
+def policy(place: Place, reader: snapshots.Reader, act, worker: int):
+    """The ε-greedy policy of one inference worker."""
+    settings = place.assembly.settings
+    return epsilon_greedy(
+        place.observations,
+        reader,
+        act,
+        linear(settings.epsilon_start, settings.epsilon_end, settings.epsilon_steps),
+        actions=place.assembly.spec.actions,
+        frame_stack=settings.frame_stack,
+        rng=place.generator(EXPLORATION, worker),
+    )
+
+
+def learning(place: Place, learner: int) -> Learning:
+    """What one learner learns with. It goes on from the newest parameters on the board, with a fresh optimiser."""
+    _configure_jax()
+    assembly, settings, spec = place.assembly, place.assembly.settings, place.assembly.spec
+    module = networks.build(assembly.network, spec.actions, assembly.width)
+    structure = jax.tree.structure(_shapes(assembly))
+    optimiser = dqn.make_optimiser(settings.learning_rate or spec.learning_rate, settings.gradient_clip)
+    update = jax.jit(dqn.update(module.apply, optimiser, settings.target_every), donate_argnums=0)
+
+    reader = snapshots.Reader(place.board, place.process.number, partial(snapshots.views, assembly.leaves))
+    with reader.pinned() as (version, views):
+        first = jax.tree.unflatten(structure, [view.copy() for view in views])
+
+    def fresh_state():
+        return dqn.init(first, optimiser)._replace(updates=np.int32(version))
+
+    # Compiled and timed on a state that is thrown away, so that the run neither waits for it nor takes it for a hang.
+    shape = (settings.batch_size, *assembly.observation_shape)
+    blank = dqn.Batch(
+        np.zeros(shape, spec.observation_dtype),
+        np.zeros(settings.batch_size, np.int32),
+        np.zeros(settings.batch_size, np.float32),
+        np.zeros(settings.batch_size, np.float32),
+        np.zeros(shape, spec.observation_dtype),
+    )
+    state, _ = update(fresh_state(), blank)
+    began = now_ns()
+    jax.block_until_ready(update(state, blank))
+    place.beat(now_ns() - began)
+
+    builder = TransitionBuilder(settings.gamma, per_tick=settings.discount_per == "tick")
+    return Learning(
+        UniformReplay(place.observations, builder, settings.frame_stack),
+        fresh_state(),
+        update,
+        snapshots.Publisher(place.board, assembly.leaves),
+        learn_every=settings.learn_every,
+        batch_size=settings.batch_size,
+        learn_start=settings.learn_start,
+        rng=place.generator(SAMPLING, learner),
+    )
