@@ -4,6 +4,10 @@ python launch/run.py --flagfile=configs/boxing.flags
 python launch/run.py --environment=gymnasium/CartPole-v1 --rate_hz=50 --duration_s=30
 """
 
+import signal
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # until a run begins there is nothing to end cleanly
+
 import sys
 
 from absl import flags
@@ -18,6 +22,7 @@ define_flags(Settings)
 
 
 def main() -> None:
+    sys.path.append("")  # modules of the user's own that register an environment
     chosen = {name: flags.FLAGS[name].value for name in Settings.__dataclass_fields__}
     summary = rtrl_jax.run(**chosen)
     if chosen["display"] != "none":

@@ -29,7 +29,7 @@ def parse(text: str) -> Callable[[np.random.Generator], float]:
         a, b = numbers
         return {"normal": _normal, "lognormal": _lognormal, "gamma": _gamma, "uniform": _uniform}[kind](a, b)
     except (ValueError, KeyError, ZeroDivisionError):
-        raise UserError(f"{text!r} is not a time: give {FORMS}") from None
+        raise UserError(f"--emulated_inference_ms={text}: give {FORMS}") from None
 
 
 def _normal(mean, sd):

@@ -11,6 +11,10 @@ from dataclasses import dataclass, field, fields
 from rtrl_jax import latency
 from rtrl_jax.errors import UserError
 
+MOST_CORES = 4096
+MOST_WORKERS = 4096
+FASTEST_HZ = 100_000
+
 
 def _setting(default, help_text: str, choices: tuple[str, ...] | None = None):
     return field(default=default, metadata={"help": help_text, "choices": choices})
@@ -54,8 +58,8 @@ class Settings:
     discount_per: str = _setting("decision", "what the discount is counted by", ("decision", "tick"))
     gradient_clip: float = _setting(10.0, "largest norm of a gradient")
     target_every: int = _setting(10_000, "updates between two copies to the target network")
-    epsilon_start: float = _setting(1.0, "probability of a random action at first")
-    epsilon_end: float = _setting(0.05, "and after --epsilon_steps")
+    epsilon_start: float = _setting(1.0, "probability of a random action before the first update")
+    epsilon_end: float = _setting(0.05, "and after --epsilon_steps updates, or throughout if nothing is learned")
     epsilon_steps: int = _setting(100_000, "updates over which it falls")
     replay_capacity: int = _setting(50_000, "observations kept, in ticks")
 
@@ -65,7 +69,9 @@ class Settings:
     max_ticks: int | None = _setting(None, "end after so many ticks")
     max_episodes: int | None = _setting(None, "end after so many episodes")
     run_dir: str | None = _setting(None, "folder for the results, new or empty; default runs/<time>-<environment>")
-    display: str = _setting("auto", "auto draws on a terminal and prints lines elsewhere", ("auto", "none"))
+    display: str = _setting(
+        "auto", "auto draws on a terminal and prints lines elsewhere; none prints nothing at all", ("auto", "none")
+    )
     hang_timeout_s: float = _setting(10.0, "a worker without a sign of life for so long is replaced")
 
     def check(self) -> None:
@@ -91,7 +97,7 @@ class Settings:
         for name in positive.split():
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
-                raise UserError(f"--{name}={value}: it must be greater than 0")
+                raise UserError(f"--{name}={value}: it must be a number greater than 0")
         for name in ("gamma", "epsilon_start", "epsilon_end", "stagger_quantile"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"--{name}={getattr(self, name)}: it must lie between 0 and 1")
@@ -99,8 +105,13 @@ class Settings:
             raise UserError(f"--replay_capacity={self.replay_capacity}: the least is 4096")
         if self.learner_workers not in (0, 1):
             raise UserError(f"--learner_workers={self.learner_workers}: 0 or 1 (more learners are not built yet)")
-        if self.epsilon_steps < 0 or self.seed < 0:
-            raise UserError("--epsilon_steps and --seed cannot be negative")
+        for name in ("epsilon_steps", "seed"):
+            if getattr(self, name) < 0:
+                raise UserError(f"--{name}={getattr(self, name)}: it cannot be negative")
+        if self.rate_hz is not None and self.rate_hz > FASTEST_HZ:
+            raise UserError(f"--rate_hz={self.rate_hz:g}: the most is {FASTEST_HZ}")
+        if _is_count(self.inference_workers) and int(self.inference_workers) > MOST_WORKERS:
+            raise UserError(f"--inference_workers={self.inference_workers}: the most is {MOST_WORKERS}")
         if self.learner_workers and self.learn_start > self.replay_capacity // 2:
             raise UserError(
                 f"--learn_start={self.learn_start}: at most half of --replay_capacity={self.replay_capacity}"
@@ -152,9 +163,10 @@ class Settings:
             chosen = []
             for part in str(self.cores).split(","):
                 first, dash, last = part.partition("-")
-                chosen += range(int(first), int(last if dash else first) + 1)
-            if not chosen:
-                raise ValueError
+                numbers = range(int(first), int(last if dash else first) + 1)
+                if not numbers:
+                    raise ValueError
+                chosen += numbers[: MOST_CORES + 1]
         except ValueError:
             raise UserError(f"--cores={self.cores}: give numbers and ranges, e.g. 0,1 or 0-3") from None
         missing = [core for core in chosen if core not in allowed]

@@ -3,6 +3,7 @@
 The layout is a pure function of a run's dimensions, so every process computes the same one.
 """
 
+import math
 import mmap
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -134,7 +135,7 @@ def size(d: Dimensions) -> int:
 
 
 def _span(field: Field) -> int:
-    raw = int(np.prod(field.shape, dtype=np.int64)) * field.dtype.itemsize
+    raw = math.prod(field.shape) * field.dtype.itemsize
     return -(-raw // ALIGNMENT) * ALIGNMENT
 
 
@@ -145,7 +146,6 @@ class Board:
         self.dimensions = dimensions
         offset = 0
         for field in fields(dimensions):
-            count = int(np.prod(field.shape, dtype=np.int64))
-            view = np.frombuffer(memory, field.dtype, count, offset).reshape(field.shape)
+            view = np.frombuffer(memory, field.dtype, math.prod(field.shape), offset).reshape(field.shape)
             setattr(self, field.name, view)
             offset += _span(field)

@@ -54,6 +54,9 @@ def _reserve(folder: pathlib.Path, size: int) -> int:
     path = folder / f"rtrl_jax-{os.getpid()}-{secrets.token_hex(8)}"
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     os.unlink(path)
+    if descriptor <= 2:  # a standard stream was closed: a child would take the board for it
+        low, descriptor = descriptor, fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+        os.close(low)
     try:
         # Reserved now, a shortage is an error here; touched later, it would be a bus error in some worker.
         os.posix_fallocate(descriptor, 0, size)

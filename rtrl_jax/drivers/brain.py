@@ -57,11 +57,13 @@ def _configure_jax() -> None:
 def policy(place: Place, reader: snapshots.Reader, act, worker: int):
     """The ε-greedy policy of one inference worker."""
     settings = place.assembly.settings
+    # Without learning there are no updates for ε to fall over: it stands where it would end.
+    start = settings.epsilon_start if settings.learner_workers else settings.epsilon_end
     return epsilon_greedy(
         place.observations,
         reader,
         act,
-        linear(settings.epsilon_start, settings.epsilon_end, settings.epsilon_steps),
+        linear(start, settings.epsilon_end, settings.epsilon_steps),
         actions=place.assembly.spec.actions,
         frame_stack=settings.frame_stack,
         rng=place.generator(EXPLORATION, worker),

@@ -1,4 +1,4 @@
-"""Where a process of a run begins: `python -m rtrl_jax.drivers.child MESSAGE`.
+"""Where a process of a run begins: `python -m rtrl_jax.drivers.child NAME RUN_DIR`, with its message on standard input.
 
 It takes its core, its niceness and its thread limits before it imports anything that sizes a thread pool by them, and
 arranges to die with the supervisor.
@@ -20,7 +20,7 @@ ONE_THREAD = {
 
 
 def main() -> None:
-    message = json.loads(sys.argv[1])
+    message = json.load(sys.stdin)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides when a run ends
     _die_with(message["supervisor"])
     os.sched_setaffinity(0, {message["core"]})

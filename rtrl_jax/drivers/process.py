@@ -1,5 +1,6 @@
 """One child process of a run: starting it, seeing what became of it, stopping it."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -13,7 +14,7 @@ class Child:
     """A process in its place. Its output goes to a log in the run folder."""
 
     def __init__(self, place, message: str, board_fd: int, log: pathlib.Path):
-        """Args: place: an `assembly.Process`. message: see `drivers.message`."""
+        """Args: place: an `assembly.Process`. message: see `drivers.message`; it goes through a pipe."""
         self.place = place
         self._log = log
         # The children import what the parent can, a user's own modules too.
@@ -21,14 +22,16 @@ class Child:
         with open(log, "ab") as output:
             self._start_of_output = output.tell()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "rtrl_jax.drivers.child", message],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, "-m", "rtrl_jax.drivers.child", place.name, str(log.parent.parent)],
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
                 env=environment,
                 pass_fds=(board_fd,),
                 start_new_session=True,  # Ctrl-C is for the supervisor alone
             )
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
+            pipe.write(message.encode())
 
     @property
     def pid(self) -> int:

@@ -19,6 +19,8 @@ def choose(run_dir: str | None, environment: str) -> pathlib.Path:
         folder = next(candidate for candidate in candidates if not candidate.exists())
     else:
         folder = pathlib.Path(run_dir).expanduser()
+    if folder.is_symlink() and not folder.exists():
+        raise UserError(f"--run_dir={folder} is a link to nothing: name a new folder")
     if folder.exists():
         if not folder.is_dir():
             raise UserError(f"--run_dir={folder} is a file: name a new folder")
@@ -28,3 +30,11 @@ def choose(run_dir: str | None, environment: str) -> pathlib.Path:
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         raise UserError(f"--run_dir={folder} cannot be made: {nearest} is not a folder that you may write to")
     return folder
+
+
+def make(folder: pathlib.Path) -> None:
+    """Creates it. Raises UserError if the system will not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--run_dir={folder} cannot be made ({error.strerror}): name another folder") from None

@@ -28,6 +28,7 @@ LOOK_S = 0.1  # between two looks at the processes
 SHOW_S = 0.25
 EVENTS_S = 1.0
 LEAD_NS = 20_000_000  # between the word to start and the first boundary
+SLOW_START_S = 30.0
 GRACE_S = 1.0  # for processes to end by themselves
 PATIENCE = 5  # times its longest step so far, on top of --hang_timeout_s
 MOST_EARLY_DEATHS = 3  # in one place, before it was ever ready
@@ -55,7 +56,7 @@ def supervise(settings: Settings) -> dict:
             workers = prepare.enough_workers(settings, spec, network, width, shapes, initial)
             display.say(f"{workers} inference worker{'s' * (workers != 1)} will do")
         assembly = assemble(settings, spec, network, width, shapes, int(workers))
-        folder.mkdir(parents=True, exist_ok=True)
+        run_folder.make(folder)
         try:
             descriptor, where, board = prepare.fill_board(assembly, initial, folder)
         except Exception:
@@ -67,13 +68,14 @@ def supervise(settings: Settings) -> dict:
         if warning := crowding(assembly):
             display.say(f"warning: {warning}")
         write_text(folder / "flags.txt", as_flagfile(settings))
+        display.say(f"starting {len(assembly.processes)} processes; the run is in {folder}")
         try:
             run = _Run(assembly, board, descriptor, folder, display)
             with _signals(run.stop), _core(assembly):
                 run.play(began)
+                write_json(folder / "summary.json", run.summary)
         finally:
             os.close(descriptor)
-    write_json(folder / "summary.json", run.summary)
     if run.fatal:
         raise RuntimeError(f"{run.fatal}; what was recorded is in {folder}")
     return run.summary
@@ -133,15 +135,20 @@ class _Run:
         return Child(process, text, self._descriptor, log)
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + prepare.STARTUP_TIMEOUT_S
+        began = time.monotonic()
+        deadline, patient_until = began + prepare.STARTUP_TIMEOUT_S, began + SLOW_START_S
         while not self._over and not self._board.ready.all():
             self._display.waiting(f"Warming up {int(self._board.ready.sum())} of {len(self._children)} processes …")
             for child in self._children:
                 if child.exit_status() is not None:
                     self._record_failure(child, child.reason(), replaced=False)
                     self.fatal = f"{child.place.name} {child.reason()} while starting"
-            if time.monotonic() > deadline:
-                self.fatal = "the processes did not get ready in time"
+            late = [child.place.name for child in self._children if not self._board.ready[child.place.number]]
+            if late and time.monotonic() > patient_until:
+                self._display.say(f"still waiting for {', '.join(late[:5])}: compiling a large network takes minutes")
+                patient_until = deadline
+            if late and time.monotonic() > deadline:
+                self.fatal = f"{', '.join(late[:5])} did not get ready within {prepare.STARTUP_TIMEOUT_S:.0f} s"
             time.sleep(0.005)
 
     def _report_priority(self) -> None:

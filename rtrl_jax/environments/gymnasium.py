@@ -8,6 +8,8 @@ from rtrl_jax.environments.frames import SIDE, small_grey
 from rtrl_jax.environments.spec import Spec, nearest
 from rtrl_jax.errors import UserError
 
+gymnasium.logger.min_level = gymnasium.logger.ERROR  # what is wrong is said once, by us
+
 
 class Gymnasium:
     def __init__(self, name: str):

@@ -59,6 +59,7 @@ def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray) ->
             "count": len(returns),
             "return_mean": _mean(returns),
             "return_last": float(returns[-1]) if len(returns) else None,
+            "return_unfinished": float(ticks["reward"].sum() - returns.sum()),
         },
     }
 

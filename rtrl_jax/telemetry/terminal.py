@@ -57,17 +57,26 @@ class Display:
 
 def _rows(window: Window) -> list[tuple[str, str, str]]:
     now = window.figures()
-    returns = window.returns[-1:] or [window.episode_return]
     return [
         ("tick rate", _number(now["measured_rate_hz"], "Hz", 2), "environment steps a second"),
         ("lateness p99", _number(now["lateness_ms"]["p99"], "ms", 3), "of the boundaries between ticks"),
-        ("inaction", _number(now["inaction"], "%", 1, scale=100), "ticks on which the default action acted"),
+        ("inaction", _number(now["inaction"], "%", 2, scale=100), "of the ticks were left to the default action"),
         ("delay", _number(now["delay"]["mean"], "ticks", 1), "from observation to action"),
-        ("τ_θ", _number(now["inference"]["tau_mean_ms"], "ms", 2), "an inference, exploratory ones included"),
-        ("greedy", _number(now["inference"]["greedy"], "%", 0, scale=100), "decisions the network made"),
+        ("τ_θ", _number(now["inference"]["tau_network_ms"], "ms", 2), "an inference of the network"),
+        (
+            "greedy",
+            _number(now["inference"]["greedy"], "%", 0, scale=100),
+            "decisions the network made; others explore",
+        ),
         ("updates", _number(now["learning"]["updates_per_s"], "a second", 1), f"{window.updates} so far"),
-        ("return", _number(returns[-1], "", 0), f"{len(window.returns)} episodes finished"),
+        ("return", _number(window.episode_return, "", 0), _finished(window)),
     ]
+
+
+def _finished(window: Window) -> str:
+    if not window.returns:
+        return "so far, in the first episode"
+    return f"so far; {len(window.returns)} episodes finished, the last with {window.returns[-1]:.0f}"
 
 
 def _panel(title: str, window: Window, elapsed_s: float, fraction: float | None) -> Panel:
@@ -89,6 +98,11 @@ def _number(value, unit: str, digits: int, scale: float = 1) -> str:
 
 def print_summary(console: Console, summary: dict, run_dir: str) -> None:
     """The table at the end, and where the run is."""
+    if not summary["ticks"]:
+        console.print(
+            f"The run was ended by {summary['ended_by']} before its first tick. It is in {run_dir}", soft_wrap=True
+        )
+        return
     inference, learning, delay = summary["inference"], summary["learning"], summary["delay"]
     decided = inference["applied"] + inference["overwritten"] + inference["stale"]
     emulated = " (emulated)" if inference["emulated"] else ""
@@ -96,19 +110,19 @@ def print_summary(console: Console, summary: dict, run_dir: str) -> None:
         (
             "ticks",
             f"{summary['ticks']} at {_number(summary['measured_rate_hz'], 'Hz', 3)}",
-            f"wanted {summary['rate_hz']:g} Hz; {summary['slipped_ticks']} slipped",
+            f"wanted {summary['rate_hz']:g} Hz; {summary['slipped_ticks']} slipped (given up)",
         ),
         (
             "lateness",
             f"p50 {_number(summary['lateness_ms']['p50'], 'ms', 3)}, p99 {_number(summary['lateness_ms']['p99'], 'ms', 3)}",
-            f"{summary['late_ticks']} ticks late, worst {_number(summary['lateness_ms']['max'], 'ms', 2)}",
+            f"{summary['late_ticks']} over 0.5 ms, worst {_number(summary['lateness_ms']['max'], 'ms', 2)}",
         ),
-        ("inaction", _number(summary["inaction"], "%", 2, scale=100), "ticks on which the default action acted"),
+        ("inaction", _number(summary["inaction"], "%", 2, scale=100), "of the ticks were left to β"),
         ("delay", _number(delay["mean"], "ticks", 2), f"p99 {_number(delay['p99'], 'ticks', 0)}"),
         (
             f"τ_θ{emulated}",
-            _number(inference["tau_mean_ms"], "ms", 2),
-            f"p99 {_number(inference['tau_p99_ms'], 'ms', 2)}; {_number(inference['greedy'], '%', 0, 100)} by the network",
+            _number(inference["tau_network_ms"], "ms", 2),
+            f"the network made {_number(inference['greedy'], '%', 0, 100)} of the decisions",
         ),
         (
             "decisions",
@@ -123,12 +137,12 @@ def print_summary(console: Console, summary: dict, run_dir: str) -> None:
         (
             "episodes",
             f"{summary['episodes']['count']}",
-            f"mean return {_number(summary['episodes']['return_mean'], '', 2)}, last "
-            f"{_number(summary['episodes']['return_last'], '', 2)}",
+            f"mean return {_number(summary['episodes']['return_mean'], '', 2)}; "
+            f"{_number(summary['episodes']['return_unfinished'], '', 2)} so far in the one that was going on",
         ),
     ]
     title = (
-        f"{summary['environment']}: {summary['parameters']:,} parameters, "
+        f"{summary['environment']}: {summary['network']['name']} of {summary['parameters']:,} parameters, "
         f"{inference['workers']} inference worker{'s' * (inference['workers'] != 1)} ({inference['stagger']})"
     )
     table = Table(title=title, title_justify="left", show_header=False)

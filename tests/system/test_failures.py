@@ -53,7 +53,7 @@ def place_of(folder):
     for pid in processes_with(f"{folder}"):
         arguments = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         if b"rtrl_jax.drivers.child" in arguments:
-            places[json.loads(arguments[-2])["place"]] = pid
+            places[PLACES[arguments[-3].decode()]] = pid
     return places
 
 
@@ -68,6 +68,7 @@ def finish(process, folder, timeout=30):
 
 
 ENVIRONMENT, INFERENCE, LEARNER = 0, 1, 2
+PLACES = {"environment": ENVIRONMENT, "inference 0": INFERENCE, "learner 0": LEARNER}
 
 
 @pytest.mark.parametrize(("place", "name"), [(INFERENCE, "inference 0"), (LEARNER, "learner 0")])

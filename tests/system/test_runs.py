@@ -17,7 +17,7 @@ MODES = {
     "sequential": ["--interaction=sequential"],
     "sequential, learning first": ["--interaction=sequential_learn_first"],
     "repeat": ["--default_action=repeat"],
-    "acting only": ["--learner_workers=0", "--epsilon_start=0.2"],
+    "acting only": ["--learner_workers=0"],
 }
 FAST = ["--environment=gymnasium/CartPole-v1", "--duration_s=3", "--learn_start=20", "--epsilon_steps=20"]
 
