@@ -40,7 +40,7 @@ def run_command(main: Callable[[], None], argv: list[str] | None = None) -> int:
         print(f"{argv[0]}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2 if bad_input else 1
     except KeyboardInterrupt:  # before a run began; from then on the supervisor handles it
-        print(f"{argv[0]}: interrupted before anything was written", file=sys.stderr)
+        print(f"{argv[0]}: interrupted", file=sys.stderr)
         return 1
     except RuntimeError as error:
         if not str(error):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from rtrl_jax import latency
 from rtrl_jax.errors import UserError
 
+LEAST_CAPACITY = 4096
 MOST_CORES = 4096
 MOST_WORKERS = 4096
 FASTEST_HZ = 100_000
@@ -101,8 +102,8 @@ class Settings:
         for name in ("gamma", "epsilon_start", "epsilon_end", "stagger_quantile"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"--{name}={getattr(self, name)}: it must lie between 0 and 1")
-        if self.replay_capacity < 4096:
-            raise UserError(f"--replay_capacity={self.replay_capacity}: the least is 4096")
+        if self.replay_capacity < LEAST_CAPACITY:
+            raise UserError(f"--replay_capacity={self.replay_capacity}: the least is {LEAST_CAPACITY}")
         if self.learner_workers not in (0, 1):
             raise UserError(f"--learner_workers={self.learner_workers}: 0 or 1 (more learners are not built yet)")
         for name in ("epsilon_steps", "seed"):
@@ -120,6 +121,8 @@ class Settings:
             raise UserError(f"--inference_workers={self.inference_workers}: a number from 1 on, or auto")
         if str(self.playout) not in ("auto", "off") and not _is_count(self.playout):
             raise UserError(f"--playout={self.playout}: a number of ticks from 1 on, auto, or off")
+        if _is_count(self.playout) and int(self.playout) > self.replay_capacity // 2:
+            raise UserError(f"--playout={self.playout}: at most half of --replay_capacity={self.replay_capacity}")
 
     def _check_contradictions(self) -> None:
         sequential = self.interaction != "async"

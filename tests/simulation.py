@@ -108,7 +108,7 @@ def simulate(
         if dispatcher:
             loops.append(ticketed(mailbox, policy))
         else:
-            loops.append(staggered(mailbox, observations, policy, table, start_ns=0, tau_m_ns=TICK_NS))
+            loops.append(staggered(mailbox, observations, policy, table, workers=workers, start_ns=0, tau_m_ns=TICK_NS))
 
     order = itertools.count()
     queue, listening = [], {}  # events (instant, rank, order, loop, answer); bell counts seen by waiting loops

@@ -14,6 +14,7 @@ ALIGNMENT = 64  # a cache line, and what XLA needs to use memory in place
 
 TICK = np.dtype(
     [
+        ("tick", "i8"),
         ("boundary_ns", "i8"),  # when the boundary was taken, CLOCK_MONOTONIC
         ("lateness_ns", "i8"),  # after the instant it was due
         ("published_ns", "i8"),  # when its observation was ready to be read
@@ -97,7 +98,7 @@ def fields(d: Dimensions) -> list[Field]:
     table = [
         ("control", (1,), "i8", "supervisor"),
         ("start_ns", (1,), "i8", "supervisor, before control says RUNNING"),
-        ("heartbeat_ns", (d.processes,), "i8", "process p writes element p"),
+        ("heartbeat_ns", (d.processes,), "i8", "process p; the supervisor when it starts p"),
         ("expected_ns", (d.processes,), "i8", "process p: its longest step so far, which a heartbeat may take"),
         ("ready", (d.processes,), "i8", "process p: 1 once warm; the supervisor clears it when p is dead"),
         ("bell", (d.processes, 16), "u4", "environment (one cache line each)"),

@@ -73,7 +73,8 @@ class Observations:
         start = int(self.ticks.rows["episode_start"][tick % self.capacity])
         wanted = stacked_ticks(tick, start, depth)
         frames = self.frames[wanted % self.capacity]
-        if not self.readable(wanted[0]):
+        # Looked at again: the record that gave `start` and every frame must have been there throughout.
+        if not (self.readable(tick) and self.readable(wanted[0])):
             return None
         return join_stack(frames, self.frames.ndim - 1)
 

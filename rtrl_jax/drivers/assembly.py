@@ -61,7 +61,7 @@ class Assembly:
 
 def assemble(settings: Settings, spec: Spec, network: str, width: float, shapes, inference_workers: int) -> Assembly:
     """Lays a run out. `shapes`: of the parameters, in the order of jax.tree.leaves."""
-    processes = place(settings, inference_workers)
+    processes = lay_out(settings, inference_workers)
     leaves, size = arrange(shapes)
     dimensions = Dimensions(
         capacity=settings.replay_capacity,
@@ -77,7 +77,7 @@ def assemble(settings: Settings, spec: Spec, network: str, width: float, shapes,
     return Assembly(settings, spec, network, width, inference_workers, tuple(processes), tuple(leaves), dimensions)
 
 
-def place(settings: Settings, inference_workers: int) -> list[Process]:
+def lay_out(settings: Settings, inference_workers: int) -> list[Process]:
     """Processes and their cores: the environment has the first, inference the others, learners what is left.
 
     With too few cores learners share the environment's, which has the right of way there, rather than slow inference.

@@ -2,22 +2,24 @@
 
 import dataclasses
 import math
+import os
 import pathlib
 import tempfile
 import time
 
 import numpy as np
 
-from rtrl_jax import environments
+from rtrl_jax import environments, latency
 from rtrl_jax.board import segment, snapshots
 from rtrl_jax.board.layout import Board, size
 from rtrl_jax.drivers import message as messages
 from rtrl_jax.drivers.assembly import Assembly, assemble
 from rtrl_jax.drivers.process import Child
 from rtrl_jax.errors import UserError
-from rtrl_jax.settings import Settings
+from rtrl_jax.settings import LEAST_CAPACITY, Settings
 
 STARTUP_TIMEOUT_S = 600.0  # compiling the largest network included
+EMULATED_DRAWS = 2000
 WHOLE_TICK = 0.05  # of a tick: N* is not raised for less than that
 
 
@@ -64,7 +66,9 @@ def fill_board(assembly: Assembly, initial, folder: pathlib.Path) -> tuple[int, 
 
 def enough_workers(settings: Settings, spec: environments.Spec, network: str, width: float, shapes, initial) -> int:
     """N*: measures the inference time in a process of its own and takes the number its stagger algorithm needs."""
-    alone = dataclasses.replace(settings, inference_workers="1", workers_per_process=1, learner_workers=0)
+    alone = dataclasses.replace(
+        settings, inference_workers="1", workers_per_process=1, learner_workers=0, replay_capacity=LEAST_CAPACITY
+    )
     assembly = assemble(alone, spec, network, width, shapes, inference_workers=1)
     with tempfile.TemporaryDirectory() as folder:
         descriptor, _, board = fill_board(assembly, initial, pathlib.Path(folder))
@@ -81,7 +85,12 @@ def enough_workers(settings: Settings, spec: environments.Spec, network: str, wi
         finally:
             child.kill()
             child.wait(5)
-    return n_star(settings, board.warm_up_ns[0] * spec.rate_hz / 1e9)
+            os.close(descriptor)
+    tau_ns = board.warm_up_ns[0]
+    if settings.emulated_inference_ms is not None:  # known better than a few draws from it tell
+        draw, rng = latency.parse(str(settings.emulated_inference_ms)), np.random.default_rng(settings.seed)
+        tau_ns = np.array([1e6 * draw(rng) for _ in range(EMULATED_DRAWS)])
+    return n_star(settings, tau_ns * spec.rate_hz / 1e9)
 
 
 def n_star(settings: Settings, tau_ticks: np.ndarray) -> int:

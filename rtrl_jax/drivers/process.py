@@ -33,10 +33,6 @@ class Child:
         with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
             pipe.write(message.encode())
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def exit_status(self) -> int | None:
         """None while it runs; negative for a signal."""
         return self._process.poll()

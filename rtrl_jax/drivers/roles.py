@@ -14,7 +14,7 @@ from rtrl_jax.board.layout import RUNNING, WAITING, WARM_UP_INFERENCES, Board
 from rtrl_jax.board.ring import Observations, Ring
 from rtrl_jax.drivers import message as messages
 from rtrl_jax.drivers.place import LATENCY, Place
-from rtrl_jax.drivers.wall import drive, now_ns
+from rtrl_jax.drivers.wall import LONGEST_SPIN_NS, drive, now_ns
 
 FIFO_PRIORITY = 50
 UNCOUNTED_INFERENCES = 3  # the first ones after compiling are slower
@@ -47,7 +47,8 @@ def _environment(place: Place) -> None:
         settings.environment, rate_hz=settings.rate_hz, default_action_index=settings.default_action_index
     )
     first_frame = environment.reset(settings.seed)  # before the start: seeding may load a game anew
-    _meet(place)
+    board.realtime[0] = _take_right_of_way()
+    _meet(place, makes_cycles=True)  # the environment is the user's code
     dispatcher = None
     if settings.interaction == "async" and settings.stagger == "ticket":
         playout = int(settings.playout) if str(settings.playout).isdecimal() else settings.playout
@@ -68,15 +69,14 @@ def _environment(place: Place) -> None:
         groups=place.assembly.groups,
         listeners=[process.number for process in place.assembly.processes if process.role == "agent"],
     )
-    board.realtime[0] = _take_right_of_way()
-    _drive(place, [loop])
+    _drive(place, [loop], spin_ns=min(LONGEST_SPIN_NS, place.tau_m_ns // 10))
     environment.close()
 
 
 def _take_right_of_way() -> int:
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(FIFO_PRIORITY))
-    except PermissionError:
+    except OSError:
         return -1
     return 1
 
@@ -112,6 +112,7 @@ def _inference(place: Place) -> None:
                     place.observations,
                     policy,
                     algorithm,
+                    workers=place.assembly.inference_workers,
                     start_ns=int(board.start_ns[0]),
                     tau_m_ns=place.tau_m_ns,
                     lock=partial(segment.exclusive, place.board_fd),
@@ -197,7 +198,7 @@ def _meet(place: Place, makes_cycles: bool = False) -> None:
         time.sleep(0.001)
 
 
-def _drive(place: Place, loops, emulate=None) -> None:
+def _drive(place: Place, loops, emulate=None, spin_ns: int = LONGEST_SPIN_NS) -> None:
     board = place.board
     drive(
         loops,
@@ -205,4 +206,5 @@ def _drive(place: Place, loops, emulate=None) -> None:
         running=lambda: board.control[0] == RUNNING,
         beat=place.beat,
         emulate=emulate,
+        spin_ns=spin_ns,
     )

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import platform
 import signal
 import threading
 import time
@@ -16,6 +17,7 @@ from rtrl_jax.drivers import prepare, run_folder
 from rtrl_jax.drivers.assembly import Assembly, assemble, crowding
 from rtrl_jax.drivers.process import Child
 from rtrl_jax.drivers.wall import now_ns
+from rtrl_jax.errors import UserError
 from rtrl_jax.settings import Settings, as_flagfile
 from rtrl_jax.telemetry import summary as summaries
 from rtrl_jax.telemetry.files import write_json, write_text
@@ -38,6 +40,8 @@ DEFAULT_DURATION_S = 60.0
 def supervise(settings: Settings) -> dict:
     """Runs what `settings` describe and returns the summary. See `rtrl_jax.run`."""
     began = time.monotonic()
+    if platform.machine() != "x86_64" or platform.system() != "Linux":
+        raise UserError(f"rtrl_jax runs on Linux on x86-64 only, not on {platform.system()} on {platform.machine()}")
     settings.check()
     if settings.duration_s is None and settings.max_ticks is None and settings.max_episodes is None:
         settings = dataclasses.replace(settings, duration_s=DEFAULT_DURATION_S)
@@ -46,7 +50,8 @@ def supervise(settings: Settings) -> dict:
     network, width, tree = prepare.size_network(settings, spec)
     shapes = [leaf.shape for leaf in jax.tree.leaves(tree)]
 
-    with Display(settings.environment, settings.display == "auto") as display:
+    emulated = f", inference emulated: {settings.emulated_inference_ms} ms" if settings.emulated_inference_ms else ""
+    with Display(settings.environment + emulated, settings.display == "auto") as display:
         from rtrl_jax.networks import parameters
 
         initial = jax.tree.leaves(parameters.initialise(tree, settings.seed))
@@ -73,7 +78,6 @@ def supervise(settings: Settings) -> dict:
             run = _Run(assembly, board, descriptor, folder, display)
             with _signals(run.stop), _core(assembly):
                 run.play(began)
-                write_json(folder / "summary.json", run.summary)
         finally:
             os.close(descriptor)
     if run.fatal:
@@ -94,6 +98,7 @@ class _Run:
         self._failures = []
         self._stop_reason = None
         self._started = None
+        self._finished = False  # the environment has reached a limit
         self.fatal = None
         self.summary = None
 
@@ -105,7 +110,8 @@ class _Run:
         """Args: began: when the user asked for the run, time.monotonic()."""
         (self._folder / "logs").mkdir()
         try:
-            self._children = [self._spawn(process) for process in self._assembly.processes]
+            for process in self._assembly.processes:
+                self._children.append(self._spawn(process))
             self._wait_until_ready()
             startup_s = time.monotonic() - began
             if not self._over:
@@ -122,6 +128,7 @@ class _Run:
         self._events.write(self._window)
         self._events.close()
         self.summary = self._summarise(self._recorder.close(), startup_s, seconds)
+        write_json(self._folder / "summary.json", self.summary)
 
     @property
     def _over(self) -> bool:
@@ -131,7 +138,7 @@ class _Run:
         number = process.number
         text = messages.write(self._assembly, process, self._descriptor, self._incarnations[number])
         log = self._folder / "logs" / f"{process.name.replace(' ', '-')}.log"
-        self._board.heartbeat_ns[number] = now_ns()
+        self._board.heartbeat_ns[number] = now_ns()  # until it beats by itself, this is when it was started
         return Child(process, text, self._descriptor, log)
 
     def _wait_until_ready(self) -> None:
@@ -157,11 +164,9 @@ class _Run:
 
     def _watch(self) -> None:
         show_at = events_at = time.monotonic()
-        while not self._over:
+        while not self._over and not self._finished:
             time.sleep(LOOK_S)
             self._window.add(self._recorder.drain())
-            if self._children[0].exit_status() == 0:
-                return
             for number, child in enumerate(self._children):
                 self._look_after(number, child)
             now = time.monotonic()
@@ -183,16 +188,15 @@ class _Run:
 
     def _look_after(self, number: int, child: Child) -> None:
         """Sees whether a process has died or hangs, and replaces it. The environment cannot be replaced."""
-        reason = None
-        if child.exit_status() is not None:
+        status, reason = child.exit_status(), None
+        if status == 0 and child.place.role == "environment":
+            self._finished = True
+        elif status is not None:
             reason = child.reason()
-        elif self._board.ready[number]:
-            silent_ns = now_ns() - int(self._board.heartbeat_ns[number])
-            allowed_s = self._assembly.settings.hang_timeout_s + PATIENCE * int(self._board.expected_ns[number]) / 1e9
-            if silent_ns > allowed_s * 1e9:
-                child.kill()
-                child.wait(GRACE_S)
-                reason = f"gave no sign of life for {silent_ns / 1e9:.1f} s"
+        elif (silent_s := (now_ns() - int(self._board.heartbeat_ns[number])) / 1e9) > self._patience_s(number):
+            child.kill()
+            child.wait(GRACE_S)
+            reason = f"gave no sign of life for {silent_s:.1f} s"
         if reason is None:
             return
         self._early_deaths[number] = 0 if self._board.ready[number] else self._early_deaths[number] + 1
@@ -204,6 +208,12 @@ class _Run:
         self._clear_place(child.place)
         self._incarnations[number] += 1
         self._children[number] = self._spawn(child.place)
+
+    def _patience_s(self, number: int) -> float:
+        """How long a process may be silent: while it starts, it imports and compiles."""
+        if not self._board.ready[number]:
+            return prepare.STARTUP_TIMEOUT_S
+        return self._assembly.settings.hang_timeout_s + PATIENCE * int(self._board.expected_ns[number]) / 1e9
 
     def _clear_place(self, place) -> None:
         """Its process is dead, so for once the supervisor writes its fields."""

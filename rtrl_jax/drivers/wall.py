@@ -8,7 +8,7 @@ from contextlib import suppress
 from rtrl_jax.workers.effects import Infer, Learn, NextBoundary, Timed, WaitBell
 
 now_ns = time.monotonic_ns
-SPIN_NS = 250_000  # the kernel may wake a sleeper this late; the rest is spent looking at the clock
+LONGEST_SPIN_NS = 250_000  # the kernel may wake a sleeper this late; the rest is spent looking at the clock
 LOOK_NS = 200_000_000  # longest uninterrupted wait: the control word is looked at in between
 
 
@@ -19,6 +19,7 @@ def drive(
     running: Callable[[], bool],
     beat: Callable[[int], None],
     emulate: Callable[[int], int] | None = None,
+    spin_ns: int = LONGEST_SPIN_NS,
 ) -> None:
     """Runs `loops` until they end or `running()` turns false.
 
@@ -28,6 +29,7 @@ def drive(
       bell: this process's `Bell`.
       running: whether the run goes on. A loop that waits for a boundary when it ends is resumed with None.
       beat: called at least every `LOOK_NS`, and after each computation with its duration in nanoseconds.
+      spin_ns: how long before a boundary to stop sleeping.
       emulate: loop number -> nanoseconds that its next network inference should take at least.
     """
     due = [0.0] * len(loops)  # when each loop is to be resumed; infinite once it has ended
@@ -68,7 +70,7 @@ def drive(
             bell.wait(seen, min(left, LOOK_NS) / 1e9)
             continue
         if left > 0:
-            _wait_exactly(due[number])
+            _wait_exactly(due[number], spin_ns)
         listening.discard(number)
         at_boundary.discard(number)
         answer, answers[number] = answers[number], None
@@ -81,10 +83,10 @@ def drive(
             loops[number].send(None)
 
 
-def _wait_exactly(until_ns: float) -> None:
+def _wait_exactly(until_ns: float, spin_ns: int) -> None:
     """Sleeps until shortly before, then watches the clock: the environment's process has a core, or the right of way."""
     left = until_ns - now_ns()
-    if left > SPIN_NS:
-        time.sleep((left - SPIN_NS) / 1e9)
+    if left > spin_ns:
+        time.sleep((left - spin_ns) / 1e9)
     while now_ns() < until_ns:
         pass

@@ -6,6 +6,8 @@ from rtrl_jax.agents.dqn import Batch
 from rtrl_jax.board.ring import Observations, join_stack, stacked_ticks
 from rtrl_jax.replay.transitions import TransitionBuilder
 
+PORTION = 20_000  # ticks; a new learner with a long record to read must not look hung meanwhile
+
 COLUMNS = np.dtype(
     [
         ("obs_tick", "i8"),
@@ -31,9 +33,14 @@ class UniformReplay:
     def __len__(self) -> int:
         return self._end - self._first
 
+    @property
+    def ingested(self) -> int:
+        """Transitions taken in since the start, those that have been overwritten since included."""
+        return self._end
+
     def ingest(self) -> None:
-        """Takes in the ticks recorded since the last call, and drops what has been overwritten."""
-        first, records = self._observations.ticks.read(self._next_tick)
+        """Takes in ticks recorded since the last call, a portion of them, and drops what has been overwritten."""
+        first, records = self._observations.ticks.read(self._next_tick, most=PORTION)
         if first != self._next_tick:
             self._builder.forget()
         for tick, record in enumerate(records, first):

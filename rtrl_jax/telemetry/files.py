@@ -26,5 +26,5 @@ def write_json(path: pathlib.Path, value) -> None:
 
 
 def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
-    """An .npz of plain arrays, compressed; reading it needs no pickle."""
-    write_atomically(path, lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
+    """An .npz of plain arrays; reading it needs no pickle. Not compressed: a day's run must be saved within seconds."""
+    write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))

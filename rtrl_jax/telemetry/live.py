@@ -46,7 +46,4 @@ class Window:
 
     def figures(self) -> dict:
         """`summary.statistics` of the window."""
-        ticks = self._recent["ticks"].copy()
-        # Statistics count ticks from 0: shift the observations' numbers to the window's.
-        ticks["obs_tick"] -= self.ticks - len(ticks)
-        return statistics(ticks, self._recent["decisions"], self._recent["updates"])
+        return statistics(self._recent["ticks"], self._recent["decisions"], self._recent["updates"])

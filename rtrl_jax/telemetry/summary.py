@@ -18,14 +18,15 @@ def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray) ->
       ticks, decisions, updates: TICK, JUDGED and UPDATE records (see `board.layout`), in order.
     """
     lateness = ticks["lateness_ns"] / 1e6
-    acted = np.flatnonzero(~ticks["is_default"])  # tick numbers: records start at tick 0
-    delay = (acted - ticks["obs_tick"][acted]).astype(float)
+    acting = ticks[~ticks["is_default"]]
+    acted = acting["tick"]
+    delay = (acted - acting["obs_tick"]).astype(float)
     interaction = np.diff(acted).astype(float)
     span_s = (ticks["boundary_ns"][-1] - ticks["boundary_ns"][0]) / 1e9 if len(ticks) > 1 else 0.0
     made = decisions["decision"]
     tau = (made["end_ns"] - made["start_ns"]) / 1e6
     network = tau[made["greedy"]]
-    update_span_s = (updates["end_ns"][-1] - updates["start_ns"][0]) / 1e9 if len(updates) else 0.0
+    update_span_s = (updates["end_ns"][-1] - updates["end_ns"][0]) / 1e9 if len(updates) else 0.0
     returns = episode_returns(ticks)
     return {
         "measured_rate_hz": (len(ticks) - 1) / span_s if span_s else None,
@@ -51,7 +52,7 @@ def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray) ->
         },
         "learning": {
             "updates": len(updates),
-            "updates_per_s": len(updates) / update_span_s if update_span_s else 0.0,
+            "updates_per_s": (len(updates) - 1) / update_span_s if update_span_s else 0.0,
             "delay_mean": _mean(updates["applied_version"] - updates["gradient_version"]),
             "loss": _mean(updates["loss"][-100:]),
         },

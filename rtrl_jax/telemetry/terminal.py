@@ -1,6 +1,7 @@
 """What a person sees in the terminal: a live table while the agent plays, a summary at the end."""
 
 import time
+from contextlib import contextmanager
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -34,19 +35,34 @@ class Display:
 
     def __exit__(self, *_):
         if self._live:
-            self._live.stop()
+            with self._or_silence():
+                self._live.stop()
+
+    @contextmanager
+    def _or_silence(self):
+        """A terminal that has gone away must not take the run with it."""
+        try:
+            yield
+        except (OSError, ValueError):
+            self._live, self._enabled = None, False
 
     def say(self, line: str) -> None:
         """A line that stays: a warning, a failure, what is going on."""
         if self._enabled:
-            self.console.print(Text(line), soft_wrap=True)
+            with self._or_silence():
+                self.console.print(Text(line), soft_wrap=True)
 
     def waiting(self, what: str) -> None:
         if self._live:
-            self._live.update(Panel(Text(what), title=self._title))
+            with self._or_silence():
+                self._live.update(Panel(Text(what), title=self._title))
 
     def show(self, window: Window, elapsed_s: float, fraction: float | None) -> None:
         """Args: fraction: of the run that is over, None if nobody can tell."""
+        with self._or_silence():
+            self._show(window, elapsed_s, fraction)
+
+    def _show(self, window: Window, elapsed_s: float, fraction: float | None) -> None:
         if self._live:
             self._live.update(_panel(self._title, window, elapsed_s, fraction))
         elif self._enabled and time.monotonic() - self._last_line >= LINE_EVERY_S:

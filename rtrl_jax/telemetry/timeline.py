@@ -1,11 +1,14 @@
 """The stagger timeline: which inference ran when, and which tick its action acted on. Drawn from a run folder alone."""
 
 import itertools
+import json
 import pathlib
+import zipfile
 
 import matplotlib
 import numpy as np
 
+from rtrl_jax.board.layout import APPLIED
 from rtrl_jax.errors import UserError
 
 matplotlib.use("Agg")
@@ -14,7 +17,6 @@ from matplotlib.patches import Patch
 
 # Okabe and Ito's colours, told apart by people who see few colours; their greys differ too.
 WORKER_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
-APPLIED, OVERWRITTEN, STALE = 0, 1, 2
 
 
 def load(run_dir: str) -> dict[str, dict[str, np.ndarray]]:
@@ -24,8 +26,13 @@ def load(run_dir: str) -> dict[str, dict[str, np.ndarray]]:
         try:
             with np.load(folder / f"{name}.npz", allow_pickle=False) as arrays:
                 runs[name] = {key: arrays[key] for key in arrays.files}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise UserError(f"{folder} holds no finished run: {name}.npz cannot be read ({error})") from None
+    try:
+        summary = json.loads((folder / "summary.json").read_text())
+        runs["emulated"] = summary["inference"]["emulated"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{folder} holds no finished run: summary.json cannot be read ({error})") from None
     return runs
 
 
@@ -97,6 +104,8 @@ def _draw_run(axes, run, title: str, workers: int, first_tick: int, ticks: int) 
     axes.set_yticklabels(["acts", *(f"worker {worker}" for worker in range(workers))])
     axes.set_xlim(boundaries[0], boundaries[-1])
     axes.set_ylim(workers + 0.7, -0.7)
+    if run["emulated"]:
+        title += " (inference times emulated)"
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
     axes.tick_params(axis="y", length=0)
     for side in ("top", "right", "left"):

@@ -91,6 +91,7 @@ def environment_loop(
         observations.publish(
             frame,
             (
+                tick,
                 boundary,
                 lateness,
                 now_ns(),

@@ -8,12 +8,23 @@ from functools import partial
 
 from rtrl_jax.workers.effects import Infer, Sleep, WaitBell
 
-LEAST_CYCLE = 1 / 20  # of a tick: an exploratory action takes no time, and more than 20 decisions a tick help nobody
+# An exploratory action takes no time, but the environment process looks at every decision: at most 20 a tick from one
+# worker, and 240 from all.
+MOST_A_TICK, MOST_A_TICK_OF_ALL = 20, 240
 LOOK_AGAIN_NS = 250_000_000  # a bell that never rings must not keep a worker from noticing the end of the run
 
 
 def staggered(
-    mailbox, observations, policy, stagger, *, start_ns: int, tau_m_ns: int, lock=nullcontext, joined_late=False
+    mailbox,
+    observations,
+    policy,
+    stagger,
+    *,
+    workers: int,
+    start_ns: int,
+    tau_m_ns: int,
+    lock=nullcontext,
+    joined_late=False,
 ):
     """Loops freely, but for the waits that the stagger algorithm asks for.
 
@@ -22,6 +33,7 @@ def staggered(
       observations: the board's `Observations`.
       policy: observation tick -> Choice.
       stagger: an algorithm of `rtrl_jax.stagger`, in seconds.
+      workers: N_I.
       start_ns: when all workers start.
       tau_m_ns: length of a tick.
       lock: context manager that serialises announcements between processes. Two workers that finish in the same
@@ -29,6 +41,7 @@ def staggered(
       joined_late: True for a replacement: what was owed before it came is not its debt.
     """
     worker = mailbox.worker
+    least_cycle_ns = round(max(1 / MOST_A_TICK, workers / MOST_A_TICK_OF_ALL) * tau_m_ns)
     paid = stagger.owed(worker) if joined_late else 0.0
     now = yield Sleep(start_ns)
     while True:
@@ -42,7 +55,7 @@ def staggered(
         choice, start, end = yield Infer(partial(policy, obs_tick))
         with lock():
             wait = stagger.observe(worker, (end - start) / 1e9)
-        earliest = max(end + round(wait * 1e9), start + round(LEAST_CYCLE * tau_m_ns))
+        earliest = max(end + round(wait * 1e9), start + least_cycle_ns)
         if earliest > end:
             yield Sleep(earliest)
         mailbox.register(obs_tick, choice, start, end)

@@ -25,7 +25,7 @@ class Learning:
         """Whether the schedule asks for an update now."""
         self._replay.ingest()
         if self._began_at is None:
-            if len(self._replay) < self._learn_start:
+            if self._replay.ingested < self._learn_start:
                 return False
             self._began_at = newest_tick
         return len(self._replay) > 0 and self._done * self._learn_every <= newest_tick - self._began_at

@@ -35,11 +35,16 @@ def sequential(mailbox, observations, policy, learning, updates, *, learn_first:
         mailbox.register(obs_tick, choice, start, now)
         if not learn_first:
             yield from learn()
-        while not _has_acted(observations, obs_tick, seen):
-            now = yield WaitBell(now + LOOK_AGAIN_NS)
+        acted = False
+        while not acted:
+            acted, seen = _look_for_action(observations, obs_tick, seen)
+            if not acted:
+                now = yield WaitBell(now + LOOK_AGAIN_NS)
 
 
-def _has_acted(observations, obs_tick: int, seen: int) -> bool:
-    """Whether a tick after `seen` shows the decision from `obs_tick`, or an episode in which it can no longer act."""
-    _, records = observations.ticks.read(seen + 1)
-    return bool(((records["obs_tick"] == obs_tick) | (records["episode_start"] > obs_tick)).any())
+def _look_for_action(observations, obs_tick: int, seen: int) -> tuple[bool, int]:
+    """Whether a tick after `seen` shows the decision from `obs_tick`, or that it can no longer act; and the last tick seen."""
+    first, records = observations.ticks.read(seen + 1)
+    gone = first > seen + 1  # more ticks have passed than are kept: it has long acted
+    over = (records["obs_tick"] == obs_tick) | (records["episode_start"] > obs_tick)
+    return gone or bool(over.any()), first + len(records) - 1

@@ -68,3 +68,22 @@ def test_jax_reads_a_slot_in_place(board):
     assert (np.asarray(double(array)) == 6).all()
     view[:] = 5
     assert (np.asarray(double(array)) == 10).all()
+
+
+def test_a_reader_that_is_overtaken_between_looking_and_pinning_looks_again(board, monkeypatch):
+    """The publisher refills the very slot just before the pin is written: the pin alone would come too late."""
+    publisher = snapshots.Publisher(board, LEAVES)
+    publisher.publish(filled(0), 0)
+
+    def overtake():
+        monkeypatch.setattr(snapshots, "fence", lambda: None)
+        pin, board.pin[1] = int(board.pin[1]), 0  # as if it had not been written yet
+        for version in range(1, 6):
+            publisher.publish(filled(version), version)
+        board.pin[1] = pin
+
+    monkeypatch.setattr(snapshots, "fence", overtake)
+    with reader(board, 1).pinned() as (version, arrays):
+        assert version == 5
+        assert int(board.pin[1]) == int(board.latest[0]) + 1
+        assert all((array == 5).all() for array in arrays)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rtrl_jax.drivers import message, prepare
-from rtrl_jax.drivers.assembly import assemble, crowding, place
+from rtrl_jax.drivers.assembly import assemble, crowding, lay_out
 from rtrl_jax.environments import Spec
 from rtrl_jax.settings import Settings
 
@@ -36,11 +36,11 @@ def settings(cores, **kwargs):
     ],
 )
 def test_the_environment_comes_first_then_inference_then_learning(cores, workers, expected):
-    assert [process.core for process in place(settings(cores), workers)] == expected
+    assert [process.core for process in lay_out(settings(cores), workers)] == expected
 
 
 def test_learners_are_nice_and_nobody_else():
-    assert [(process.role, process.niceness) for process in place(settings(2), 1)] == [
+    assert [(process.role, process.niceness) for process in lay_out(settings(2), 1)] == [
         ("environment", 0),
         ("inference", 0),
         ("learner", 19),
@@ -48,12 +48,12 @@ def test_learners_are_nice_and_nobody_else():
 
 
 def test_a_sequential_agent_is_one_process():
-    processes = place(settings(4, interaction="sequential"), 1)
+    processes = lay_out(settings(4, interaction="sequential"), 1)
     assert [(process.role, process.workers) for process in processes] == [("environment", ()), ("agent", (0,))]
 
 
 def test_workers_that_share_a_process():
-    processes = place(settings(2, workers_per_process=4, emulated_inference_ms="5"), 10)
+    processes = lay_out(settings(2, workers_per_process=4, emulated_inference_ms="5"), 10)
     assert [process.workers for process in processes if process.workers] == [(0, 1, 2, 3), (4, 5, 6, 7), (8, 9)]
 
 

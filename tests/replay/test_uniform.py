@@ -25,7 +25,7 @@ def publish(observations, tick, obs_tick, episode_start=0, terminated=False):
     """Frame n is full of n, the reward of tick n is n; an action is its tick, modulo 100."""
     observations.publish(
         np.full(observations.frames.shape[1:], tick % 251, observations.frames.dtype),
-        (0, 0, 0, obs_tick, episode_start, float(tick), tick % 100, 0, 0, 0, 0, obs_tick < 0, terminated, False),
+        (tick, 0, 0, 0, obs_tick, episode_start, float(tick), tick % 100, 0, 0, 0, 0, obs_tick < 0, terminated, False),
     )
 
 
@@ -99,3 +99,34 @@ def test_ticks_that_were_missed_leave_no_transition_across_the_gap():
     replay.ingest()
     batch = replay.sample(np.random.default_rng(0), 500)
     assert (batch.next_observation - batch.observation).max() <= 1
+
+
+def test_learning_can_begin_when_a_slow_agent_fills_less_of_the_ring_than_it_asks_for():
+    observations = empty_ring((1,), "float32")
+    replay = UniformReplay(observations, TransitionBuilder(0.9), 1)
+    for tick in range(20 * CAPACITY):
+        publish(observations, tick, tick - 10 if tick % 10 == 0 and tick else -1)
+        replay.ingest()
+    assert len(replay) < 10
+    assert replay.ingested > CAPACITY
+
+
+def test_a_frame_overwritten_while_it_is_gathered_is_drawn_again():
+    observations = empty_ring((1,), "float32")
+    replay = UniformReplay(observations, TransitionBuilder(0.9), 1)
+    for tick in range(CAPACITY):
+        publish(observations, tick, tick - 1)
+    replay.ingest()
+    gather, overtaken = replay._gather, []
+
+    def slow_gather(*arguments):
+        if not overtaken:
+            overtaken.append(True)
+            for tick in range(CAPACITY, 2 * CAPACITY - 4):
+                publish(observations, tick, tick - 1)
+        return gather(*arguments)
+
+    replay._gather = slow_gather
+    batch = replay.sample(np.random.default_rng(0), 200)
+    assert (batch.next_observation - batch.observation == 1).all()
+    assert batch.observation.min() > CAPACITY - 5

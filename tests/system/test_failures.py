@@ -193,3 +193,34 @@ def test_without_shared_memory_the_board_is_a_file_in_the_run_folder(launch, tmp
     assert "the board is a file" in done.stderr
     check(folder)
     assert not list(folder.glob("rtrl_jax-*"))
+
+
+def test_processes_have_the_cores_niceness_and_priority_they_should(running):
+    process, folder, child = running("--duration_s=60")
+    cores = sorted(os.sched_getaffinity(0))
+    places = wait_for(lambda: len(place_of(folder)) == 3 and place_of(folder))
+    assert os.sched_getaffinity(places[ENVIRONMENT]) == {cores[0]}
+    assert os.sched_getaffinity(places[INFERENCE]) == {cores[1 % len(cores)]}
+    assert os.getpriority(os.PRIO_PROCESS, places[LEARNER]) == 19
+    assert os.getpriority(os.PRIO_PROCESS, places[INFERENCE]) == 0
+    process.send_signal(signal.SIGINT)
+    finish(process, folder)
+    priority = json.loads((folder / "summary.json").read_text())["realtime_priority"]
+    try:  # the right to it is this process's too
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    except PermissionError:
+        assert not priority
+    else:
+        assert priority
+
+
+def test_a_terminal_that_goes_away_does_not_take_the_run_with_it(tmp_path):
+    folder = tmp_path / "run"
+    reading, writing = os.pipe()
+    process = subprocess.Popen(command(*FLAGS, "--duration_s=3", f"--run_dir={folder}"), stdout=writing, stderr=writing)
+    os.close(writing)
+    os.close(reading)
+    process.wait(60)
+    wait_for(lambda: nothing_left(folder), timeout=3)
+    check(folder)
