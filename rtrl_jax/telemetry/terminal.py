@@ -43,7 +43,7 @@ class Display:
         """A terminal that has gone away must not take the run with it."""
         try:
             yield
-        except (OSError, ValueError):
+        except (OSError, ValueError, SystemExit):  # rich makes a SystemExit of a broken pipe
             self._live, self._enabled = None, False
 
     def say(self, line: str) -> None:

@@ -196,7 +196,7 @@ def test_without_shared_memory_the_board_is_a_file_in_the_run_folder(launch, tmp
 
 
 def test_processes_have_the_cores_niceness_and_priority_they_should(running):
-    process, folder, child = running("--duration_s=60")
+    process, folder, _ = running("--duration_s=60")
     cores = sorted(os.sched_getaffinity(0))
     places = wait_for(lambda: len(place_of(folder)) == 3 and place_of(folder))
     assert os.sched_getaffinity(places[ENVIRONMENT]) == {cores[0]}
