@@ -1,12 +1,13 @@
 # make run    an agent plays Boxing in real time for a minute
 # make test   the whole test suite, after checking style
+# make games  builds our Game Boy games anew (needs Debian's sdcc)
 # make bench  measures this machine and rewrites results/
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: run test bench clean
+.PHONY: run test bench games clean
 
 run: $(READY)
 	$(BIN)/python launch/run.py --flagfile=configs/boxing.flags
@@ -18,6 +19,9 @@ test: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/realtime.py
+
+games: $(READY)
+	$(MAKE) -C rtrl_jax/environments/homebrew PYTHON=$(abspath $(BIN))/python
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rtrl_jax needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'

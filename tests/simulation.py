@@ -27,6 +27,8 @@ ENVIRONMENT_FIRST, WORKERS_AFTER = 0, 1  # at the same instant
 class Counter:
     """An environment whose frame is the number of steps since the reset."""
 
+    progress = (0, 0, 0, 0)
+
     def __init__(self, episode_length: int | None = None):
         self._length, self._steps = episode_length, 0
 

@@ -25,6 +25,10 @@ TICK = np.dtype(
         ("worker", "i4"),  # -1 where the default action acted
         ("episode", "i4"),
         ("slipped", "i4"),  # ticks given up before this one because the process was overrun
+        ("encounter", "i4"),  # being played, from 0; with the three below: how far the player had come after this tick
+        ("wins", "i4"),
+        ("losses", "i4"),
+        ("attempts", "i4"),
         ("playout", "i4"),  # playout delay D in force, in ticks; 0 without playout
         ("is_default", "?"),
         ("terminated", "?"),

@@ -1,4 +1,4 @@
-"""Environments by name: `atari/<Game>` and `gymnasium/<id>`.
+"""Environments by name: `atari/<Game>`, `gameboy/<game>`, `pokemon-<colour>/<setting>` and `gymnasium/<id>`.
 
 An environment here is an object with reset(seed) -> frame, step(action) -> (frame, reward, terminated, truncated) and close(),
 and a `Spec` that says what its frames, actions and rate are. It knows nothing of real time; `workers.environment` does.
@@ -6,6 +6,14 @@ and a `Spec` that says what its frames, actions and rate are. It knows nothing o
 
 from rtrl_jax.environments.spec import Spec, nearest
 from rtrl_jax.errors import UserError
+
+GAME_BOY = (
+    "gameboy/duel-battles",
+    "gameboy/duel-catching",
+    "gameboy/stacks",
+    "gameboy/tetris",
+    *(f"pokemon-{colour}/{setting}" for colour in ("blue", "red", "yellow") for setting in ("battles", "catching")),
+)
 
 __all__ = ["Spec", "make"]
 
@@ -21,26 +29,38 @@ def make(name: str, *, rate_hz: float | None = None, default_action_index: int |
     Raises:
       UserError: no such environment, or one that cannot be used here.
     """
-    family, _, rest = name.partition("/")
-    if family == "atari":
-        from rtrl_jax.environments.atari import Atari as Family
-    elif family == "gymnasium":
-        from rtrl_jax.environments.gymnasium import Gymnasium as Family
-    else:
-        raise UserError(f"no environment {name!r}: write atari/<Game> or gymnasium/<id>{_suggestion(name)}")
-    environment = Family(rest)
+    environment = _find(name)
     overrides = {"rate_hz": rate_hz, "default_action": default_action_index}
     environment.spec = environment.spec._replace(**{k: v for k, v in overrides.items() if v is not None})
+    wrong = None
     if environment.spec.rate_hz is None:
-        environment.close()
-        raise UserError(f"{name} has no rate of its own: say how many ticks a second it has, e.g. --rate_hz=50")
-    if not 0 <= environment.spec.default_action < environment.spec.actions:
-        environment.close()
-        raise UserError(
+        wrong = f"{name} has no rate of its own: say how many ticks a second it has, e.g. --rate_hz=50"
+    if default_action_index is not None and not 0 <= default_action_index < environment.spec.actions:
+        wrong = (
             f"--default_action_index={default_action_index} is not an action of {name}: "
             f"it has {environment.spec.actions}, numbered from 0"
         )
+    if wrong:
+        environment.close()
+        raise UserError(wrong)
     return environment
+
+
+def _find(name: str):
+    family, _, rest = name.partition("/")
+    if name in GAME_BOY:
+        from rtrl_jax.environments import library
+
+        return library.game(name)
+    if family == "atari":
+        from rtrl_jax.environments.atari import Atari
+
+        return Atari(rest)
+    if family == "gymnasium":
+        from rtrl_jax.environments.gymnasium import Gymnasium
+
+        return Gymnasium(rest)
+    raise UserError(f"no environment {name!r}: write atari/<Game>, gameboy/<game> or gymnasium/<id>{_suggestion(name)}")
 
 
 def _suggestion(name: str) -> str:
@@ -48,7 +68,7 @@ def _suggestion(name: str) -> str:
 
     from rtrl_jax.environments.atari import games
 
-    known = [f"atari/{game}" for game in games()] + [
+    known = [*GAME_BOY, *(f"atari/{game}" for game in games())] + [
         f"gymnasium/{name}" for name in gymnasium.registry if "/" not in name
     ]
     return nearest(name, known)

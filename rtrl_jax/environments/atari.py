@@ -4,7 +4,7 @@ import ale_py
 import gymnasium
 
 from rtrl_jax.environments.frames import SIDE, small_grey
-from rtrl_jax.environments.spec import Spec, nearest
+from rtrl_jax.environments.spec import Progress, Spec, nearest
 from rtrl_jax.errors import UserError
 
 gymnasium.register_envs(ale_py)
@@ -18,6 +18,8 @@ def games() -> list[str]:
 
 class Atari:
     """84x84x1 grey frames at 60 Hz; action 0 is β, the game's own minimal action set."""
+
+    progress = Progress()
 
     def __init__(self, game: str):
         known = games()

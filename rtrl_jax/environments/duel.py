@@ -3,14 +3,11 @@
 Waiting loses nothing in it, as in Pokémon, whose rules for rewards it shares (see `pokemon`).
 """
 
-import io
 from functools import cache
-
-import numpy as np
 
 from rtrl_jax.environments.encounters import judge_battle, judge_catch
 from rtrl_jax.environments.gameboy import Console, Game, Variable
-from rtrl_jax.environments.homebrew import FOLDER, rom
+from rtrl_jax.environments.homebrew import rom, stored_states
 
 SEED = Variable(0xC000, "<u2")
 WANTED_MODE, ENCOUNTER, PHASE, IN_BATTLE = (Variable(0xC010 + i) for i in range(4))
@@ -37,8 +34,7 @@ def game(setting: str) -> Game:
 @cache
 def states(setting: str) -> list[bytes]:
     """The save states of a setting's encounters, in order: each at the first choice of a move."""
-    with np.load(io.BytesIO((FOLDER / f"duel-{setting}.npz").read_bytes()), allow_pickle=False) as stored:
-        return [row.tobytes() for row in stored["states"]]
+    return stored_states(f"duel-{setting}")
 
 
 def make_states(setting: str) -> list[bytes]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rtrl_jax.environments.frames import SIDE, small_grey
-from rtrl_jax.environments.spec import Spec
+from rtrl_jax.environments.spec import Progress, Spec
 
 RATE_HZ = 59.7275
 BUTTONS = ("B", None, "SELECT", "START", "UP", "DOWN", "LEFT", "RIGHT", "A")  # in the emulator's order
@@ -30,21 +30,6 @@ class Judgement(NamedTuple):
 
     reward: float
     won: bool | None = None  # None while it goes on
-
-
-class Progress(NamedTuple):
-    """How far a player has come through a game's encounters."""
-
-    encounter: int = 0  # the one being played, from 0
-    wins: int = 0
-    losses: int = 0
-    attempts: int = 0
-
-    def after(self, won: bool, encounters: int) -> "Progress":
-        """Encounters advance only when won, and wrap at the end."""
-        return self._replace(
-            encounter=(self.encounter + won) % encounters, wins=self.wins + won, losses=self.losses + (not won)
-        )
 
 
 @dataclass(frozen=True)
@@ -127,6 +112,7 @@ class GameBoy:
             self._rng = np.random.default_rng(seed)
             self.progress = Progress()
         self._game.begin(self.console, self.progress.encounter, self._rng)
+        self.console.step()  # a restored state shows its picture with the next frame
         self._values, self._notes = self._read(), {}
         self.progress = self.progress._replace(attempts=self.progress.attempts + 1)
         return small_grey(self.console.picture())

@@ -5,13 +5,15 @@ import numpy as np
 from gymnasium import spaces
 
 from rtrl_jax.environments.frames import SIDE, small_grey
-from rtrl_jax.environments.spec import Spec, nearest
+from rtrl_jax.environments.spec import Progress, Spec, nearest
 from rtrl_jax.errors import UserError
 
 gymnasium.logger.min_level = gymnasium.logger.ERROR  # what is wrong is said once, by us
 
 
 class Gymnasium:
+    progress = Progress()
+
     def __init__(self, name: str):
         self._environment = _make(name)
         action_space, space = self._environment.action_space, self._environment.observation_space

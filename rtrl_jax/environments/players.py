@@ -138,7 +138,7 @@ def _best_placement(well: np.ndarray, piece: int) -> tuple[int, int]:
 
 
 def stacks_player():
-    """Chooses a place for each piece and steers it there, then drops it."""
+    """Chooses a place for each piece, steers it there and lets it fall fast."""
     plan = {"pieces": None, "place": (0, 3)}
 
     def act(console: Console) -> int:
@@ -150,9 +150,10 @@ def stacks_player():
         if console.read(Variable(0xC01A)) != turn:
             return A
         at = console.read(Variable(0xC01B, "|i1"))
-        return LEFT if at > x else RIGHT if at < x else UP
+        return LEFT if at > x else RIGHT if at < x else DOWN
 
-    return tapping(act)
+    tapped = tapping(act)
+    return lambda console: DOWN if act(console) == DOWN else tapped(console)  # DOWN is held
 
 
 def random_player(rng: np.random.Generator):

@@ -8,13 +8,28 @@ class Spec(NamedTuple):
     observation_shape: tuple[int, ...]  # [84, 84, 1] for images, [features] for vectors
     observation_dtype: str  # "uint8" for images, "float32" for vectors
     actions: int
-    default_action: int  # β, what acts while no decision is ready
+    default_action: int  # β, what acts while no decision is ready; `actions` if it is none that an agent can choose
     rate_hz: float | None  # ticks a second; None if the environment does not say
     learning_rate: float  # the paper's for this kind of game
 
     @property
     def is_image(self) -> bool:
         return len(self.observation_shape) == 3
+
+
+class Progress(NamedTuple):
+    """How far a player has come through a game's encounters. All 0 for environments that have none."""
+
+    encounter: int = 0  # the one being played, from 0
+    wins: int = 0
+    losses: int = 0
+    attempts: int = 0
+
+    def after(self, won: bool, encounters: int) -> "Progress":
+        """Encounters advance only when won, and wrap at the end."""
+        return self._replace(
+            encounter=(self.encounter + won) % encounters, wins=self.wins + won, losses=self.losses + (not won)
+        )
 
 
 def nearest(name: str, known: list[str]) -> str:

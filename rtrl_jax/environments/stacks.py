@@ -1,11 +1,12 @@
 """Stacks, our own game of falling blocks (homebrew/stacks.c). Waiting loses it."""
 
+from functools import cache
+
 from rtrl_jax.environments.gameboy import Console, Game, Judgement, Variable
-from rtrl_jax.environments.homebrew import rom
+from rtrl_jax.environments.homebrew import rom, stored_states
 
 SEED = Variable(0xC000, "<u2")
-PLAYING, TITLE = 0, 2
-TITLE_FRAMES = 30  # until the title reads the buttons
+PLAYING = 0
 
 
 def game() -> Game:
@@ -22,15 +23,26 @@ def game() -> Game:
     )
 
 
+@cache
+def title() -> bytes:
+    """The save state of the title, where a game is begun from. What `make states` stores."""
+    return stored_states("stacks")[0]
+
+
 def begin(console: Console, encounter: int, rng) -> None:
-    """From wherever it is to the first piece of a new game, with a seed of its own."""
-    while console.read(Variable(0xC010)) == PLAYING and console.read(Variable(0xC01D, "<u2")):
-        console.step("UP")  # dropping every piece where it is soon ends a game that was broken off
-        console.step()
-    console.step(frames=TITLE_FRAMES)
+    """From the title to the first piece of a new game, with a seed of its own."""
+    console.restore(title())
     console.write(SEED, int(rng.integers(1, 1 << 16)))
     console.step("START")
     console.step(frames=8)  # until the well is drawn
+
+
+def make_states() -> list[bytes]:
+    console = Console(rom("stacks"))
+    console.step(frames=60)
+    state = console.save()
+    console.close()
+    return [state]
 
 
 def judge(before: dict, after: dict, notes: dict) -> Judgement:

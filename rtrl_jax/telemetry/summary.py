@@ -8,6 +8,7 @@ import psutil
 
 from rtrl_jax.board.layout import APPLIED, OVERWRITTEN, STALE
 
+PROGRESS = ("encounter", "wins", "losses", "attempts")
 LATE_MS = 0.5  # a boundary later than this counts as late
 
 
@@ -56,6 +57,7 @@ def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray) ->
             "delay_mean": _mean(updates["applied_version"] - updates["gradient_version"]),
             "loss": _mean(updates["loss"][-100:]),
         },
+        "progress": {name: int(ticks[name][-1]) if len(ticks) else 0 for name in PROGRESS},
         "episodes": {
             "count": len(returns),
             "return_mean": _mean(returns),

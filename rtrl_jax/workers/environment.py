@@ -47,7 +47,7 @@ def environment_loop(
     """Runs `environment` in real time.
 
     Args:
-      environment: has reset() -> frame and step(action) -> (frame, reward, terminated, truncated).
+      environment: has reset() -> frame, step(action) -> (frame, reward, terminated, truncated) and `progress`.
       first_frame: of the reset that came before the start.
       board, observations: the shared memory and its ring of observations, of which this loop is the writer.
       now_ns: the clock.
@@ -102,6 +102,7 @@ def environment_loop(
                 -1 if is_default else chosen["worker"],
                 episode,
                 slipped,
+                *environment.progress,
                 dispatcher.playout if dispatcher else 0,
                 is_default,
                 terminated,

@@ -28,7 +28,27 @@ def write_observations(board, until):
     while time.monotonic() < until:
         observations.publish(
             np.full((84, 84, 1), tick % 251, np.uint8),
-            (tick, tick, tick, tick, tick, 0, float(tick), tick, tick, tick, tick, tick, True, False, False),
+            (
+                tick,
+                tick,
+                tick,
+                tick,
+                tick,
+                0,
+                float(tick),
+                tick,
+                tick,
+                tick,
+                tick,
+                0,
+                0,
+                0,
+                0,
+                tick,
+                True,
+                False,
+                False,
+            ),
         )
         tick += 1
     return {"written": tick}

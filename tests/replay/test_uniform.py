@@ -25,7 +25,27 @@ def publish(observations, tick, obs_tick, episode_start=0, terminated=False):
     """Frame n is full of n, the reward of tick n is n; an action is its tick, modulo 100."""
     observations.publish(
         np.full(observations.frames.shape[1:], tick % 251, observations.frames.dtype),
-        (tick, 0, 0, 0, obs_tick, episode_start, float(tick), tick % 100, 0, 0, 0, 0, obs_tick < 0, terminated, False),
+        (
+            tick,
+            0,
+            0,
+            0,
+            obs_tick,
+            episode_start,
+            float(tick),
+            tick % 100,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            obs_tick < 0,
+            terminated,
+            False,
+        ),
     )
 
 

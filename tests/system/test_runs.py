@@ -125,6 +125,22 @@ def test_atari_with_the_paper_s_network(launch, tmp_path):
     assert decisions["greedy"].mean() > 0.2
 
 
+@pytest.mark.parametrize("game", ["duel-battles", "duel-catching", "stacks"])
+def test_a_free_game_boy_game_in_real_time(launch, tmp_path, game):
+    folder = tmp_path / "run"
+    flags = [f"--environment=gameboy/{game}", "--parameters=55K", "--duration_s=5", "--learn_start=40"]
+    done = launch(*flags, f"--run_dir={folder}")
+    assert done.returncode == 0, done.stderr
+    summary, ticks, _, _ = check(folder)
+    assert summary["rate_hz"] == 59.7275
+    assert summary["ticks"] == pytest.approx(5 * 59.7275, abs=15)
+    for name in ("encounter", "wins", "losses", "attempts"):
+        assert summary["progress"][name] == ticks[name][-1]
+    assert summary["progress"]["attempts"] == ticks["episode"][-1] + 1
+    assert (ticks["action"][ticks["is_default"]] == 6).all()
+    assert set(ticks["action"][~ticks["is_default"]]) <= set(range(6))
+
+
 def test_staggered_emulated_workers_in_one_process_act_at_every_tick(launch, tmp_path):
     """Twelve workers of 170 ms at 60 Hz: 10.2 ticks, so delay 11, and each tick has an action."""
     folder = tmp_path / "run"

@@ -16,6 +16,7 @@
 #define OWN_LEVEL 20
 #define LAST_BATTLE 40
 #define LAST_CATCH 20
+#define MOOR 5
 #define BAR 8 // tiles of a health bar
 
 enum { PLAIN, FIRE, WATER, LEAF, STONE, VOLT };
@@ -315,7 +316,7 @@ static uint8_t own_fallen(void) {
 }
 
 static void foe_turn(void) {
-	if (in_battle == WILD && (capsules == 0 || below(100) < encounter)) {
+	if (in_battle == WILD && (capsules == 0 || below(200) < encounter)) {
 		result = GONE;
 		say("IT RUNS AWAY.", "");
 		return;
@@ -335,11 +336,11 @@ static void turn(void) {
 static void set_up(void) {
 	uint8_t number_of_them = encounter < 12 ? 1 : encounter < 26 ? 2 : 3;
 	if (in_battle == WILD) number_of_them = 1;
-	foe_level = in_battle == WILD ? 5 + encounter / 2 : 4 + encounter / 2;
+	foe_level = in_battle == WILD ? 4 + encounter / 3 : 4 + encounter / 2;
 	own_count = in_battle == WILD ? 1 : number_of_them;
 	foe_count = number_of_them;
 	for (uint8_t i = 0; i < TEAM; i++) {
-		own_kind[i] = (encounter + i) % 3;
+		own_kind[i] = in_battle == WILD ? MOOR : (encounter + i) % 3; // against a wild one, no type is at a loss
 		foe_kind[i] = (uint8_t)(encounter * 5 + i * 2 + encounter / 6) % 6;
 		own_most[i] = own_hp[i] = i < own_count ? KINDS[own_kind[i]].health + OWN_LEVEL * 2 : 0;
 		foe_most[i] = foe_hp[i] = i < foe_count ? KINDS[foe_kind[i]].health + foe_level * 2 : 0;

@@ -15,6 +15,7 @@ volatile __sfr __at(0xFF) rIE;
 #define TILE_DATA ((uint8_t *)0x8000)
 #define TILE_MAP ((uint8_t *)0x9800)
 #define SCREEN_ON 0x91 // background from tile data at 0x8000
+#define TILES_A_FRAME 4
 #define LAST_LINE 149 // of the vertical blank (144 to 153) at which a row may still be begun
 
 volatile uint8_t frame_passed;
@@ -24,8 +25,9 @@ static uint8_t changed[ROWS];
 static uint8_t next_row;
 static const uint8_t *copy_from;
 static uint8_t *copy_to;
+static uint8_t copy_length;
 
-static void copy_row(void) __naked {
+static void copy(void) __naked { // ten machine cycles a byte, of the 1,140 of a vertical blank
 	__asm
 	ld	hl, #_copy_from
 	ld	a, (hl+)
@@ -35,7 +37,10 @@ static void copy_row(void) __naked {
 	ld	a, (hl+)
 	ld	h, (hl)
 	ld	l, a
-	ld	c, #20
+	push	hl
+	ld	hl, #_copy_length
+	ld	c, (hl)
+	pop	hl
 copy_cell:
 	ld	a, (de)
 	inc	de
@@ -56,10 +61,20 @@ static void screen_off(void) {
 	rLCDC = 0;
 }
 
+static void wait_for_blank(void) {
+	frame_passed = 0; // one that has begun already may be too short
+	while (!frame_passed) __asm__("halt\nnop");
+}
+
 void load_tiles(const uint8_t *from, uint8_t first, uint8_t count) {
-	screen_off();
-	copy_tiles(from, first, count);
-	rLCDC = SCREEN_ON;
+	uint8_t *to = TILE_DATA + ((uint16_t)first << 4);
+	for (; count; count -= TILES_A_FRAME, from += TILES_A_FRAME * 16, to += TILES_A_FRAME * 16) {
+		wait_for_blank();
+		copy_from = from;
+		copy_to = to;
+		copy_length = TILES_A_FRAME * 16;
+		copy();
+	}
 }
 
 void screen_init(const uint8_t *tiles, uint8_t first, uint8_t count) {
@@ -117,14 +132,14 @@ static uint8_t buttons(void) {
 
 void next_frame(void) {
 	uint8_t before = held;
-	frame_passed = 0; // a blank that has begun already may be too short
-	while (!frame_passed) __asm__("halt\nnop");
+	wait_for_blank();
 	for (uint8_t looked = 0; looked < ROWS && rLY >= 144 && rLY <= LAST_LINE; looked++) {
 		if (changed[next_row]) {
 			changed[next_row] = 0;
 			copy_from = cells[next_row];
 			copy_to = TILE_MAP + ((uint16_t)next_row << 5);
-			copy_row();
+			copy_length = COLUMNS;
+			copy();
 		}
 		if (++next_row == ROWS) next_row = 0;
 	}

@@ -23,7 +23,7 @@ extern uint8_t pressed; // down now and not one frame ago
 volatile __at(0xC000) uint16_t rng_state;
 
 void screen_init(const uint8_t *tiles, uint8_t first, uint8_t count); // tiles: 16 bytes each, beside the font
-void load_tiles(const uint8_t *from, uint8_t first, uint8_t count); // the screen is off for a moment
+void load_tiles(const uint8_t *from, uint8_t first, uint8_t count); // four a frame, so count is a multiple of four
 void clear(void);
 void put(uint8_t column, uint8_t row, uint8_t tile);
 void text(uint8_t column, uint8_t row, const char *string);

@@ -1,6 +1,6 @@
 // Stacks: falling blocks. Seven pieces, rotation, lines, levels that speed up. Waiting loses the game.
 //
-// LEFT and RIGHT move (and repeat when held), DOWN drops faster, A turns clockwise, B the other way, UP drops to the floor.
+// LEFT and RIGHT move (and repeat when held), DOWN drops faster, A turns clockwise, B the other way; UP does nothing.
 #include "gb.h"
 #include "stacks_art.h"
 
@@ -171,14 +171,6 @@ static void steer(void) {
 }
 
 static void fall(void) {
-	if (pressed & UP) {
-		while (fits(piece_x, piece_y + 1, turn)) {
-			move(0, 1, turn);
-			score++;
-		}
-		land();
-		return;
-	}
 	if ((held & DOWN) && fall_in > DROP_FRAMES) {
 		fall_in = DROP_FRAMES;
 		score++;
