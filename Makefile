@@ -1,4 +1,4 @@
-# make run    an agent plays Boxing in real time for a minute
+# make run    an agent plays Duel, a Game Boy game of ours, in real time for a minute
 # make test   the whole test suite, after checking style
 # make games  builds our Game Boy games anew (needs Debian's sdcc)
 # make bench  measures this machine and rewrites results/
@@ -10,7 +10,7 @@ READY = $(VENV)/.ready
 .PHONY: run test bench games clean
 
 run: $(READY)
-	$(BIN)/python launch/run.py --flagfile=configs/boxing.flags
+	$(BIN)/python launch/run.py --flagfile=configs/duel.flags
 
 test: $(READY)
 	$(BIN)/ruff check .

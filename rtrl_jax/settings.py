@@ -53,6 +53,8 @@ class Settings:
     learner_workers: int = _setting(1, "0 switches learning off")
     learn_every: int = _setting(4, "ticks for each update")
     learn_start: int = _setting(1000, "transitions before the first update")
+    demonstrations: str | None = _setting(None, "a file of demonstrations to learn from first")
+    pretrain_steps: int = _setting(16_000, "updates on the demonstrations before the run")
     batch_size: int = _setting(16, "transitions in an update")
     learning_rate: float | None = _setting(None, "Adam's; default: the paper's for this kind of game")
     gamma: float = _setting(0.99, "discount")
@@ -106,7 +108,7 @@ class Settings:
             raise UserError(f"--replay_capacity={self.replay_capacity}: the least is {LEAST_CAPACITY}")
         if self.learner_workers not in (0, 1):
             raise UserError(f"--learner_workers={self.learner_workers}: 0 or 1 (more learners are not built yet)")
-        for name in ("epsilon_steps", "seed"):
+        for name in ("epsilon_steps", "seed", "pretrain_steps"):
             if getattr(self, name) < 0:
                 raise UserError(f"--{name}={getattr(self, name)}: it cannot be negative")
         if self.rate_hz is not None and self.rate_hz > FASTEST_HZ:
@@ -131,6 +133,10 @@ class Settings:
             (
                 sequential and str(self.inference_workers) not in ("1", "auto"),
                 f"--interaction={self.interaction} has one agent process: leave --inference_workers at 1",
+            ),
+            (
+                self.demonstrations is not None and not self.learner_workers,
+                "--demonstrations are for a learner: leave --learner_workers at 1",
             ),
             (
                 sequential and self.workers_per_process > 1,

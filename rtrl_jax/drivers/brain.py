@@ -5,6 +5,7 @@ Imported only by processes that need it, after they have taken their core.
 
 import os
 import pathlib
+import time
 from functools import partial
 
 import jax
@@ -14,12 +15,15 @@ from rtrl_jax import networks
 from rtrl_jax.agents import dqn
 from rtrl_jax.agents.exploration import linear
 from rtrl_jax.board import snapshots
+from rtrl_jax.board.ring import Ring
 from rtrl_jax.drivers.assembly import Assembly
 from rtrl_jax.drivers.place import EXPLORATION, SAMPLING, Place
 from rtrl_jax.drivers.wall import now_ns
 from rtrl_jax.networks import parameters
+from rtrl_jax.replay import demonstrations
 from rtrl_jax.replay.transitions import TransitionBuilder
 from rtrl_jax.replay.uniform import UniformReplay
+from rtrl_jax.replay.union import UnionReplay
 from rtrl_jax.workers.learning import Learning
 from rtrl_jax.workers.policy import epsilon_greedy
 
@@ -70,6 +74,50 @@ def policy(place: Place, reader: snapshots.Reader, act, worker: int):
     )
 
 
+def _replay(place: Place):
+    """Transitions of the run, and those of the demonstrations if there are any."""
+    settings, spec = place.assembly.settings, place.assembly.spec
+
+    def replay(observations):
+        builder = TransitionBuilder(settings.gamma, per_tick=settings.discount_per == "tick")
+        return UniformReplay(observations, builder, settings.frame_stack)
+
+    if settings.demonstrations is None:
+        return replay(place.observations)
+    shown = demonstrations.read(pathlib.Path(settings.demonstrations), spec.observation_shape, spec.actions)
+    return UnionReplay([replay(place.observations), replay(demonstrations.as_observations(shown, _delay(place)))])
+
+
+def _delay(place: Place) -> int:
+    """The delay in ticks that this run's agent will have, from the inference times its workers met while warming up."""
+    settings, acting = place.assembly.settings, [p.number for p in place.assembly.processes if p.workers]
+    if str(settings.playout).isdecimal():
+        return int(settings.playout)
+    while not (place.board.ready[acting].all() or place.process.number in acting):
+        place.beat()
+        time.sleep(0.01)
+    longest = int(np.ceil(place.board.warm_up_ns.max() / place.tau_m_ns))
+    # Without tickets an inference begins somewhere within a tick, and so ends a tick later.
+    in_step = settings.stagger == "ticket" or settings.interaction != "async"
+    return max(1, longest) + (0 if in_step or longest <= 1 else 1)
+
+
+def pretrain(place: Place, learner: Learning, updates: Ring) -> None:
+    """Learns from the demonstrations, if there are any, before the run begins. A replacement does not begin again."""
+    settings = place.assembly.settings
+    if settings.demonstrations is None or place.incarnation > 0:
+        return
+    began = [now_ns()]
+
+    def record(version: int, loss: float) -> None:
+        ended = now_ns()
+        updates.append((0, loss, began[0], ended, version, version))
+        place.beat(ended - began[0])
+        began[0] = ended
+
+    learner.pretrain(settings.pretrain_steps, record)
+
+
 def learning(place: Place, learner: int) -> Learning:
     """What one learner learns with. It goes on from the newest parameters on the board, with a fresh optimiser."""
     _configure_jax()
@@ -100,9 +148,8 @@ def learning(place: Place, learner: int) -> Learning:
     jax.block_until_ready(update(state, blank))
     place.beat(now_ns() - began)
 
-    builder = TransitionBuilder(settings.gamma, per_tick=settings.discount_per == "tick")
     return Learning(
-        UniformReplay(place.observations, builder, settings.frame_stack),
+        _replay(place),
         fresh_state(),
         update,
         snapshots.Publisher(place.board, assembly.leaves),

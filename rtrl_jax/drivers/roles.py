@@ -128,8 +128,9 @@ def _learner(place: Place) -> None:
 
     learner = int(place.process.name.split()[-1])
     learning = brain.learning(place, learner)
-    _meet(place, makes_cycles=True)
     updates = Ring(place.board.update_head[learner : learner + 1], place.board.update_rows[learner])
+    brain.pretrain(place, learning, updates)
+    _meet(place, makes_cycles=True)
     start_ns = int(place.board.start_ns[0])
     _drive(place, [learner_loop(learner, learning, place.observations, updates, start_ns=start_ns)])
 
@@ -142,15 +143,19 @@ def _agent(place: Place) -> None:
     board, settings = place.board, place.assembly.settings
     snapshots, act = brain.network(place)
     emulate = _emulation(place)
-    learning = brain.learning(place, 0) if settings.learner_workers else None
     _warm_up(place, snapshots, act, emulate)
+    updates = Ring(board.update_head[:1], board.update_rows[0])
+    learning = None
+    if settings.learner_workers:
+        learning = brain.learning(place, 0)
+        brain.pretrain(place, learning, updates)
     _meet(place, makes_cycles=learning is not None)
     loop = sequential(
         Mailbox(board, 0, now_ns),
         place.observations,
         brain.policy(place, snapshots, act, 0),
         learning,
-        Ring(board.update_head[:1], board.update_rows[0]),
+        updates,
         learn_first=settings.interaction == "sequential_learn_first",
         start_ns=int(board.start_ns[0]),
     )

@@ -1,6 +1,7 @@
 """The supervisor: starts a run's processes, watches and replaces them, records what they do, and ends the run."""
 
 import dataclasses
+import math
 import os
 import pathlib
 import platform
@@ -18,6 +19,7 @@ from rtrl_jax.drivers.assembly import Assembly, assemble, crowding
 from rtrl_jax.drivers.process import Child
 from rtrl_jax.drivers.wall import now_ns
 from rtrl_jax.errors import UserError
+from rtrl_jax.replay import demonstrations
 from rtrl_jax.settings import Settings, as_flagfile
 from rtrl_jax.telemetry import summary as summaries
 from rtrl_jax.telemetry.files import write_json, write_text
@@ -49,6 +51,9 @@ def supervise(settings: Settings) -> dict:
     spec = prepare.look_at(settings)
     network, width, tree = prepare.size_network(settings, spec)
     shapes = [leaf.shape for leaf in jax.tree.leaves(tree)]
+    if settings.demonstrations is not None:  # looked at now, so that a bad file costs nothing
+        settings = dataclasses.replace(settings, demonstrations=str(pathlib.Path(settings.demonstrations).absolute()))
+        demonstrations.read(pathlib.Path(settings.demonstrations), spec.observation_shape, spec.actions)
 
     emulated = f", inference emulated: {settings.emulated_inference_ms} ms" if settings.emulated_inference_ms else ""
     with Display(settings.environment + emulated, settings.display == "auto") as display:
@@ -142,21 +147,29 @@ class _Run:
         return Child(process, text, self._descriptor, log)
 
     def _wait_until_ready(self) -> None:
-        began = time.monotonic()
-        deadline, patient_until = began + prepare.STARTUP_TIMEOUT_S, began + SLOW_START_S
+        patient_until = time.monotonic() + SLOW_START_S
         while not self._over and not self._board.ready.all():
-            self._display.waiting(f"Warming up {int(self._board.ready.sum())} of {len(self._children)} processes …")
+            self._window.add(self._recorder.drain())
+            if self._window.updates:
+                self._display.waiting(f"Learning from demonstrations: {self._window.updates} updates so far …")
+            else:
+                ready = int(self._board.ready.sum())
+                self._display.waiting(f"Warming up {ready} of {len(self._children)} processes …")
             for child in self._children:
+                number = child.place.number
                 if child.exit_status() is not None:
-                    self._record_failure(child, child.reason(), replaced=False)
-                    self.fatal = f"{child.place.name} {child.reason()} while starting"
+                    self._fail_to_start(child, child.reason())
+                elif (silent_s := (now_ns() - int(self._board.heartbeat_ns[number])) / 1e9) > self._patience_s(number):
+                    self._fail_to_start(child, f"gave no sign of life for {silent_s:.1f} s")
             late = [child.place.name for child in self._children if not self._board.ready[child.place.number]]
             if late and time.monotonic() > patient_until:
                 self._display.say(f"still waiting for {', '.join(late[:5])}: compiling a large network takes minutes")
-                patient_until = deadline
-            if late and time.monotonic() > deadline:
-                self.fatal = f"{', '.join(late[:5])} did not get ready within {prepare.STARTUP_TIMEOUT_S:.0f} s"
+                patient_until = math.inf
             time.sleep(0.005)
+
+    def _fail_to_start(self, child: Child, reason: str) -> None:
+        self._record_failure(child, reason, replaced=False)
+        self.fatal = f"{child.place.name} {reason} while starting"
 
     def _report_priority(self) -> None:
         if self._board.realtime[0] < 0:

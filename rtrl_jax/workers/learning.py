@@ -1,5 +1,7 @@
 """Learning, as the learner's loop and the sequential agent's both do it: when an update is due, and doing it."""
 
+from collections.abc import Callable
+
 import jax
 import numpy as np
 
@@ -29,6 +31,16 @@ class Learning:
                 return False
             self._began_at = newest_tick
         return len(self._replay) > 0 and self._done * self._learn_every <= newest_tick - self._began_at
+
+    def pretrain(self, steps: int, record: Callable[[int, float], None]) -> None:
+        """Updates on what is in the replay before the run begins; they do not count for the schedule.
+
+        Args: record: called after each with (version it was applied to, loss).
+        """
+        self._replay.ingest()
+        for _ in range(steps):
+            record(*self.step())
+        self._done = 0
 
     def step(self) -> tuple[int, float]:
         """One update, published. Returns (version it was applied to, loss)."""

@@ -5,8 +5,8 @@ Pokémon's ROMs cannot be here. Our title screen leaves that region of RAM alone
 
 import pytest
 
-from rtrl_jax.environments import imported, pokemon
-from rtrl_jax.environments.gameboy import Console, GameBoy
+from rtrl_jax.environments import imported, pokemon, tetris
+from rtrl_jax.environments.gameboy import Console, GameBoy, Variable
 from rtrl_jax.environments.homebrew import rom
 
 RAM = imported.all_facts()["pokemon-blue"].ram
@@ -136,3 +136,37 @@ def test_a_battle_that_ends_without_a_catch_costs_1_and_is_repeated(game):
 @pytest.mark.parametrize("change", [{"box_count": 2}, {"box_count": 5}, {"owned_2": 0b0000}])
 def test_what_is_no_catch(game, change):
     assert frame(game("catching", CATCH), **change) == (0, False)
+
+
+TETRIS = imported.all_facts()["tetris"].ram
+
+
+@pytest.fixture
+def falling_blocks():
+    """Tetris's rules over the title of a ROM of ours, which START leaves as it leaves Tetris's menu."""
+    game = GameBoy(tetris.rules(rom("duel"), TETRIS, state()))
+    yield game
+    game.close()
+
+
+def test_tetris_is_begun_from_its_menu_after_a_random_wait_and_ends_when_it_is_no_longer_played(falling_blocks):
+    first = falling_blocks.reset(seed=0)
+    assert first.std() > 0
+    assert (falling_blocks.reset(seed=0) == first).all()
+    console = falling_blocks.console
+    # Little-endian BCD, three bytes: 001234.
+    for address, value in ((49312, 0x34), (49313, 0x12), (49314, 0x00)):
+        console.write(Variable(address), value)
+    assert falling_blocks.step(NOTHING)[1:] == (1234, False, False)
+    console.write(Variable(49313), 0x20)
+    assert falling_blocks.step(NOTHING)[1:] == (800, False, False)
+    console.write(TETRIS["phase"], 13)
+    assert falling_blocks.step(NOTHING)[1:] == (0, True, False)
+    assert falling_blocks.progress.losses == 1
+
+
+def test_tetris_counts_nothing_that_happened_before_it_began(falling_blocks):
+    falling_blocks.reset(seed=1)
+    falling_blocks.console.write(Variable(49312), 0x99)
+    falling_blocks.reset()
+    assert falling_blocks.step(NOTHING)[1] == 0

@@ -1,9 +1,12 @@
 """Real runs of a few seconds for every interaction and stagger mode, each analysed from its files alone."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 MODES = {
     "ticket": [],
@@ -196,3 +199,17 @@ def test_the_seed_decides_what_is_explored(launch, tmp_path):
         explored[name] = np.load(tmp_path / name / "decisions.npz")["action"][:60].tolist()
     assert explored["one"] == explored["again"]
     assert explored["one"] != explored["other"]
+
+
+def test_learning_from_a_demonstration_first(launch, tmp_path):
+    demonstration, folder = tmp_path / "stacks.npz", tmp_path / "run"
+    record = [sys.executable, str(ROOT / "launch" / "demonstrate.py"), "--frames=1200", f"--out={demonstration}"]
+    subprocess.run(record, check=True, capture_output=True)
+    flags = ["--environment=gameboy/stacks", "--parameters=55K", "--duration_s=4", "--pretrain_steps=25"]
+    done = launch(*flags, "--learn_every=60", f"--demonstrations={demonstration}", f"--run_dir={folder}")
+    assert done.returncode == 0, done.stderr
+    _, ticks, decisions, updates = check(folder)
+    before = updates["end_ns"] < ticks["boundary_ns"][0]
+    assert before.sum() == 25
+    assert 1 <= (~before).sum() <= 7  # then one a second, as the schedule has it
+    assert decisions["version"].min() == 25

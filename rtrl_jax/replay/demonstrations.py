@@ -1,0 +1,71 @@
+"""Demonstrations: episodes played by a person or a script, to learn from before the first action (paper Appendix A).
+
+A file is an .npz of plain arrays: `frames` uint8 [T, 84, 84, 1], observation t after tick t; `actions` int32 [T], in force
+at tick t, −1 for none; `rewards` float32 [T]; `ends` uint8 [T], 1 where an episode terminated and 2 where it was truncated.
+"""
+
+import pathlib
+import zipfile
+
+import numpy as np
+
+from rtrl_jax.board.layout import TICK
+from rtrl_jax.board.ring import Observations
+from rtrl_jax.errors import UserError
+
+BRIM = 64  # rows left free, since a ring is never read at its brim
+ARRAYS = {"frames": (np.uint8, 4), "actions": (np.int32, 1), "rewards": (np.float32, 1), "ends": (np.uint8, 1)}
+
+
+def write(path: pathlib.Path, frames, actions, rewards, ends) -> None:
+    """Writes a file atomically; see above for shapes."""
+    given = dict(zip(ARRAYS, (frames, actions, rewards, ends), strict=True))
+    arrays = {name: np.asarray(given[name], dtype) for name, (dtype, _) in ARRAYS.items()}
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+    partial.replace(path)
+
+
+def read(path: pathlib.Path, observation_shape: tuple[int, ...], actions: int) -> dict[str, np.ndarray]:
+    """The arrays of a file. Raises UserError if it is none, or of another kind of game."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in ARRAYS}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"--demonstrations={path} cannot be read ({' '.join(str(error).split())})") from None
+    length = len(arrays["frames"])
+    for name, (dtype, dimensions) in ARRAYS.items():
+        if arrays[name].dtype != dtype or arrays[name].ndim != dimensions or len(arrays[name]) != length:
+            raise UserError(f"--demonstrations={path}: its {name} are not {np.dtype(dtype)} [{length}, …]")
+    if arrays["frames"].shape[1:] != observation_shape:
+        raise UserError(
+            f"--demonstrations={path}: its frames are {arrays['frames'].shape[1:]}, not {observation_shape}"
+        )
+    if length == 0 or arrays["actions"].max() >= actions or arrays["actions"].min() < -1:
+        raise UserError(f"--demonstrations={path}: its actions are not −1 … {actions - 1}, as this game's are")
+    if not (arrays["actions"] >= 0).any():
+        raise UserError(f"--demonstrations={path} holds no action: nothing could be learned from it")
+    return arrays
+
+
+def as_observations(arrays: dict[str, np.ndarray], delay: int) -> Observations:
+    """The demonstration as the record of an agent that acted with this delay, in ticks.
+
+    The action of tick t then came from observation t − delay, as it does for the agent that will learn from it. An action
+    whose observation would lie in the episode before becomes a default action.
+    """
+    length = len(arrays["actions"])
+    number, ended = np.arange(length), arrays["ends"] > 0
+    starts = np.concatenate([[0], np.flatnonzero(ended[:-1]) + 1])
+    episode = np.searchsorted(starts, number, side="right") - 1
+    decided = number - delay
+    acts = (arrays["actions"] >= 0) & (decided >= starts[episode])
+    ticks = np.zeros(length + BRIM, TICK)
+    rows = ticks[:length]
+    rows["tick"], rows["episode"], rows["episode_start"] = number, episode, starts[episode]
+    rows["obs_tick"], rows["action"] = np.where(acts, decided, -1), arrays["actions"]
+    rows["is_default"], rows["reward"] = ~acts, arrays["rewards"]
+    rows["terminated"], rows["truncated"] = arrays["ends"] == 1, arrays["ends"] == 2
+    frames = np.concatenate([arrays["frames"], np.zeros((BRIM, *arrays["frames"].shape[1:]), np.uint8)])
+    return Observations(np.array([length], np.int64), ticks, frames)

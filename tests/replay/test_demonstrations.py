@@ -1,0 +1,100 @@
+"""Demonstrations: written, read back, refused when damaged, delayed as the agent is, and learned from."""
+
+import numpy as np
+import pytest
+
+from rtrl_jax import UserError
+from rtrl_jax.replay import demonstrations
+from rtrl_jax.replay.transitions import Transition, TransitionBuilder
+from rtrl_jax.replay.uniform import UniformReplay
+from rtrl_jax.replay.union import UnionReplay
+
+SHAPE = (84, 84, 1)
+
+
+def example():
+    """Two episodes, of six and four ticks; frame n is full of n, the reward of tick n is n."""
+    frames = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, *SHAPE), np.uint8)
+    actions = np.array([-1, 2, -1, 3, 1, 0, -1, 5, 4, -1], np.int32)
+    ends = np.array([0, 0, 0, 0, 0, 1, 0, 0, 0, 2], np.uint8)
+    return frames, actions, np.arange(10, dtype=np.float32), ends
+
+
+def transitions(delay):
+    observations = demonstrations.as_observations(dict(zip(demonstrations.ARRAYS, example(), strict=True)), delay)
+    builder = TransitionBuilder(0.5)
+    return [t for tick, row in enumerate(observations.ticks.read(0)[1]) for t in builder.feed(tick, row)]
+
+
+def test_without_delay_beyond_one_tick():
+    assert transitions(1) == [
+        Transition(0, 2, 0, 2, 3.0, 0.5),
+        Transition(2, 3, 0, 3, 3.0, 0.5),
+        Transition(3, 4, 0, 1, 4.0, 0.5),
+        Transition(4, 5, 0, 0, 5.0, 0.0),
+        Transition(6, 7, 6, 5, 7.0, 0.5),
+        Transition(7, 9, 6, 4, 17.0, 0.5),
+    ]
+
+
+def test_observations_are_as_old_as_the_agent_s_will_be_and_never_of_the_episode_before():
+    assert transitions(3) == [
+        Transition(0, 1, 0, 3, 3.0, 0.5),
+        Transition(1, 2, 0, 1, 4.0, 0.5),
+        Transition(2, 5, 0, 0, 5.0, 0.0),
+    ]
+
+
+def test_what_is_written_is_read(tmp_path):
+    path = tmp_path / "demonstrations.npz"
+    demonstrations.write(path, *example())
+    for name, expected in zip(demonstrations.ARRAYS, example(), strict=True):
+        assert (demonstrations.read(path, SHAPE, 6)[name] == expected).all()
+    assert [p.name for p in tmp_path.iterdir()] == ["demonstrations.npz"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda a: a.pop("rewards"), "cannot be read"),
+        (lambda a: a.update(actions=a["actions"].astype(float)), "actions are not int32"),
+        (lambda a: a.update(ends=a["ends"][:-1]), "ends are not uint8"),
+        (lambda a: a.update(frames=a["frames"][:, :80]), "not (84, 84, 1)"),
+        (lambda a: a.update(actions=a["actions"] + 5), "as this game's are"),
+        (lambda a: a.update(actions=np.full(10, -1, np.int32)), "no action"),
+        (lambda a: a.update(actions=np.array([{}] * 10, dtype=object)), "cannot be read"),
+    ],
+)
+def test_a_bad_file_is_one_line(tmp_path, change, says):
+    arrays = dict(zip(demonstrations.ARRAYS, example(), strict=True))
+    change(arrays)
+    np.savez(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(UserError) as error:
+        demonstrations.read(tmp_path / "bad.npz", SHAPE, 6)
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_truncated_file_and_none_at_all(tmp_path):
+    demonstrations.write(tmp_path / "whole.npz", *example())
+    (tmp_path / "half.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:600])
+    for name in ("half.npz", "none.npz"):
+        with pytest.raises(UserError, match="cannot be read"):
+            demonstrations.read(tmp_path / name, SHAPE, 6)
+
+
+def test_a_union_draws_from_all_its_transitions_alike():
+    parts = []
+    for offset, delay in ((0, 1), (100, 1)):
+        frames, actions, rewards, ends = example()
+        arrays = dict(zip(demonstrations.ARRAYS, (frames + np.uint8(offset), actions, rewards, ends), strict=True))
+        parts.append(
+            UniformReplay(demonstrations.as_observations(arrays, delay), TransitionBuilder(0.9), frame_stack=1)
+        )
+    union = UnionReplay(parts)
+    union.ingest()
+    assert len(union) == union.ingested == 12
+    drawn = union.sample(np.random.default_rng(0), 3000).observation[:, 0, 0, 0]
+    values, counts = np.unique(drawn, return_counts=True)
+    assert sorted(values.tolist()) == [0, 2, 3, 4, 6, 7, 100, 102, 103, 104, 106, 107]
+    assert counts.min() > 150
