@@ -154,6 +154,7 @@ def test_tetris_is_begun_from_its_menu_after_a_random_wait_and_ends_when_it_is_n
     assert first.std() > 0
     assert (falling_blocks.reset(seed=0) == first).all()
     console = falling_blocks.console
+    console.write(TETRIS["phase"], 0)
     # Little-endian BCD, three bytes: 001234.
     for address, value in ((49312, 0x34), (49313, 0x12), (49314, 0x00)):
         console.write(Variable(address), value)
