@@ -157,6 +157,15 @@ def print_summary(console: Console, summary: dict, run_dir: str) -> None:
             f"{_number(summary['episodes']['return_unfinished'], '', 2)} so far in the one that was going on",
         ),
     ]
+    progress = summary["progress"]
+    if progress["wins"] or progress["losses"]:
+        rows.append(
+            (
+                "encounters",
+                f"{progress['wins']} won, {progress['losses']} lost",
+                f"playing number {progress['encounter'] + 1}; {progress['attempts']} attempts",
+            )
+        )
     title = (
         f"{summary['environment']}: {summary['network']['name']} of {summary['parameters']:,} parameters, "
         f"{inference['workers']} inference worker{'s' * (inference['workers'] != 1)} ({inference['stagger']})"
