@@ -31,7 +31,7 @@ def main() -> None:
     states = {}
     if STATES.value is not None:
         states = importing.find_states(pathlib.Path(STATES.value).expanduser(), facts)
-        importing.check_states(str(rom), states, facts)
+        importing.check_states(rom, states, facts)
     importing.store(facts, rom, states)
     print(f"{facts.title} is in {facts.folder}")
     for setting, counts in facts.settings.items():

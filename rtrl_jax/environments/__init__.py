@@ -60,7 +60,10 @@ def _find(name: str):
         from rtrl_jax.environments.gymnasium import Gymnasium
 
         return Gymnasium(rest)
-    raise UserError(f"no environment {name!r}: write atari/<Game>, gameboy/<game> or gymnasium/<id>{_suggestion(name)}")
+    raise UserError(
+        f"no environment {name!r}: write atari/<Game>, gameboy/<game>, pokemon-<colour>/<setting> or gymnasium/<id>"
+        + _suggestion(name)
+    )
 
 
 def _suggestion(name: str) -> str:

@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import pathlib
+import zlib
 from typing import NamedTuple
 
 from rtrl_jax.environments.gameboy import Variable
@@ -48,7 +49,7 @@ class Facts(NamedTuple):
 
 
 def data_folder() -> pathlib.Path:
-    return pathlib.Path(os.environ.get("RTRL_DATA", pathlib.Path.home() / ".local" / "share" / "rtrl_jax"))
+    return pathlib.Path(os.environ.get("RTRL_DATA") or pathlib.Path.home() / ".local" / "share" / "rtrl_jax")
 
 
 def all_facts() -> dict[str, Facts]:
@@ -71,4 +72,7 @@ def ready(name: str, setting: str) -> tuple[Facts, list[bytes]]:
             f"{facts.title} needs {what}, which you must own: python launch/import_game.py --rom=FILE --states=FOLDER "
             f"brings them in; meanwhile {FREE[setting]} is free"
         )
-    return facts, [gzip.decompress(path.read_bytes()) for path in paths]
+    try:
+        return facts, [gzip.decompress(path.read_bytes()) for path in paths]
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{facts.folder} is damaged ({error}): import {facts.title} again") from None

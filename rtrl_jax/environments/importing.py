@@ -5,13 +5,14 @@ The ROM is recognised by its SHA-256. Each save state is unpacked, loaded into t
 
 import gzip
 import hashlib
-import os
+import json
 import pathlib
 import shutil
+import subprocess
+import sys
 import tempfile
 import zlib
 
-from rtrl_jax.environments.gameboy import Console
 from rtrl_jax.environments.imported import Facts, all_facts, data_folder
 from rtrl_jax.errors import UserError
 
@@ -41,13 +42,13 @@ def find_states(folder: pathlib.Path, facts: Facts) -> dict[str, bytes]:
     found = {}
     for path in sorted(folder.rglob("*.state")):
         if path.stem in wanted and path.stem not in found:
-            found[path.stem] = _unpack(path)
+            found[path.stem] = unpack(path)
     if not found:
         raise UserError(f"--states={folder} holds no save state of {facts.title} (such as {min(wanted)}.state)")
     return found
 
 
-def _unpack(path: pathlib.Path) -> bytes:
+def unpack(path: pathlib.Path) -> bytes:
     try:
         with gzip.open(path) as file:
             state = file.read(LARGEST_STATE + 1)
@@ -56,36 +57,37 @@ def _unpack(path: pathlib.Path) -> bytes:
             f"{path} is not a whole save state ({' '.join(str(error).split())}): nothing was imported"
         ) from None
     if len(state) > LARGEST_STATE:
-        raise UserError(f"{path} is too large for a save state: nothing was imported")
+        raise UserError(f"{path} is too large for a save state")
     return state
 
 
-def check_states(rom: str, states: dict[str, bytes], facts: Facts) -> None:
-    """Loads every state into the emulator. Raises UserError at the first that is not of this game."""
-    console = Console(rom)
-    try:
-        size = len(console.save())
+def check_states(rom: pathlib.Path, states: dict[str, bytes], facts: Facts) -> None:
+    """Loads every state into the emulator. Raises UserError at the first that is not of this game.
+
+    In a process of its own, since rubbish of the right size can bring the emulator down.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copied = pathlib.Path(folder, facts.rom)  # the emulator goes by the ending
+        shutil.copyfile(rom, copied)
         for name, state in states.items():
-            if len(state) != size:
-                raise UserError(
-                    f"{name}.state is not of this game: {len(state)} bytes in place of {size}; nothing was imported"
-                )
-            console.restore(state)
-            console.step()
-            for variable, (least, most) in facts.plausible.items():
-                value = console.read(facts.ram[variable])
-                if not least <= value <= most:
-                    raise UserError(
-                        f"{name}.state is not of this game: its {variable} is {value}; nothing was imported"
-                    )
-    finally:
-        console.close()
+            pathlib.Path(folder, name).write_bytes(state)
+        plausible = [[name, *facts.ram[name], *bounds] for name, bounds in facts.plausible.items()]
+        question = {"rom": str(copied), "plausible": plausible, "states": list(states)}
+        command = [sys.executable, "-m", "rtrl_jax.environments.state_check"]
+        done = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True)
+    last = (done.stdout.splitlines() or [""])[-1]
+    if done.returncode != 0:
+        reason = (
+            last if done.returncode == 1 and last else f"{last or next(iter(states))}.state brings the emulator down"
+        )
+        raise UserError(f"{reason}; it is not of this game, and nothing was imported")
 
 
 def store(facts: Facts, rom: pathlib.Path, states: dict[str, bytes]) -> None:
     """Puts the game into the data folder, beside what was there, and then in its place."""
     data_folder().mkdir(parents=True, exist_ok=True)
     fresh = pathlib.Path(tempfile.mkdtemp(prefix=f".{facts.name}-", dir=data_folder()))
+    retired = facts.folder.with_name(f"{fresh.name}-retired")
     try:
         if facts.folder.exists():
             shutil.copytree(facts.folder, fresh, dirs_exist_ok=True)
@@ -94,13 +96,13 @@ def store(facts: Facts, rom: pathlib.Path, states: dict[str, bytes]) -> None:
         for name, state in states.items():
             (fresh / "states" / f"{name}.state").write_bytes(gzip.compress(state, mtime=0))
         fresh.chmod(0o755)
-        retired = None
         if facts.folder.exists():
-            retired = facts.folder.with_name(f".{facts.name}-retired-{os.getpid()}")
             facts.folder.rename(retired)
         fresh.rename(facts.folder)
-        if retired:
-            shutil.rmtree(retired)
-    except OSError:
-        shutil.rmtree(fresh, ignore_errors=True)
+    except BaseException:
+        if retired.exists() and not facts.folder.exists():
+            retired.rename(facts.folder)
         raise
+    finally:
+        for leftover in (fresh, retired):
+            shutil.rmtree(leftover, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from rtrl_jax.environments import imported
 from rtrl_jax.environments.gameboy import Console, Game, Judgement
+from rtrl_jax.errors import UserError
 
 PLAYING = 0
 MOST_WAIT = 40  # frames before the game is begun, at random, so that pieces differ
@@ -10,6 +11,10 @@ LONGEST_START = 600  # frames
 
 def game() -> Game:
     facts, states = imported.ready("tetris", "tetris")
+    if facts.imported_states("tetris")[0].stem != facts.state_names("tetris")[0]:
+        raise UserError(
+            f"Tetris is begun from {facts.state_names('tetris')[0]}.state, which is missing: import it as well"
+        )
     return rules(str(facts.rom_path), facts.ram, states[0])
 
 
@@ -18,6 +23,7 @@ def rules(rom: str, ram: dict, state: bytes) -> Game:
 
     def begin(console: Console, encounter: int, rng) -> None:
         console.restore(state)
+        console.step()  # its picture comes with the next frame
         console.step(frames=int(rng.integers(MOST_WAIT + 1)))
         before = console.picture().copy()
         console.step("START", "A")
@@ -26,6 +32,7 @@ def rules(rom: str, ram: dict, state: bytes) -> Game:
             picture = console.picture()
             if picture.std() > 0 and (picture != before).any():
                 return
+        raise RuntimeError("START and A begin no game from this save state: import Tetris's TypeA_Level0 again")
 
     return Game(rom, ram, begin, judge)
 

@@ -6,6 +6,7 @@ at tick t, −1 for none; `rewards` float32 [T]; `ends` uint8 [T], 1 where an ep
 
 import pathlib
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -31,8 +32,8 @@ def read(path: pathlib.Path, observation_shape: tuple[int, ...], actions: int) -
     """The arrays of a file. Raises UserError if it is none, or of another kind of game."""
     try:
         with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in ARRAYS}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            arrays = {name: np.atleast_1d(stored[name]) for name in ARRAYS}
+    except (OSError, ValueError, KeyError, EOFError, TypeError, IndexError, zlib.error, zipfile.BadZipFile) as error:
         raise UserError(f"--demonstrations={path} cannot be read ({' '.join(str(error).split())})") from None
     length = len(arrays["frames"])
     for name, (dtype, dimensions) in ARRAYS.items():
@@ -44,6 +45,8 @@ def read(path: pathlib.Path, observation_shape: tuple[int, ...], actions: int) -
         )
     if length == 0 or arrays["actions"].max() >= actions or arrays["actions"].min() < -1:
         raise UserError(f"--demonstrations={path}: its actions are not −1 … {actions - 1}, as this game's are")
+    if arrays["ends"].max() > 2 or not np.isfinite(arrays["rewards"]).all():
+        raise UserError(f"--demonstrations={path}: its ends are not 0, 1 or 2, or a reward is no number")
     if not (arrays["actions"] >= 0).any():
         raise UserError(f"--demonstrations={path} holds no action: nothing could be learned from it")
     return arrays

@@ -37,8 +37,11 @@ class Learning:
 
         Args: record: called after each with (version it was applied to, loss).
         """
-        self._replay.ingest()
-        for _ in range(steps):
+        before = -1
+        while self._replay.ingested > before:  # it takes in a portion at a time
+            before = self._replay.ingested
+            self._replay.ingest()
+        for _ in range(steps if len(self._replay) else 0):  # with too long a delay no action is left to learn from
             record(*self.step())
         self._done = 0
 

@@ -133,6 +133,23 @@ def test_a_battle_that_ends_without_a_catch_costs_1_and_is_repeated(game):
     assert wild.progress == (0, 0, 1, 1)
 
 
+def test_a_lost_last_encounter_is_repeated_not_wrapped(game):
+    wild = game("catching", CATCH, CATCH)
+    frame(wild, box_count=4, in_battle=0)
+    wild.reset()
+    assert frame(wild, in_battle=0) == (-1, True)
+    assert wild.progress == (1, 1, 1, 2)
+    wild.reset()
+    assert frame(wild, box_count=4, in_battle=0) == (1, True)
+    assert wild.progress == (0, 2, 1, 3)
+
+
+def test_a_catch_with_a_full_party_shows_in_the_box_alone(game):
+    wild = game("catching", {**CATCH, "party_size": 6})
+    assert frame(wild, box_count=4) == (1, False)
+    assert wild.console.read(RAM["party_size"]) == 6
+
+
 @pytest.mark.parametrize("change", [{"box_count": 2}, {"box_count": 5}, {"owned_2": 0b0000}])
 def test_what_is_no_catch(game, change):
     assert frame(game("catching", CATCH), **change) == (0, False)

@@ -40,7 +40,7 @@ def known(tmp_path, monkeypatch):
 def bring_in(folder):
     facts = importing.recognise(ROM)
     states = importing.find_states(folder, facts)
-    importing.check_states(str(ROM), states, facts)
+    importing.check_states(ROM, states, facts)
     importing.store(facts, ROM, states)
     return facts
 
@@ -65,8 +65,9 @@ def test_what_is_imported_can_be_played_and_what_is_missing_is_known(known):
         (lambda data: b"not gzip", "not a whole save state"),
         (lambda data: gzip.compress(gzip.decompress(data)[:-7]), "not of this game"),
         (lambda data: gzip.compress(b"\0" * (2 << 20)), "too large"),
+        (lambda data: gzip.compress(b"\0" * len(gzip.decompress(data))), "Squirt_B2.state brings the emulator down"),
     ],
-    ids=["truncated", "no gzip", "foreign", "a bomb"],
+    ids=["truncated", "no gzip", "foreign", "a bomb", "rubbish of the right size"],
 )
 def test_a_bad_state_imports_nothing(known, damage, says):
     path = known / "checkout" / "PokemonBlue_Battles" / "Squirt_B2.state"
@@ -84,6 +85,23 @@ def test_a_state_whose_values_cannot_be_this_game_s_imports_nothing(known):
     with pytest.raises(UserError, match="its party_size is 0"):
         bring_in(known / "checkout")
     assert not (known / "data").exists()
+
+
+def test_an_import_that_fails_at_the_last_moment_leaves_what_was_there(known, monkeypatch):
+    facts = bring_in(known / "checkout")
+    before = sorted(path.name for path in facts.folder.rglob("*"))
+    rename = pathlib.Path.rename
+
+    def fail(path, target):
+        if path.name.startswith(".") and "retired" not in path.name:
+            raise OSError("no")
+        return rename(path, target)
+
+    monkeypatch.setattr(pathlib.Path, "rename", fail)
+    with pytest.raises(OSError, match="no"):
+        bring_in(known / "checkout")
+    assert sorted(path.name for path in facts.folder.rglob("*")) == before
+    assert [path.name for path in imported.data_folder().iterdir()] == ["pokemon-blue"]
 
 
 def command(*flags, data):

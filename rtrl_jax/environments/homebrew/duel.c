@@ -24,7 +24,7 @@ enum { TITLE, MESSAGE, MENU, ENDED };
 enum { NOWHERE, WILD, BATTLE };
 enum { UNDECIDED, WON, LOST, CAUGHT, GONE };
 
-// What an agent's rewards are made of, at fixed places (see duel.json).
+// What an agent's rewards are made of, at fixed places (see duel.py).
 volatile __at(0xC010) uint8_t wanted_mode;      // set from outside at the title: WILD or BATTLE begins one
 volatile __at(0xC011) uint8_t encounter;        // which, from 0
 volatile __at(0xC012) uint8_t phase;

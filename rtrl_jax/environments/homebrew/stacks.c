@@ -18,7 +18,7 @@
 
 enum { PLAYING = 0, OVER = 1, TITLE = 2 };
 
-// What an agent's rewards are made of, at fixed places (see stacks.json).
+// What an agent's rewards are made of, at fixed places (see stacks.py).
 volatile __at(0xC010) uint8_t phase;
 volatile __at(0xC011) uint8_t level;
 volatile __at(0xC012) uint16_t lines;
