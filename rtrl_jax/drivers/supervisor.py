@@ -83,6 +83,10 @@ def supervise(settings: Settings) -> dict:
             run = _Run(assembly, board, descriptor, folder, display)
             with _signals(run.stop), _core(assembly):
                 run.play(began)
+        except OSError as error:
+            raise RuntimeError(
+                f"writing to {folder} failed ({error.strerror}): free some space there; what could be saved is in its files"
+            ) from error
         finally:
             os.close(descriptor)
     if run.fatal:
