@@ -1,1 +1,1 @@
-"""Agents as pure functions on pytrees: no process, no file, no flag. `dqn` is what there is so far."""
+"""Agents as pure functions on pytrees: no process, no file, no flag. `agent` says what one is."""

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from rtrl_jax import networks
+from rtrl_jax.agents import agent as agents
 from rtrl_jax.agents import dqn
 from rtrl_jax.agents.exploration import linear
 from rtrl_jax.board import snapshots
@@ -42,7 +43,7 @@ def network(place: Place):
         return jax.tree.unflatten(structure, arrays if aliased else views)
 
     reader = snapshots.Reader(place.board, place.process.number, wrap)
-    return reader, jax.jit(dqn.greedy_action(module.apply))
+    return reader, jax.jit(dqn.make(module.apply).act)
 
 
 def _shapes(assembly: Assembly):
@@ -124,28 +125,29 @@ def learning(place: Place, learner: int) -> Learning:
     assembly, settings, spec = place.assembly, place.assembly.settings, place.assembly.spec
     module = networks.build(assembly.network, spec.actions, assembly.width)
     structure = jax.tree.structure(_shapes(assembly))
-    optimiser = dqn.make_optimiser(settings.learning_rate or spec.learning_rate, settings.gradient_clip)
-    update = jax.jit(dqn.update(module.apply, optimiser, settings.target_every), donate_argnums=0)
+    optimiser = agents.make_optimiser(settings.learning_rate or spec.learning_rate, settings.gradient_clip)
+    update = jax.jit(agents.update(dqn.make(module.apply), optimiser, settings.target_every), donate_argnums=0)
 
     reader = snapshots.Reader(place.board, place.process.number, partial(snapshots.views, assembly.leaves))
     with reader.pinned() as (version, views):
         first = jax.tree.unflatten(structure, [view.copy() for view in views])
 
     def fresh_state():
-        return dqn.init(first, optimiser)._replace(updates=np.int32(version))
+        return agents.init(first, optimiser)._replace(updates=np.int32(version))
 
     # Compiled and timed on a state that is thrown away, so that the run neither waits for it nor takes it for a hang.
     shape = (settings.batch_size, *assembly.observation_shape)
-    blank = dqn.Batch(
+    blank = agents.Batch(
         np.zeros(shape, spec.observation_dtype),
         np.zeros(settings.batch_size, np.int32),
         np.zeros(settings.batch_size, np.float32),
         np.zeros(settings.batch_size, np.float32),
         np.zeros(shape, spec.observation_dtype),
+        np.ones(settings.batch_size, np.float32),
     )
-    state, _ = update(fresh_state(), blank)
+    state, _, _ = update(fresh_state(), blank, np.uint32(0))
     began = now_ns()
-    jax.block_until_ready(update(state, blank))
+    jax.block_until_ready(update(state, blank, np.uint32(0)))
     place.beat(now_ns() - began)
 
     return Learning(

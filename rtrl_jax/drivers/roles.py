@@ -179,7 +179,7 @@ def _warm_up(place: Place, snapshots, act, emulate) -> None:
     for _ in range(UNCOUNTED_INFERENCES + WARM_UP_INFERENCES):
         began = now_ns()
         with snapshots.pinned() as (_, parameters):
-            int(act(parameters, blank))
+            int(act(parameters, blank, np.uint32(0)))
         times.append(now_ns() - began)
         place.beat()
     place.beat(max(times[UNCOUNTED_INFERENCES:]))

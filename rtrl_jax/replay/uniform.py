@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rtrl_jax.agents.dqn import Batch
+from rtrl_jax.agents.agent import Batch
 from rtrl_jax.board.ring import Observations, join_stack, stacked_ticks
 from rtrl_jax.replay.transitions import TransitionBuilder
 
@@ -66,7 +66,8 @@ class UniformReplay:
             then = self._gather(rows["next_tick"], rows["episode_start"])
             # The writer never waits: if it has meanwhile reached one of these frames, draw again.
             if self._observations.readable(rows["obs_tick"] - self._depth).all():
-                return Batch(now, rows["action"].copy(), rows["reward"].copy(), rows["discount"].copy(), then)
+                weight = np.ones(size, np.float32)
+                return Batch(now, rows["action"].copy(), rows["reward"].copy(), rows["discount"].copy(), then, weight)
             self._drop_overwritten()
 
     def _gather(self, ticks: np.ndarray, episode_start: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rtrl_jax.agents.dqn import Batch
+from rtrl_jax.agents.agent import Batch
 
 
 class UnionReplay:

@@ -49,7 +49,7 @@ class Learning:
         """One update, published. Returns (version it was applied to, loss)."""
         version = int(self.state.updates)
         batch = self._replay.sample(self._rng, self._batch_size)
-        self.state, loss = self._update(self.state, batch)
+        self.state, loss, _ = self._update(self.state, batch, np.uint32(version))
         # A slot may be missing while slow readers hold them all; the next update then brings the news.
         self._publisher.publish([np.asarray(leaf) for leaf in jax.tree.leaves(self.state.parameters)], version + 1)
         self._done += 1

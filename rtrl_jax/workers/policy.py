@@ -24,7 +24,7 @@ def epsilon_greedy(
 
     Args:
       snapshots: object whose `pinned()` is a context manager yielding (version, parameters).
-      greedy_action: (parameters, observation) -> integer array [].
+      greedy_action: (parameters, observation, seed) -> integer array [].
       epsilon: updates so far (the version) -> probability of a random action.
     """
 
@@ -37,6 +37,6 @@ def epsilon_greedy(
                 raise RuntimeError(
                     f"observation {obs_tick} was overwritten before it was used: raise --replay_capacity"
                 )
-            return Choice(int(greedy_action(parameters, observation)), True, version)
+            return Choice(int(greedy_action(parameters, observation, np.uint32(rng.integers(2**32)))), True, version)
 
     return choose

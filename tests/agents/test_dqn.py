@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 
+from rtrl_jax.agents import agent as agents
 from rtrl_jax.agents import dqn, losses
 from rtrl_jax.agents.exploration import linear
 
@@ -21,12 +22,13 @@ def random_problem(seed=0, batch=16):
     rng = np.random.default_rng(seed)
     sizes = {"w1": (5, 8), "b1": (8,), "w2": (8, 3), "b2": (3,)}
     parameters = {name: rng.normal(size=size).astype(np.float32) for name, size in sizes.items()}
-    return parameters, dqn.Batch(
+    return parameters, agents.Batch(
         rng.normal(size=(batch, 5)).astype(np.float32),
         rng.integers(0, 3, batch).astype(np.int32),
         (3 * rng.normal(size=batch)).astype(np.float32),
         (GAMMA * rng.integers(0, 2, batch)).astype(np.float32),
         rng.normal(size=(batch, 5)).astype(np.float32),
+        np.ones(batch, np.float32),
     )
 
 
@@ -47,9 +49,9 @@ def by_hand(p, target, batch):
 
 def test_updates_equal_plain_dqn_number_for_number():
     parameters, _ = random_problem()
-    optimiser = dqn.make_optimiser(RATE, CLIP)
-    state = dqn.init(parameters, optimiser)
-    step = jax.jit(dqn.update(apply, optimiser, target_every=4))
+    optimiser = agents.make_optimiser(RATE, CLIP)
+    state = agents.init(parameters, optimiser)
+    step = jax.jit(agents.update(dqn.make(apply), optimiser, target_every=4))
     mine = {k: v.astype(np.float64) for k, v in parameters.items()}
     target = dict(mine)
     first, second = ({k: np.zeros_like(v) for k, v in mine.items()} for _ in range(2))
@@ -65,7 +67,7 @@ def test_updates_equal_plain_dqn_number_for_number():
             mine[k] = mine[k] - RATE * (first[k] / (1 - 0.9**t)) / (np.sqrt(second[k] / (1 - 0.999**t)) + 1e-8)
         if t % 4 == 0:
             target = dict(mine)
-        state, found = step(state, batch)
+        state, found, _ = step(state, batch, np.uint32(0))
         assert float(found) == pytest.approx(loss, rel=1e-4)
         for k in mine:
             np.testing.assert_allclose(state.parameters[k], mine[k], rtol=2e-4, atol=2e-5)
@@ -84,9 +86,9 @@ def test_the_target_of_a_terminal_transition_is_its_reward():
 
 
 def test_greedy_action_takes_the_highest_value():
-    act = dqn.greedy_action(lambda variables, x: x * variables["params"])
-    assert int(act(jnp.array(1.0), jnp.array([0.0, 3.0, 1.0]))) == 1
-    assert int(act(jnp.array(-1.0), jnp.array([0.5, 3.0, 1.0]))) == 0
+    act = dqn.make(lambda variables, x: x * variables["params"]).act
+    assert int(act(jnp.array(1.0), jnp.array([0.0, 3.0, 1.0]), 0)) == 1
+    assert int(act(jnp.array(-1.0), jnp.array([0.5, 3.0, 1.0]), 0)) == 0
 
 
 def test_epsilon_falls_in_a_line_and_stays():

@@ -1,0 +1,86 @@
+"""What every agent is: two pure functions, `act` and `loss`, and one step of learning made of them.
+
+`dqn` and `rainbow` make an `Agent`; everything else, learners and actors alike, knows no more of it than stands here.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+class Batch(NamedTuple):
+    """Transitions of the delayed semi-MDP (paper Definition 1). B is the batch size."""
+
+    observation: Any  # [B, *observation shape], what action was decided from
+    action: Any  # [B] int32
+    reward: Any  # [B] float32, summed (and discounted by decision) until the decision that next_observation belongs to
+    discount: Any  # [B] float32, 0 where the episode ended
+    next_observation: Any  # [B, *observation shape], what that later action was decided from
+    weight: Any  # [B] float32, importance weights; 1 where sampling was uniform
+
+
+class Agent(NamedTuple):
+    """Both functions are pure and can be jitted. `seed` is a uint32 [] for agents that draw random numbers."""
+
+    act: Callable  # (parameters, observation [*shape], seed) -> [] int32, the greedy action
+    loss: Callable  # (parameters, target_parameters, Batch, seed) -> (loss [], sizes of the errors [B])
+
+
+class State(NamedTuple):
+    parameters: Any
+    target_parameters: Any
+    optimiser: Any
+    updates: jax.Array  # [] int32
+
+
+def make_optimiser(learning_rate: float, gradient_clip: float) -> optax.GradientTransformation:
+    """Adam behind a clip of the gradient's global norm."""
+    return optax.chain(optax.clip_by_global_norm(gradient_clip), optax.adam(learning_rate))
+
+
+def init(parameters, optimiser: optax.GradientTransformation) -> State:
+    """The state before the first update: the target is a copy."""
+    parameters = jax.tree.map(jnp.array, parameters)
+    target = jax.tree.map(jnp.copy, parameters)
+    return State(parameters, target, optimiser.init(parameters), jnp.zeros((), jnp.int32))
+
+
+def gradient(agent: Agent):
+    """Returns (parameters, target_parameters, batch, seed) -> (gradient, loss [], sizes of the errors [B])."""
+
+    def compute(parameters, target_parameters, batch: Batch, seed):
+        (loss, errors), slope = jax.value_and_grad(agent.loss, has_aux=True)(parameters, target_parameters, batch, seed)
+        return slope, loss, errors
+
+    return compute
+
+
+def descend(optimiser: optax.GradientTransformation):
+    """Returns (parameters, optimiser state, gradient) -> (parameters, optimiser state), one step along the gradient."""
+
+    def apply(parameters, optimiser_state, slope):
+        change, optimiser_state = optimiser.update(slope, optimiser_state, parameters)
+        return optax.apply_updates(parameters, change), optimiser_state
+
+    return apply
+
+
+def update(agent: Agent, optimiser: optax.GradientTransformation, target_every: int):
+    """Returns (state, batch, seed) -> (state, loss [], sizes of the errors [B]): a whole update as one program.
+
+    Args:
+      target_every: updates between two copies to the target network.
+    """
+    slope_of, apply = gradient(agent), descend(optimiser)
+
+    def step(state: State, batch: Batch, seed):
+        slope, loss, errors = slope_of(state.parameters, state.target_parameters, batch, seed)
+        parameters, optimiser_state = apply(state.parameters, state.optimiser, slope)
+        updates = state.updates + 1
+        target = optax.periodic_update(parameters, state.target_parameters, updates, target_every)
+        return State(parameters, target, optimiser_state, updates), loss, errors
+
+    return step
