@@ -181,7 +181,7 @@ def measure_snapshots() -> dict[str, float]:
     tree = parameters.shapes(networks.build("resnet15", 6, 29), (84, 84, 1), "uint8")
     import jax
 
-    leaves, span = snapshots.arrange([leaf.shape for leaf in jax.tree.leaves(tree)])
+    leaves, span = snapshots.arrange(jax.tree.leaves(tree))
     board = Board(*(lambda d: (d, mmap.mmap(-1, size(d))))(Dimensions(4096, (1,), "float32", 1, 262, 1, 3, 4, span)))
     board.latest[0] = -1
     arrays = [np.ones(leaf.shape, np.float32) for leaf in leaves]

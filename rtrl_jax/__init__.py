@@ -8,7 +8,7 @@ chosen its processor core.
 from rtrl_jax.errors import UserError
 
 __version__ = "0.1.0"
-__all__ = ["UserError", "run"]
+__all__ = ["UserError", "resume", "run"]
 
 
 def run(**settings) -> dict:
@@ -24,7 +24,31 @@ def run(**settings) -> dict:
     from rtrl_jax.drivers.supervisor import supervise
     from rtrl_jax.settings import Settings
 
-    unknown = sorted(set(settings) - set(Settings.__dataclass_fields__))
+    _check_names(Settings, settings)
+    return supervise(Settings(**settings))
+
+
+def resume(run_dir: str, **overrides) -> dict:
+    """Goes on with a run from its newest checkpoint and returns the summary of all its sessions.
+
+    Args:
+      run_dir: its folder.
+      **overrides: settings that should now differ, e.g. a longer `duration_s`; all others are as they were.
+
+    Raises:
+      UserError: no checkpoint, a damaged one, or one that does not fit the overrides; nothing has been changed.
+      RuntimeError: as `run`.
+    """
+    import pathlib
+
+    from rtrl_jax.drivers import supervisor
+    from rtrl_jax.settings import Settings
+
+    _check_names(Settings, overrides)
+    return supervisor.resume(pathlib.Path(run_dir).expanduser(), overrides)
+
+
+def _check_names(known: type, given: dict) -> None:
+    unknown = sorted(set(given) - set(known.__dataclass_fields__))
     if unknown:
         raise UserError(f"no setting is called {unknown[0]!r}; rtrl_jax.settings.Settings lists them all")
-    return supervise(Settings(**settings))

@@ -13,7 +13,7 @@ from rtrl_jax.settings import plain_type
 
 def define_flags(settings: type) -> None:
     """Defines a flag for each field of a settings class, with its default, help and choices."""
-    kinds = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEFINE_float}
+    kinds = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool}
     for item in dataclasses.fields(settings):
         help_text, choices = item.metadata["help"], item.metadata["choices"]
         if choices:

@@ -12,8 +12,10 @@ from rtrl_jax import latency
 from rtrl_jax.errors import UserError
 
 LEAST_CAPACITY = 4096
+LONGEST_PLAYOUT = 8192
 MOST_CORES = 4096
 MOST_WORKERS = 4096
+MOST_LEARNERS = 256
 FASTEST_HZ = 100_000
 
 
@@ -50,21 +52,52 @@ class Settings:
     emulated_inference_ms: str | None = _setting(None, f"make inference take this long: {latency.FORMS}")
     workers_per_process: int = _setting(1, "emulated workers that share a process")
 
-    learner_workers: int = _setting(1, "0 switches learning off")
+    agent: str = _setting("dqn", "what is learned; rainbow switches all the parts below on", ("dqn", "rainbow"))
+    double_q: bool | None = _setting(None, "the online network chooses the action that the target network values")
+    prioritised: bool | None = _setting(None, "transitions of large error are drawn more often")
+    dueling: bool | None = _setting(None, "separate heads for value and advantages")
+    noisy: bool | None = _setting(None, "noise in the head's weights explores, in place of ε")
+    categorical: bool | None = _setting(None, "the distribution of returns is learned, not its mean")
+    n_steps: int | None = _setting(None, "decisions from a transition's action to its bootstrap; 1, in rainbow 3")
+    atoms: int = _setting(51, "categorical: values the distribution has")
+    value_min: float = _setting(0.0, "categorical: the least of them")
+    value_max: float = _setting(200.0, "categorical: the largest of them")
+    priority_exponent: float = _setting(0.2, "prioritised: 0 draws uniformly, 1 in proportion to the error")
+    importance_exponent: float = _setting(0.6, "prioritised: how far importance weights correct for it, 1 is fully")
+
+    learner_workers: str = _setting(
+        "1", "a number, 0 to switch learning off, or auto: measure the update and take N_L*"
+    )
+    learning: str = _setting(
+        "round_robin",
+        "parallel: one learner, with batches --learner_workers times as large, as many times less often",
+        ("round_robin", "parallel"),
+    )
     learn_every: int = _setting(4, "ticks for each update")
     learn_start: int = _setting(1000, "transitions before the first update")
     demonstrations: str | None = _setting(None, "a file of demonstrations to learn from first")
     pretrain_steps: int = _setting(16_000, "updates on the demonstrations before the run")
     batch_size: int = _setting(16, "transitions in an update")
-    learning_rate: float | None = _setting(None, "Adam's; default: the paper's for this kind of game")
+    learning_rate: float | None = _setting(None, "Adam's; default: the paper's for this kind of game and agent")
     gamma: float = _setting(0.99, "discount")
     discount_per: str = _setting("decision", "what the discount is counted by", ("decision", "tick"))
     gradient_clip: float = _setting(10.0, "largest norm of a gradient")
     target_every: int = _setting(10_000, "updates between two copies to the target network")
-    epsilon_start: float = _setting(1.0, "probability of a random action before the first update")
-    epsilon_end: float = _setting(0.05, "and after --epsilon_steps updates, or throughout if nothing is learned")
+    epsilon_start: float | None = _setting(
+        None, "probability of a random action before the first update; default 1, with --noisy 0"
+    )
+    epsilon_end: float | None = _setting(
+        None, "and after --epsilon_steps updates, or throughout if nothing is learned; default 0.05, with --noisy 0"
+    )
     epsilon_steps: int = _setting(100_000, "updates over which it falls")
-    replay_capacity: int = _setting(50_000, "observations kept, in ticks")
+    replay_capacity: int | None = _setting(
+        None, "observations kept, one a tick; default: all of the run, up to 1,000,000 and a quarter of memory"
+    )
+    checkpoint_every_s: float = _setting(
+        300.0, "seconds between two checkpoints, and one at the end; 0 switches them off"
+    )
+    checkpoint_keep: int = _setting(3, "checkpoints kept, the newest ones")
+    checkpoint_replay: bool = _setting(True, "whether what the agent has seen is saved too")
 
     cores: str | None = _setting(None, "processor cores to use, e.g. 0,1 or 0-3; default: all that are allowed")
     seed: int = _setting(0, "of everything random")
@@ -95,19 +128,29 @@ class Settings:
     def _check_ranges(self) -> None:
         positive = (
             "rate_hz width frame_stack workers_per_process learn_every learn_start batch_size learning_rate "
-            "gradient_clip target_every tau_initial_ms duration_s max_ticks max_episodes hang_timeout_s"
+            "gradient_clip target_every tau_initial_ms duration_s max_ticks max_episodes hang_timeout_s n_steps "
+            "checkpoint_keep"
         )
         for name in positive.split():
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise UserError(f"--{name}={value}: it must be a number greater than 0")
-        for name in ("gamma", "epsilon_start", "epsilon_end", "stagger_quantile"):
-            if not 0 <= getattr(self, name) <= 1:
+        between = "gamma epsilon_start epsilon_end stagger_quantile priority_exponent importance_exponent"
+        for name in between.split():
+            if not 0 <= (getattr(self, name) or 0) <= 1:
                 raise UserError(f"--{name}={getattr(self, name)}: it must lie between 0 and 1")
-        if self.replay_capacity < LEAST_CAPACITY:
+        if self.replay_capacity is not None and self.replay_capacity < LEAST_CAPACITY:
             raise UserError(f"--replay_capacity={self.replay_capacity}: the least is {LEAST_CAPACITY}")
-        if self.learner_workers not in (0, 1):
-            raise UserError(f"--learner_workers={self.learner_workers}: 0 or 1 (more learners are not built yet)")
+        if str(self.learner_workers) not in ("auto", "0") and not _is_count(self.learner_workers):
+            raise UserError(f"--learner_workers={self.learner_workers}: a number from 0 on, or auto")
+        if _is_count(self.learner_workers) and int(self.learner_workers) > MOST_LEARNERS:
+            raise UserError(f"--learner_workers={self.learner_workers}: the most is {MOST_LEARNERS}")
+        if self.atoms < 2:
+            raise UserError(f"--atoms={self.atoms}: a distribution has at least 2")
+        if not -float("inf") < self.value_min < self.value_max < float("inf"):
+            raise UserError(f"--value_min={self.value_min:g} must be less than --value_max={self.value_max:g}")
+        if not 0 <= self.checkpoint_every_s < float("inf"):
+            raise UserError(f"--checkpoint_every_s={self.checkpoint_every_s}: a number of seconds, or 0 for none")
         for name in ("epsilon_steps", "seed", "pretrain_steps"):
             if getattr(self, name) < 0:
                 raise UserError(f"--{name}={getattr(self, name)}: it cannot be negative")
@@ -115,7 +158,7 @@ class Settings:
             raise UserError(f"--rate_hz={self.rate_hz:g}: the most is {FASTEST_HZ}")
         if _is_count(self.inference_workers) and int(self.inference_workers) > MOST_WORKERS:
             raise UserError(f"--inference_workers={self.inference_workers}: the most is {MOST_WORKERS}")
-        if self.learner_workers and self.learn_start > self.replay_capacity // 2:
+        if self.replay_capacity is not None and self.learns and self.learn_start > self.replay_capacity // 2:
             raise UserError(
                 f"--learn_start={self.learn_start}: at most half of --replay_capacity={self.replay_capacity}"
             )
@@ -123,8 +166,9 @@ class Settings:
             raise UserError(f"--inference_workers={self.inference_workers}: a number from 1 on, or auto")
         if str(self.playout) not in ("auto", "off") and not _is_count(self.playout):
             raise UserError(f"--playout={self.playout}: a number of ticks from 1 on, auto, or off")
-        if _is_count(self.playout) and int(self.playout) > self.replay_capacity // 2:
-            raise UserError(f"--playout={self.playout}: at most half of --replay_capacity={self.replay_capacity}")
+        most = (self.replay_capacity or 2 * LONGEST_PLAYOUT) // 2
+        if _is_count(self.playout) and int(self.playout) > most:
+            raise UserError(f"--playout={self.playout}: at most {most} ticks, half of --replay_capacity")
 
     def _check_contradictions(self) -> None:
         sequential = self.interaction != "async"
@@ -135,8 +179,12 @@ class Settings:
                 f"--interaction={self.interaction} has one agent process: leave --inference_workers at 1",
             ),
             (
-                self.demonstrations is not None and not self.learner_workers,
+                self.demonstrations is not None and not self.learns,
                 "--demonstrations are for a learner: leave --learner_workers at 1",
+            ),
+            (
+                sequential and str(self.learner_workers) not in ("0", "1"),
+                f"--interaction={self.interaction} has one agent process, which learns: leave --learner_workers at 1",
             ),
             (
                 sequential and self.workers_per_process > 1,
@@ -163,6 +211,10 @@ class Settings:
             if is_wrong:
                 raise UserError(message)
 
+    @property
+    def learns(self) -> bool:
+        return str(self.learner_workers) != "0"
+
     def core_list(self) -> list[int]:
         """The cores to use, in order. Raises UserError if this process may not run on one of them."""
         allowed = sorted(os.sched_getaffinity(0))
@@ -184,7 +236,7 @@ class Settings:
         return list(dict.fromkeys(chosen))
 
 
-_TYPE_NAMES = {str: "text", int: "a whole number", float: "a number"}
+_TYPE_NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def plain_type(annotation) -> type:
@@ -193,7 +245,9 @@ def plain_type(annotation) -> type:
 
 
 def _has_type(value, annotation) -> bool:
-    accepted = {str: str | int | float, int: int, float: int | float}[plain_type(annotation)]
+    accepted = {str: str | int | float, int: int, float: int | float, bool: bool}[plain_type(annotation)]
+    if isinstance(value, bool) and accepted is not bool:  # which Python takes for a number
+        return False
     return (value is None and annotation != plain_type(annotation)) or isinstance(value, accepted)
 
 

@@ -30,6 +30,7 @@ TICK = np.dtype(
         ("losses", "i4"),
         ("attempts", "i4"),
         ("playout", "i4"),  # playout delay D in force, in ticks; 0 without playout
+        ("session", "i4"),  # 0 until the run is resumed for the first time
         ("is_default", "?"),
         ("terminated", "?"),
         ("truncated", "?"),
@@ -59,6 +60,8 @@ UPDATE = np.dtype(
         ("learner", "i4"),
         ("loss", "f4"),
         ("start_ns", "i8"),
+        ("computed_ns", "i8"),  # when its gradient was there and the wait for the turn began
+        ("turn_ns", "i8"),  # when the turn had come
         ("end_ns", "i8"),
         ("gradient_version", "i8"),  # the parameters the gradient was taken at
         ("applied_version", "i8"),  # the parameters it was applied to
@@ -72,6 +75,9 @@ DECISIONS_A_WORKER = 1024  # between two boundaries: a worker makes at most 20 a
 JUDGED_ROWS = 1 << 16  # between two looks of the recorder
 UPDATE_ROWS = 1 << 13
 WARM_UP_INFERENCES = 16
+ENVIRONMENT_BYTES = 1 << 20  # the most that an environment's state may take
+OPTIMISER_SLOTS = TARGET_SLOTS = 2
+RANDOM_WORDS = 6
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,8 @@ class Dimensions:
     processes: int
     snapshot_slots: int
     snapshot_bytes: int
+    optimiser_bytes: int = 0
+    priority_nodes: int = 0  # of the sum tree of a prioritised replay
 
 
 class Field(NamedTuple):
@@ -105,7 +113,12 @@ def fields(d: Dimensions) -> list[Field]:
         ("heartbeat_ns", (d.processes,), "i8", "process p; the supervisor when it starts p"),
         ("expected_ns", (d.processes,), "i8", "process p: its longest step so far, which a heartbeat may take"),
         ("ready", (d.processes,), "i8", "process p: 1 once warm; the supervisor clears it when p is dead"),
-        ("bell", (d.processes, 16), "u4", "environment (one cache line each)"),
+        (
+            "bell",
+            (d.processes, 16),
+            "u4",
+            "environment; learners' bells: the learner with the turn (one cache line each)",
+        ),
         ("realtime", (1,), "i8", "environment: 1 if it runs with SCHED_FIFO, -1 if that was refused"),
         # The environment's record, and its verdicts on decisions.
         ("tick_head", (1,), "i8", "environment"),
@@ -128,6 +141,25 @@ def fields(d: Dimensions) -> list[Field]:
         ("latest", (1,), "i8", "the learner with the turn (the supervisor before the start)"),
         ("slot_version", (d.snapshot_slots,), "i8", "the learner with the turn"),
         ("slots", (d.snapshot_slots, d.snapshot_bytes), "u1", "the learner with the turn"),
+        # What else an update changes, committed with the snapshot that names its slots.
+        ("slot_optimiser", (d.snapshot_slots,), "i8", "the learner with the turn"),
+        ("slot_target", (d.snapshot_slots,), "i8", "the learner with the turn"),
+        ("target_version", (TARGET_SLOTS,), "i8", "the learner with the turn"),
+        ("targets", (TARGET_SLOTS, d.snapshot_bytes if learners else 0), "u1", "the learner with the turn"),
+        ("optimisers", (OPTIMISER_SLOTS, d.optimiser_bytes), "u1", "the learner with the turn"),
+        ("turn", (1,), "i8", "the learner with the turn; the supervisor, under the same lock, if that one is dead"),
+        ("due_tick", (1,), "i8", "the learner with the turn: when the next update is due; -1 before the first"),
+        ("priorities", (d.priority_nodes,), "f8", "the learner with the turn"),
+        ("largest_priority", (1,), "f8", "the learner with the turn"),
+        ("priorities_entered", (1,), "i8", "the learner with the turn: ticks whose transitions have one"),
+        # For checkpoints: the state of random generators, and of the environment when it was last asked for.
+        ("random_states", (workers + learners, RANDOM_WORDS), "u8", "worker w row w, learner l row workers + l"),
+        ("save_wanted", (1,), "i8", "supervisor: a number, one higher for each wish"),
+        ("played_ns", (1,), "i8", "supervisor, before the start: how long the run has gone on in earlier sessions"),
+        ("saved", (1,), "i8", "environment: the wish that was last fulfilled"),
+        ("saved_tick", (1,), "i8", "environment"),
+        ("saved_bytes", (1,), "i8", "environment; -1 if its state cannot be saved"),
+        ("saved_environment", (ENVIRONMENT_BYTES,), "u1", "environment"),
         ("update_head", (max(1, learners),), "i8", "learner l"),
         ("update_rows", (max(1, learners), UPDATE_ROWS), UPDATE, "learner l"),
     ]

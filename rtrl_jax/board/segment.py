@@ -18,6 +18,7 @@ from rtrl_jax.errors import UserError
 
 # Reserving all memory of the machine would take the machine down with it.
 LARGEST_SHARE_OF_FREE_MEMORY = 0.8
+MOST_POPULATED = 1 << 30  # bytes; 6 GiB took 16 s, and a fault at a boundary takes 10 µs
 
 
 def create(size: int, fallback: pathlib.Path, shared_memory: str | None = None) -> tuple[int, str]:
@@ -67,14 +68,27 @@ def _reserve(folder: pathlib.Path, size: int) -> int:
 
 
 def attach(descriptor: int) -> mmap.mmap:
-    """Maps the whole segment, for reading and writing, every page at once: no page fault comes at a boundary."""
-    return mmap.mmap(descriptor, os.fstat(descriptor).st_size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
+    """Maps the whole segment, for reading and writing.
+
+    Every page at once, so that no page fault comes at a boundary, unless there are so many that this would take seconds.
+    """
+    size = os.fstat(descriptor).st_size
+    populate = mmap.MAP_POPULATE if size <= MOST_POPULATED else 0
+    return mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED | populate)
+
+
+STAGGER, TURN = 0, 1  # the locks there are
 
 
 @contextmanager
-def exclusive(descriptor: int, byte: int = 0):
-    """Serialises a short section among processes with a record lock, which the kernel frees when its holder dies."""
-    fcntl.lockf(descriptor, fcntl.LOCK_EX, 1, byte)
+def exclusive(descriptor: int, byte: int = STAGGER, wait: bool = True):
+    """Serialises a short section among processes with a record lock, which the kernel frees when its holder dies.
+
+    Args:
+      byte: which of the locks.
+      wait: False raises BlockingIOError if another process holds it.
+    """
+    fcntl.lockf(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), 1, byte)
     try:
         yield
     finally:

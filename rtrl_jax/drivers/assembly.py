@@ -3,14 +3,17 @@
 import math
 from dataclasses import dataclass
 
+from rtrl_jax.agents import parts
 from rtrl_jax.board.layout import Dimensions
 from rtrl_jax.board.snapshots import Leaf, arrange
 from rtrl_jax.environments import Spec
+from rtrl_jax.replay.sum_tree import nodes_for
 from rtrl_jax.settings import Settings
 from rtrl_jax.stagger.announcements import COLUMNS
 
 LEARNER_NICENESS = 19  # at niceness 0 three busy learners made the environment late by 6.7 ms, at 19 by 0.16 ms (p99)
-MOST_SLOTS = 4  # one newest, one being written, two for slow readers
+FEWEST_SLOTS, MOST_SLOTS = 4, 32  # one newest, one being written, the rest for slow readers
+SLOT_MEMORY = 256 << 20  # bytes beyond which there are not more than the fewest
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,10 @@ class Assembly:
     width: float
     inference_workers: int
     processes: tuple[Process, ...]
+    learner_workers: int  # N_L
     leaves: tuple[Leaf, ...]  # of the parameters, in the order of jax.tree.leaves
+    optimiser_leaves: tuple[Leaf, ...]  # of the optimiser's state
+    session: int  # 0, or how often the run has been resumed
     dimensions: Dimensions
 
     @property
@@ -55,29 +61,82 @@ class Assembly:
         ]
 
     @property
+    def learners(self) -> list[int]:
+        """For each learner, the number of its process."""
+        roles = ("learner", "agent") if self.dimensions.learners else ()
+        return [process.number for process in self.processes if process.role in roles]
+
+    @property
+    def batch_size(self) -> int:
+        """Of an update. The parallel baseline makes one of N_L batches, and that as many times less often."""
+        return self.settings.batch_size * self._at_once
+
+    @property
+    def learn_every(self) -> int:
+        """Ticks for each update."""
+        return self.settings.learn_every * self._at_once
+
+    @property
+    def _at_once(self) -> int:
+        return self.learner_workers if self.settings.learning == "parallel" else 1
+
+    @property
     def parameter_count(self) -> int:
         return sum(leaf.size for leaf in self.leaves)
 
 
-def assemble(settings: Settings, spec: Spec, network: str, width: float, shapes, inference_workers: int) -> Assembly:
-    """Lays a run out. `shapes`: of the parameters, in the order of jax.tree.leaves."""
-    processes = lay_out(settings, inference_workers)
-    leaves, size = arrange(shapes)
+def assemble(
+    settings: Settings,
+    spec: Spec,
+    network: str,
+    width: float,
+    training: tuple[list, list],
+    *,
+    inference_workers: int,
+    learner_workers: int,
+    capacity: int,
+    session: int = 0,
+) -> Assembly:
+    """Lays a run out.
+
+    Args:
+      training: leaves (or their shapes) of the parameters and of the optimiser's state, in the order of jax.tree.leaves.
+      capacity: observations kept.
+    """
+    learners = min(1, learner_workers) if settings.learning == "parallel" else learner_workers
+    processes = lay_out(settings, inference_workers, learners)
+    (leaves, size), (optimiser_leaves, optimiser_size) = (arrange(part) for part in training)
     dimensions = Dimensions(
-        capacity=settings.replay_capacity,
+        capacity=capacity,
         observation_shape=spec.observation_shape,
         observation_dtype=spec.observation_dtype,
         inference_workers=inference_workers,
         stagger_columns=COLUMNS,
-        learners=settings.learner_workers,
+        learners=learners,
         processes=len(processes),
-        snapshot_slots=min(MOST_SLOTS, len(processes) + 1) if settings.learner_workers else 1,
+        snapshot_slots=min(max(FEWEST_SLOTS, min(MOST_SLOTS, SLOT_MEMORY // size)), len(processes) + 1)
+        if learners
+        else 1,
         snapshot_bytes=size,
+        optimiser_bytes=optimiser_size if learners else 0,
+        priority_nodes=nodes_for(capacity) if learners and parts.choose(settings).prioritised else 0,
     )
-    return Assembly(settings, spec, network, width, inference_workers, tuple(processes), tuple(leaves), dimensions)
+    return Assembly(
+        settings,
+        spec,
+        network,
+        width,
+        inference_workers,
+        tuple(processes),
+        learner_workers,
+        tuple(leaves),
+        tuple(optimiser_leaves),
+        session,
+        dimensions,
+    )
 
 
-def lay_out(settings: Settings, inference_workers: int) -> list[Process]:
+def lay_out(settings: Settings, inference_workers: int, learners: int) -> list[Process]:
     """Processes and their cores: the environment has the first, inference the others, learners what is left.
 
     With too few cores learners share the environment's, which has the right of way there, rather than slow inference.
@@ -94,7 +153,7 @@ def lay_out(settings: Settings, inference_workers: int) -> list[Process]:
         name = f"inference {workers[0]}" + (f"-{workers[-1]}" if len(workers) > 1 else "")
         processes.append(Process(len(processes), name, "inference", others[group % len(others)], workers=workers))
     spare = others[groups:]
-    for learner in range(settings.learner_workers):
+    for learner in range(learners):
         core = spare[learner % len(spare)] if spare else first
         processes.append(Process(len(processes), f"learner {learner}", "learner", core, LEARNER_NICENESS))
     return processes

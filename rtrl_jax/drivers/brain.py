@@ -13,7 +13,7 @@ import numpy as np
 
 from rtrl_jax import networks
 from rtrl_jax.agents import agent as agents
-from rtrl_jax.agents import dqn
+from rtrl_jax.agents import parts
 from rtrl_jax.agents.exploration import linear
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.ring import Ring
@@ -22,33 +22,41 @@ from rtrl_jax.drivers.place import EXPLORATION, SAMPLING, Place
 from rtrl_jax.drivers.wall import now_ns
 from rtrl_jax.networks import parameters
 from rtrl_jax.replay import demonstrations
+from rtrl_jax.replay.prioritised import PrioritisedReplay
 from rtrl_jax.replay.transitions import TransitionBuilder
 from rtrl_jax.replay.uniform import UniformReplay
 from rtrl_jax.replay.union import UnionReplay
-from rtrl_jax.workers.learning import Learning
+from rtrl_jax.workers.learning import Learning, Program
 from rtrl_jax.workers.policy import epsilon_greedy
 
 
 def network(place: Place):
-    """The reader of snapshots, and the compiled function from (parameters, observation) to an action."""
+    """The reader of snapshots, and the compiled function from (parameters, observation, seed) to an action."""
     _configure_jax()
-    module = networks.build(place.assembly.network, place.assembly.spec.actions, place.assembly.width)
-    structure = jax.tree.structure(_shapes(place.assembly))
+    module, structure = _module(place.assembly)
 
     def wrap(slot):
-        views = snapshots.views(place.assembly.leaves, slot)
-        arrays = [jax.device_put(view, may_alias=True) for view in views]
-        aliased = all(a.unsafe_buffer_pointer() == v.ctypes.data for a, v in zip(arrays, views, strict=True))
-        # An array that is a copy would never see an update; jit copies the views at each call instead.
-        return jax.tree.unflatten(structure, arrays if aliased else views)
+        return jax.tree.unflatten(structure, _in_place(place.assembly.leaves, slot))
 
     reader = snapshots.Reader(place.board, place.process.number, wrap)
-    return reader, jax.jit(dqn.make(module.apply).act)
+    return reader, jax.jit(parts.choose(place.assembly.settings).make(module.apply).act)
 
 
-def _shapes(assembly: Assembly):
-    module = networks.build(assembly.network, assembly.spec.actions, assembly.width)
-    return parameters.shapes(module, assembly.observation_shape, assembly.spec.observation_dtype)
+def _module(assembly: Assembly):
+    """The network, and the structure of its parameters."""
+    heads = parts.choose(assembly.settings).heads()
+    module = networks.build(assembly.network, assembly.spec.actions, assembly.width, heads)
+    shapes = parameters.shapes(module, assembly.observation_shape, assembly.spec.observation_dtype)
+    return module, jax.tree.structure(shapes)
+
+
+def _in_place(leaves, slot) -> list:
+    """The arrays of a slot as JAX arrays that share its memory."""
+    views = snapshots.views(leaves, slot)
+    arrays = [jax.device_put(view, may_alias=True) for view in views]
+    aliased = all(a.unsafe_buffer_pointer() == v.ctypes.data for a, v in zip(arrays, views, strict=True))
+    # An array that is a copy would never see an update; jit copies the views at each call instead.
+    return arrays if aliased else views
 
 
 def _configure_jax() -> None:
@@ -62,31 +70,54 @@ def _configure_jax() -> None:
 def policy(place: Place, reader: snapshots.Reader, act, worker: int):
     """The ε-greedy policy of one inference worker."""
     settings = place.assembly.settings
-    # Without learning there are no updates for ε to fall over: it stands where it would end.
-    start = settings.epsilon_start if settings.learner_workers else settings.epsilon_end
+    start, end = epsilons(settings)
+    generator, note = place.lasting_generator(EXPLORATION, worker)
     return epsilon_greedy(
         place.observations,
         reader,
         act,
-        linear(start, settings.epsilon_end, settings.epsilon_steps),
+        linear(start, end, settings.epsilon_steps),
         actions=place.assembly.spec.actions,
         frame_stack=settings.frame_stack,
-        rng=place.generator(EXPLORATION, worker),
+        rng=generator,
+        note=note,
     )
+
+
+def epsilons(settings) -> tuple[float, float]:
+    """ε before the first update and after the last. Without learning there are none: it stands where it would end."""
+    noisy = parts.choose(settings).noisy
+    end = settings.epsilon_end if settings.epsilon_end is not None else (0.0 if noisy else 0.05)
+    start = settings.epsilon_start if settings.epsilon_start is not None else (0.0 if noisy else 1.0)
+    return (start if settings.learns else end), end
 
 
 def _replay(place: Place):
     """Transitions of the run, and those of the demonstrations if there are any."""
-    settings, spec = place.assembly.settings, place.assembly.spec
+    settings, spec, board = place.assembly.settings, place.assembly.spec, place.board
+    made_of = parts.choose(settings)
 
-    def replay(observations):
-        builder = TransitionBuilder(settings.gamma, per_tick=settings.discount_per == "tick")
-        return UniformReplay(observations, builder, settings.frame_stack)
+    def builder():
+        return TransitionBuilder(settings.gamma, per_tick=settings.discount_per == "tick", n=made_of.n_steps)
 
+    if made_of.prioritised:
+        replay = PrioritisedReplay(
+            place.observations,
+            builder(),
+            settings.frame_stack,
+            board.priorities,
+            board.largest_priority,
+            board.priorities_entered,
+            exponent=settings.priority_exponent,
+            importance=settings.importance_exponent,
+        )
+    else:
+        replay = UniformReplay(place.observations, builder(), settings.frame_stack)
     if settings.demonstrations is None:
-        return replay(place.observations)
+        return replay
     shown = demonstrations.read(pathlib.Path(settings.demonstrations), spec.observation_shape, spec.actions)
-    return UnionReplay([replay(place.observations), replay(demonstrations.as_observations(shown, _delay(place)))])
+    shown = demonstrations.as_observations(shown, _delay(place))
+    return UnionReplay([replay, UniformReplay(shown, builder(), settings.frame_stack)])
 
 
 def _delay(place: Place) -> int:
@@ -104,59 +135,86 @@ def _delay(place: Place) -> int:
 
 
 def pretrain(place: Place, learner: Learning, updates: Ring) -> None:
-    """Learns from the demonstrations, if there are any, before the run begins. A replacement does not begin again."""
+    """Learns from the demonstrations, if there are any, before the run first begins."""
     settings = place.assembly.settings
-    if settings.demonstrations is None or place.incarnation > 0:
+    if settings.demonstrations is None or place.incarnation > 0 or place.assembly.session > 0:
         return
     began = [now_ns()]
 
     def record(version: int, loss: float) -> None:
         ended = now_ns()
-        updates.append((0, loss, began[0], ended, version, version))
+        updates.append((0, loss, began[0], ended, ended, ended, version, version))
         place.beat(ended - began[0])
         began[0] = ended
 
     learner.pretrain(settings.pretrain_steps, record)
 
 
-def learning(place: Place, learner: int) -> Learning:
-    """What one learner learns with. It goes on from the newest parameters on the board, with a fresh optimiser."""
+def learning(place: Place, learner: int, lock) -> Learning:
+    """What one learner learns with. It goes on from what is on the board. Args: lock: see `workers.turns`."""
     _configure_jax()
-    assembly, settings, spec = place.assembly, place.assembly.settings, place.assembly.spec
-    module = networks.build(assembly.network, spec.actions, assembly.width)
-    structure = jax.tree.structure(_shapes(assembly))
-    optimiser = agents.make_optimiser(settings.learning_rate or spec.learning_rate, settings.gradient_clip)
-    update = jax.jit(agents.update(dqn.make(module.apply), optimiser, settings.target_every), donate_argnums=0)
-
-    reader = snapshots.Reader(place.board, place.process.number, partial(snapshots.views, assembly.leaves))
-    with reader.pinned() as (version, views):
-        first = jax.tree.unflatten(structure, [view.copy() for view in views])
-
-    def fresh_state():
-        return agents.init(first, optimiser)._replace(updates=np.int32(version))
-
-    # Compiled and timed on a state that is thrown away, so that the run neither waits for it nor takes it for a hang.
-    shape = (settings.batch_size, *assembly.observation_shape)
-    blank = agents.Batch(
-        np.zeros(shape, spec.observation_dtype),
-        np.zeros(settings.batch_size, np.int32),
-        np.zeros(settings.batch_size, np.float32),
-        np.zeros(settings.batch_size, np.float32),
-        np.zeros(shape, spec.observation_dtype),
-        np.ones(settings.batch_size, np.float32),
-    )
-    state, _, _ = update(fresh_state(), blank, np.uint32(0))
-    began = now_ns()
-    jax.block_until_ready(update(state, blank, np.uint32(0)))
-    place.beat(now_ns() - began)
-
-    return Learning(
+    assembly, settings, board = place.assembly, place.assembly.settings, place.board
+    program = _program(assembly)
+    publisher = snapshots.Publisher(board, assembly.leaves, assembly.optimiser_leaves)
+    reader = snapshots.Reader(board, place.process.number, partial(_in_place, assembly.leaves))
+    _try_out(place, program, reader, publisher)
+    generator, note = place.lasting_generator(SAMPLING, learner)
+    learner = Learning(
         _replay(place),
-        fresh_state(),
-        update,
-        snapshots.Publisher(place.board, assembly.leaves),
-        learn_every=settings.learn_every,
-        batch_size=settings.batch_size,
+        program,
+        publisher,
+        reader,
+        board,
+        batch_size=assembly.batch_size,
+        target_every=settings.target_every,
         learn_start=settings.learn_start,
-        rng=place.generator(SAMPLING, learner),
+        rng=generator,
+        note=note,
+        lock=lock,
     )
+    learner.catch_up(place.beat)
+    return learner
+
+
+def _program(assembly: Assembly) -> Program:
+    """The two halves of an update, compiled, on flat lists of arrays."""
+    module, structure = _module(assembly)
+    agent = parts.choose(assembly.settings).make(module.apply)
+    rate = parts.learning_rate(assembly.settings, assembly.spec)
+    optimiser = agents.make_optimiser(rate, assembly.settings.gradient_clip)
+    gradient, descend = agents.gradient(agent), agents.descend(optimiser)
+    state = jax.tree.structure(
+        jax.eval_shape(optimiser.init, jax.tree.unflatten(structure, [_shape(leaf) for leaf in assembly.leaves]))
+    )
+
+    def flat_gradient(online, target, batch, seed):
+        slope, loss, errors = gradient(
+            jax.tree.unflatten(structure, online), jax.tree.unflatten(structure, target), batch, seed
+        )
+        return jax.tree.leaves(slope), loss, errors
+
+    def flat_descend(online, optimiser_leaves, slope):
+        trees = (jax.tree.unflatten(structure, online), jax.tree.unflatten(state, optimiser_leaves))
+        moved, moved_state = descend(*trees, jax.tree.unflatten(structure, slope))
+        return jax.tree.leaves(moved), jax.tree.leaves(moved_state)
+
+    return Program(jax.jit(flat_gradient), jax.jit(flat_descend))
+
+
+def _shape(leaf: snapshots.Leaf):
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+
+
+def _try_out(place: Place, program: Program, reader, publisher) -> None:
+    """Compiles and times an update whose outcome is thrown away, so that the run neither waits for it nor takes it for a hang."""
+    assembly, spec = place.assembly, place.assembly.spec
+    size, shape = assembly.batch_size, (assembly.batch_size, *assembly.observation_shape)
+    numbers, frames = np.zeros(size, np.float32), np.zeros(shape, spec.observation_dtype)
+    blank = agents.Batch(frames, np.zeros(size, np.int32), numbers, numbers, frames, np.ones(size, np.float32))
+    for _ in range(2):
+        began = now_ns()
+        with reader.pinned() as (_, online):
+            slope, _, _ = program.gradient(online, online, blank, np.uint32(0))
+            jax.block_until_ready(program.descend(online, publisher.optimiser(), slope))
+        took = now_ns() - began
+    place.beat(took)

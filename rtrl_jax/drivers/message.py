@@ -34,9 +34,16 @@ def read_assembly(plain: dict) -> Assembly:
         network=plain["network"],
         width=plain["width"],
         inference_workers=plain["inference_workers"],
+        learner_workers=plain["learner_workers"],
+        session=plain["session"],
         processes=tuple(Process(**{**process, "workers": tuple(process["workers"])}) for process in plain["processes"]),
-        leaves=tuple(Leaf(tuple(shape), offset) for shape, offset in plain["leaves"]),
+        leaves=_leaves(plain["leaves"]),
+        optimiser_leaves=_leaves(plain["optimiser_leaves"]),
         dimensions=Dimensions(
             **{**plain["dimensions"], "observation_shape": tuple(plain["dimensions"]["observation_shape"])}
         ),
     )
+
+
+def _leaves(plain: list) -> tuple[Leaf, ...]:
+    return tuple(Leaf(tuple(shape), offset, dtype) for shape, offset, dtype in plain)

@@ -8,6 +8,7 @@ from rtrl_jax.board.layout import Board
 from rtrl_jax.board.ring import Observations
 from rtrl_jax.drivers.assembly import Assembly, Process
 from rtrl_jax.drivers.wall import now_ns
+from rtrl_jax.workers import randomness
 
 EXPLORATION, SAMPLING, LATENCY = 2, 3, 4  # purposes of random generators; 1 is the parameters' first values
 
@@ -23,6 +24,17 @@ class Place(NamedTuple):
     def generator(self, purpose: int, number: int = 0) -> np.random.Generator:
         """A random generator of its own for each purpose, worker and incarnation."""
         return np.random.default_rng([self.assembly.settings.seed, purpose, number, self.incarnation])
+
+    def lasting_generator(self, purpose: int, number: int):
+        """A generator that goes on where the last holder of that place left off, and a function that notes how far it is.
+
+        The note is on the board, where a checkpoint finds it: exploration by worker, sampling by learner.
+        """
+        row = number + (self.assembly.inference_workers if purpose == SAMPLING else 0)
+        words, generator = self.board.random_states[row], self.generator(purpose, number)
+        if words.any():
+            randomness.restore(generator, words)
+        return generator, lambda: randomness.note(generator, words)
 
     @property
     def tau_m_ns(self) -> int:

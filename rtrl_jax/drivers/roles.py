@@ -39,6 +39,7 @@ def perform(message: dict) -> None:
 
 def _environment(place: Place) -> None:
     from rtrl_jax import environments
+    from rtrl_jax.environments import saving
     from rtrl_jax.stagger import Ticket
     from rtrl_jax.workers.environment import Limits, environment_loop
 
@@ -46,7 +47,11 @@ def _environment(place: Place) -> None:
     environment = environments.make(
         settings.environment, rate_hz=settings.rate_hz, default_action_index=settings.default_action_index
     )
-    first_frame = environment.reset(settings.seed)  # before the start: seeding may load a game anew
+    saved = _saved(board)
+    resumed = place.observations.ticks.rows[(int(board.tick_head[0]) - 1) % place.observations.capacity].copy()
+    first_frame = environment.reset(settings.seed + place.assembly.session)  # before the start: it may load a game anew
+    if saved["environment"] is not None:
+        environment.restore(saved["environment"])
     board.realtime[0] = _take_right_of_way()
     _meet(place, makes_cycles=True)  # the environment is the user's code
     dispatcher = None
@@ -55,6 +60,13 @@ def _environment(place: Place) -> None:
         dispatcher = Ticket(place.assembly.inference_workers, playout=playout)
         for tau in board.warm_up_ns.ravel().tolist():
             dispatcher.observe(int(np.ceil(tau / place.tau_m_ns)), used_network=True)
+        if saved["ticket"] is not None:
+            dispatcher.restore(saved["ticket"], next_tick=int(resumed["tick"]) + 1)
+
+    def save() -> bytes:
+        ticket = dispatcher.save() if dispatcher else None
+        return saving.encode({"environment": environment.save(), "ticket": ticket})
+
     loop = environment_loop(
         environment,
         first_frame,
@@ -68,9 +80,23 @@ def _environment(place: Place) -> None:
         limits=Limits(settings.duration_s, settings.max_ticks, settings.max_episodes),
         groups=place.assembly.groups,
         listeners=[process.number for process in place.assembly.processes if process.role == "agent"],
+        save=save if settings.checkpoint_every_s else None,
+        session=place.assembly.session,
+        resumed=resumed if board.tick_head[0] else None,
+        played_ns=int(board.played_ns[0]),
     )
     _drive(place, [loop], spin_ns=min(LONGEST_SPIN_NS, place.tau_m_ns // 10))
     environment.close()
+
+
+def _saved(board: Board) -> dict:
+    """The state of environment and dispatcher that a checkpoint has put on the board; nothing of both in a new run."""
+    length = int(board.saved_bytes[0])
+    if not board.tick_head[0] or length < 0:
+        return {"environment": None, "ticket": None}
+    from rtrl_jax.environments import saving
+
+    return saving.decode(board.saved_environment[:length].tobytes())
 
 
 def _take_right_of_way() -> int:
@@ -125,14 +151,25 @@ def _inference(place: Place) -> None:
 def _learner(place: Place) -> None:
     from rtrl_jax.drivers import brain
     from rtrl_jax.workers.learning import learner_loop
+    from rtrl_jax.workers.turns import Turns
 
-    learner = int(place.process.name.split()[-1])
-    learning = brain.learning(place, learner)
-    updates = Ring(place.board.update_head[learner : learner + 1], place.board.update_rows[learner])
-    brain.pretrain(place, learning, updates)
+    board, learner = place.board, int(place.process.name.split()[-1])
+    lock = partial(segment.exclusive, place.board_fd, segment.TURN)
+    learning = brain.learning(place, learner, lock)
+    updates = Ring(board.update_head[learner : learner + 1], board.update_rows[learner])
+    if learner == 0:
+        brain.pretrain(place, learning, updates)
     _meet(place, makes_cycles=True)
-    start_ns = int(place.board.start_ns[0])
-    _drive(place, [learner_loop(learner, learning, place.observations, updates, start_ns=start_ns)])
+    loop = learner_loop(
+        learner,
+        learning,
+        Turns(board, lock, place.assembly.learners),
+        place.observations,
+        updates,
+        learn_every=place.assembly.learn_every,
+        start_ns=int(board.start_ns[0]),
+    )
+    _drive(place, [loop])
 
 
 def _agent(place: Place) -> None:
@@ -146,8 +183,8 @@ def _agent(place: Place) -> None:
     _warm_up(place, snapshots, act, emulate)
     updates = Ring(board.update_head[:1], board.update_rows[0])
     learning = None
-    if settings.learner_workers:
-        learning = brain.learning(place, 0)
+    if settings.learns:
+        learning = brain.learning(place, 0, partial(segment.exclusive, place.board_fd, segment.TURN))
         brain.pretrain(place, learning, updates)
     _meet(place, makes_cycles=learning is not None)
     loop = sequential(
@@ -157,6 +194,7 @@ def _agent(place: Place) -> None:
         learning,
         updates,
         learn_first=settings.interaction == "sequential_learn_first",
+        learn_every=place.assembly.learn_every,
         start_ns=int(board.start_ns[0]),
     )
     _drive(place, [loop], emulate=emulate)

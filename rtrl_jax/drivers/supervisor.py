@@ -8,11 +8,14 @@ import platform
 import signal
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 
-import jax
-
+from rtrl_jax.board import segment
 from rtrl_jax.board.layout import RUNNING, STOPPING, Board
+from rtrl_jax.board.ring import Observations
+from rtrl_jax.checkpoints import restoring, store
+from rtrl_jax.checkpoints.writer import Checkpointer, describe
 from rtrl_jax.drivers import message as messages
 from rtrl_jax.drivers import prepare, run_folder
 from rtrl_jax.drivers.assembly import Assembly, assemble, crowding
@@ -24,9 +27,10 @@ from rtrl_jax.settings import Settings, as_flagfile
 from rtrl_jax.telemetry import summary as summaries
 from rtrl_jax.telemetry.files import write_json, write_text
 from rtrl_jax.telemetry.live import Window
-from rtrl_jax.telemetry.recorder import Recorder
+from rtrl_jax.telemetry.recorder import Recorder, read_back
 from rtrl_jax.telemetry.tensorboard import Events
 from rtrl_jax.telemetry.terminal import Display
+from rtrl_jax.workers.turns import Turns
 
 LOOK_S = 0.1  # between two looks at the processes
 SHOW_S = 0.25
@@ -42,47 +46,78 @@ DEFAULT_DURATION_S = 60.0
 def supervise(settings: Settings) -> dict:
     """Runs what `settings` describe and returns the summary. See `rtrl_jax.run`."""
     began = time.monotonic()
-    if platform.machine() != "x86_64" or platform.system() != "Linux":
-        raise UserError(f"rtrl_jax runs on Linux on x86-64 only, not on {platform.system()} on {platform.machine()}")
+    _check_system()
     settings.check()
     if settings.duration_s is None and settings.max_ticks is None and settings.max_episodes is None:
         settings = dataclasses.replace(settings, duration_s=DEFAULT_DURATION_S)
     folder = run_folder.choose(settings.run_dir, settings.environment)
+    return _supervise(settings, folder, began)
+
+
+def resume(run: pathlib.Path, overrides: dict) -> dict:
+    """Goes on with the run in that folder from its newest checkpoint. See `rtrl_jax.resume`."""
+    began = time.monotonic()
+    _check_system()
+    if not run.is_dir():
+        raise UserError(f"--run_dir={run} is no folder: name the folder of the run to go on with")
+    with store.locked(run):
+        past, settings = restoring.open_run(run, overrides)
+        settings.check()
+        return _supervise(settings, run, began, past)
+
+
+def _check_system() -> None:
+    if platform.machine() != "x86_64" or platform.system() != "Linux":
+        raise UserError(f"rtrl_jax runs on Linux on x86-64 only, not on {platform.system()} on {platform.machine()}")
+
+
+def _supervise(settings: Settings, folder: pathlib.Path, began: float, past: restoring.Past | None = None) -> dict:
     spec = prepare.look_at(settings)
     network, width, tree = prepare.size_network(settings, spec)
-    shapes = [leaf.shape for leaf in jax.tree.leaves(tree)]
     if settings.demonstrations is not None:  # looked at now, so that a bad file costs nothing
         settings = dataclasses.replace(settings, demonstrations=str(pathlib.Path(settings.demonstrations).absolute()))
         demonstrations.read(pathlib.Path(settings.demonstrations), spec.observation_shape, spec.actions)
+    earlier = restoring.cut(read_back(folder), past) if past else None
+    if past:
+        _check_goes_on(settings, spec, earlier["ticks"])
 
     emulated = f", inference emulated: {settings.emulated_inference_ms} ms" if settings.emulated_inference_ms else ""
     with Display(settings.environment + emulated, settings.display == "auto") as display:
-        from rtrl_jax.networks import parameters
-
-        initial = jax.tree.leaves(parameters.initialise(tree, settings.seed))
-        workers = settings.inference_workers
-        if str(workers) == "auto":
-            display.waiting("Measuring the inference time …")
-            workers = prepare.enough_workers(settings, spec, network, width, shapes, initial)
-            display.say(f"{workers} inference worker{'s' * (workers != 1)} will do")
-        assembly = assemble(settings, spec, network, width, shapes, int(workers))
-        run_folder.make(folder)
+        training = prepare.first_state(settings, spec, tree)
+        sizes = (settings, spec, network, width, training)
+        assembly = assemble(
+            *sizes,
+            inference_workers=_how_many_infer(sizes, display),
+            learner_workers=_how_many_learn(sizes, display),
+            capacity=prepare.capacity(settings, spec),
+            session=past.manifest["session"] + 1 if past else 0,
+        )
+        if past:
+            restoring.check_fits(past, assembly)
+        else:
+            run_folder.make(folder)
         try:
-            descriptor, where, board = prepare.fill_board(assembly, initial, folder)
+            descriptor, where, board = prepare.fill_board(assembly, training, folder)
         except Exception:
-            folder.rmdir()
+            if not past:
+                folder.rmdir()
             raise
-        del initial
-        if where == str(folder):
-            display.say(f"shared memory is too small: the board is a file in {folder} instead")
-        if warning := crowding(assembly):
-            display.say(f"warning: {warning}")
-        write_text(folder / "flags.txt", as_flagfile(settings))
-        display.say(f"starting {len(assembly.processes)} processes; the run is in {folder}")
+        del training, sizes
         try:
-            run = _Run(assembly, board, descriptor, folder, display)
-            with _signals(run.stop), _core(assembly):
-                run.play(began)
+            if past:
+                restoring.restore(past, assembly, board, partial(prepare.commit, board, assembly))
+                board.played_ns[0] = round(summaries.played_s(earlier["ticks"]) * 1e9)
+                display.say(f"going on at tick {past.tick + 1} with {past.manifest['updates']} updates made")
+            if where == str(folder):
+                display.say(f"shared memory is too small: the board is a file in {folder} instead")
+            if warning := crowding(assembly):
+                display.say(f"warning: {warning}")
+            write_text(folder / "flags.txt", as_flagfile(settings))
+            display.say(f"starting {len(assembly.processes)} processes; the run is in {folder}")
+            with nullcontext() if past else store.locked(folder):
+                run = _Run(assembly, board, descriptor, folder, display, past, earlier)
+                with _signals(run.stop), _core(assembly):
+                    run.play(began)
         except OSError as error:
             raise RuntimeError(
                 f"writing to {folder} failed ({error.strerror}): free some space there; what could be saved is in its files"
@@ -94,13 +129,60 @@ def supervise(settings: Settings) -> dict:
     return run.summary
 
 
+def _how_many_infer(sizes: tuple, display: Display) -> int:
+    workers = str(sizes[0].inference_workers)
+    if workers == "auto":
+        display.waiting("Measuring the inference time …")
+        workers = prepare.enough_workers(*sizes)
+        display.say(f"{workers} inference worker{'s' * (workers != 1)} will do")
+    return int(workers)
+
+
+def _how_many_learn(sizes: tuple, display: Display) -> int:
+    learners = str(sizes[0].learner_workers)
+    if learners == "auto" and sizes[0].interaction != "async":
+        return 1
+    if learners == "auto":
+        display.waiting("Measuring an update …")
+        learners = prepare.enough_learners(*sizes)
+        display.say(f"{learners} learner{'s' * (learners != 1)} will keep up with --learn_every={sizes[0].learn_every}")
+    return int(learners)
+
+
+def _check_goes_on(settings: Settings, spec, ticks) -> None:
+    """Raises UserError if a run that is to be resumed has reached its limits already."""
+    played_s, episodes = summaries.played_s(ticks), len(summaries.episode_returns(ticks))
+    for name, so_far in (("duration_s", played_s), ("max_ticks", len(ticks)), ("max_episodes", episodes)):
+        limit = getattr(settings, name)
+        if limit is not None and so_far >= limit - 1 / spec.rate_hz:
+            raise UserError(
+                f"the run has reached its --{name}={limit:g}: raise it to go on, e.g. --{name}={2 * limit:g}"
+            )
+
+
 class _Run:
     """A run in progress. `summary` is there when `play` has returned, `fatal` says what ended it if it failed."""
 
-    def __init__(self, assembly: Assembly, board: Board, descriptor: int, folder: pathlib.Path, display: Display):
+    def __init__(self, assembly: Assembly, board: Board, descriptor: int, folder, display: Display, past, earlier):
+        """Args: past, earlier: the checkpoint a resumed run goes on from, and its records until then; else None."""
         self._assembly, self._board, self._descriptor = assembly, board, descriptor
         self._folder, self._display = folder, display
-        self._recorder, self._window, self._events = Recorder(board, folder), Window(), Events(folder)
+        self._recorder, self._window = Recorder(board, folder, earlier), Window()
+        if past:
+            self._window.add(earlier)
+        self._events = Events(folder, past and past.tick + 1, len(self._window.returns))
+        self._turn_lock = threading.Lock()  # the kernel's lock does not tell the threads of a process apart
+        self._checkpointer = None
+        if assembly.settings.checkpoint_every_s:
+            self._checkpointer = Checkpointer(
+                assembly,
+                board,
+                Observations(board.tick_head, board.tick_rows, board.frames),
+                folder,
+                self._hold_turns,
+                describe(assembly, summaries.versions()),
+                past.manifest["replay"] if past else (),
+            )
         self._incarnations = [0] * len(assembly.processes)
         self._early_deaths = [0] * len(assembly.processes)
         self._children: list[Child] = []
@@ -117,7 +199,7 @@ class _Run:
 
     def play(self, began: float) -> None:
         """Args: began: when the user asked for the run, time.monotonic()."""
-        (self._folder / "logs").mkdir()
+        (self._folder / "logs").mkdir(exist_ok=True)
         try:
             for process in self._assembly.processes:
                 self._children.append(self._spawn(process))
@@ -132,6 +214,10 @@ class _Run:
         finally:
             self._board.control[0] = STOPPING
             self._end_processes()
+        if self._checkpointer and self._started:
+            self._display.waiting("Writing the last checkpoint …")
+            self._checkpointer.last()
+            self._report_checkpoints()
         seconds = time.monotonic() - self._started if self._started else 0.0
         self._window.add(self._recorder.drain())
         self._events.write(self._window)
@@ -181,18 +267,56 @@ class _Run:
 
     def _watch(self) -> None:
         show_at = events_at = time.monotonic()
+        every_s = self._assembly.settings.checkpoint_every_s
+        save_at = time.monotonic() + every_s if self._checkpointer else math.inf
         while not self._over and not self._finished:
             time.sleep(LOOK_S)
             self._window.add(self._recorder.drain())
             for number, child in enumerate(self._children):
                 self._look_after(number, child)
+            self._pass_turn_of_the_dead()
             now = time.monotonic()
+            if now >= save_at:
+                save_at = now + every_s
+                self._checkpointer.begin()
+            self._report_checkpoints()
             if now >= show_at:
                 show_at = now + SHOW_S
                 self._display.show(self._window, now - self._started, self._fraction(now - self._started))
             if now >= events_at:
                 events_at = now + EVENTS_S
                 self._events.write(self._window)
+
+    @contextmanager
+    def _hold_turns(self):
+        """Within it no learner applies an update."""
+        with self._turn_lock, segment.exclusive(self._descriptor, segment.TURN):
+            yield
+
+    def _pass_turn_of_the_dead(self) -> None:
+        """A learner that is dead, or starting anew, forfeits its turn."""
+        turns = Turns(self._board, nullcontext, self._assembly.learners)
+        if not self._assembly.learners or self._board.ready[turns.holder_process()]:
+            return
+        if not self._turn_lock.acquire(blocking=False):  # a checkpoint is being copied; there will be another look
+            return
+        with suppress(BlockingIOError), segment.exclusive(self._descriptor, segment.TURN, wait=False):
+            if not self._board.ready[turns.holder_process()]:
+                turns.pass_on()
+        self._turn_lock.release()
+
+    def _report_checkpoints(self) -> None:
+        if self._checkpointer and (error := self._checkpointer.error()):
+            self._failures.append(
+                {**self._moment(), "process": "checkpoint", "reason": error, "replaced": False, "traceback": ""}
+            )
+            self._display.say(error)
+
+    def _moment(self) -> dict:
+        return {
+            "tick": int(self._board.tick_head[0]),
+            "time_s": time.monotonic() - self._started if self._started else 0.0,
+        }
 
     def _fraction(self, elapsed_s: float) -> float | None:
         settings = self._assembly.settings
@@ -244,8 +368,7 @@ class _Run:
             {
                 "process": child.place.name,
                 "reason": reason,
-                "tick": int(self._board.tick_head[0]),
-                "time_s": time.monotonic() - self._started if self._started else 0.0,
+                **self._moment(),
                 "replaced": replaced,
                 "traceback": child.output(),
             }
@@ -270,7 +393,7 @@ class _Run:
             **figures["inference"],
             "emulated": settings.emulated_inference_ms,
         }
-        figures["learning"] = {"workers": settings.learner_workers, **figures["learning"]}
+        figures["learning"] = {"workers": len(assembly.learners), "agent": settings.agent, **figures["learning"]}
         return {
             "environment": settings.environment,
             "interaction": settings.interaction,
@@ -278,6 +401,8 @@ class _Run:
             **figures,
             "parameters": assembly.parameter_count,
             "network": {"name": assembly.network, "width": assembly.width},
+            "sessions": assembly.session + 1,
+            "checkpoints": len(store.whole(self._folder)),
             "failures": self._failures,
             "records_lost": self._recorder.lost,
             "ended_by": self.fatal or self._stop_reason or "its limits",

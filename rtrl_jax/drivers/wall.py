@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 
-from rtrl_jax.workers.effects import Infer, Learn, NextBoundary, Timed, WaitBell
+from rtrl_jax.workers.effects import Apply, Infer, Learn, NextBoundary, Timed, WaitBell
 
 now_ns = time.monotonic_ns
 LONGEST_SPIN_NS = 250_000  # the kernel may wake a sleeper this late; the rest is spent looking at the clock
@@ -37,7 +37,7 @@ def drive(
     listening, at_boundary = set(), set()  # loops that a ring resumes early; loops that want their instant exactly
 
     def begin(number: int, effect) -> None:
-        if isinstance(effect, Infer | Learn):
+        if isinstance(effect, Infer | Learn | Apply):
             start = now_ns()
             value = effect.compute()
             end = now_ns()

@@ -43,5 +43,17 @@ class Atari:
         picture, reward, terminated, truncated, _ = self._game.step(action)
         return small_grey(picture), float(reward), bool(terminated), bool(truncated)
 
+    def save(self) -> dict:
+        """All that `restore` needs to go on as if nothing had happened: the console, its random numbers, the frame count."""
+        return {"console": bytes(self._console.cloneState(include_rng=True).serialize())}
+
+    def restore(self, saved: dict) -> None:
+        self._game.reset()
+        self._console.restoreState(ale_py.ALEState(self._console.cloneState(include_rng=True), saved["console"]))
+
+    @property
+    def _console(self) -> ale_py.ALEInterface:
+        return self._game.unwrapped.ale
+
     def close(self) -> None:
         self._game.close()

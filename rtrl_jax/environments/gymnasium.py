@@ -3,6 +3,7 @@
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.wrappers import TimeLimit
 
 from rtrl_jax.environments.frames import SIDE, small_grey
 from rtrl_jax.environments.spec import Progress, Spec, nearest
@@ -46,6 +47,27 @@ class Gymnasium:
     def step(self, action: int):
         observation, reward, terminated, truncated, _ = self._environment.step(action + self._first_action)
         return self._frame(observation), float(reward), bool(terminated), bool(truncated)
+
+    def save(self) -> dict | None:
+        """Its state, if it has save() -> dict of plain values and restore(dict) of its own; else None."""
+        inner = self._environment.unwrapped
+        if not (hasattr(inner, "save") and hasattr(inner, "restore")):
+            return None
+        return {"environment": inner.save(), "steps": [wrapper._elapsed_steps for wrapper in self._time_limits()]}
+
+    def restore(self, saved: dict) -> None:
+        self._environment.reset()
+        self._environment.unwrapped.restore(saved["environment"])
+        for wrapper, steps in zip(self._time_limits(), saved["steps"], strict=True):
+            wrapper._elapsed_steps = steps
+
+    def _time_limits(self) -> list[TimeLimit]:
+        found, environment = [], self._environment
+        while environment is not environment.unwrapped:
+            if isinstance(environment, TimeLimit):
+                found.append(environment)
+            environment = environment.env
+        return found
 
     def close(self) -> None:
         self._environment.close()

@@ -19,7 +19,7 @@ class Transition(NamedTuple):
 class TransitionBuilder:
     """Turns ticks, one after another, into transitions. None spans two episodes."""
 
-    def __init__(self, gamma: float, per_tick: bool = False):
+    def __init__(self, gamma: float, per_tick: bool = False, n: int = 1):
         """Args: gamma: discount per decision, or per tick if `per_tick`."""
         self._gamma, self._per_tick = gamma, per_tick
         self._open = None  # record of the tick whose decision is in force

@@ -70,6 +70,12 @@ class UniformReplay:
                 return Batch(now, rows["action"].copy(), rows["reward"].copy(), rows["discount"].copy(), then, weight)
             self._drop_overwritten()
 
+    def sample_with_keys(self, rng, size):
+        return self.sample(rng, size), None
+
+    def settle(self, keys, errors):
+        pass
+
     def _gather(self, ticks: np.ndarray, episode_start: np.ndarray) -> np.ndarray:
         wanted = stacked_ticks(ticks, episode_start, self._depth)
         return join_stack(self._observations.frames[wanted % self._observations.capacity], self._ndim)

@@ -21,6 +21,12 @@ class UnionReplay:
         for part in self._parts:
             part.ingest()
 
+    def sample_with_keys(self, rng, size):
+        return self.sample(rng, size), None
+
+    def settle(self, keys, errors):
+        pass
+
     def sample(self, rng: np.random.Generator, size: int) -> Batch:
         """A batch drawn uniformly, with replacement. Raises ValueError while all parts are empty."""
         lengths = np.array([len(part) for part in self._parts])

@@ -47,6 +47,26 @@ class Ticket:
         if self._auto and (self._answers % REVISE_EVERY == 0 or self.playout == 0):
             self._revise()
 
+    def save(self) -> dict:
+        """What it has learnt of answer times, as plain values."""
+        met = np.flatnonzero(self._network)
+        return {
+            "network": [[int(ticks), float(self._network[ticks])] for ticks in met],
+            "count": self._count,
+            "total": self._total,
+            "answers": self._answers,
+            "playout": self.playout,
+        }
+
+    def restore(self, saved: dict, next_tick: int) -> None:
+        """Args: next_tick: the first observation it may hand out."""
+        self._network[:] = 0
+        for ticks, weight in saved["network"]:
+            self._network[ticks] = weight
+        self._count, self._total, self._answers = saved["count"], saved["total"], saved["answers"]
+        self.playout = saved["playout"] if self._auto else self.playout
+        self._next = next_tick
+
     def _revise(self) -> None:
         within = np.cumsum(self._network)
         if within[-1] == 0:

@@ -21,6 +21,7 @@ class Window:
         }
         self.ticks = self.updates = 0
         self.returns: list[float] = []  # of finished episodes
+        self.ends: list[int] = []  # the ticks they ended at
         self.episode_return = 0.0  # of the one in progress
 
     def add(self, news: dict[str, np.ndarray]) -> None:
@@ -38,6 +39,7 @@ class Window:
     def _add_returns(self, ticks: np.ndarray) -> None:
         finished = episode_returns(ticks)
         if len(finished):
+            self.ends += ticks["tick"][ticks["terminated"] | ticks["truncated"]].tolist()
             finished[0] += self.episode_return
             self.returns += finished.tolist()
             after = int(np.flatnonzero(ticks["terminated"] | ticks["truncated"])[-1]) + 1

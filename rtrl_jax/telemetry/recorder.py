@@ -10,7 +10,7 @@ import numpy as np
 
 from rtrl_jax.board.layout import JUDGED, TICK, UPDATE
 from rtrl_jax.board.ring import Ring
-from rtrl_jax.telemetry.files import write_arrays
+from rtrl_jax.telemetry.files import write_arrays, write_atomically
 
 KINDS = {"ticks": TICK, "decisions": JUDGED, "updates": UPDATE}
 
@@ -18,7 +18,8 @@ KINDS = {"ticks": TICK, "decisions": JUDGED, "updates": UPDATE}
 class Recorder:
     """Reads three kinds of ring on the board. `lost` counts records that were overwritten before they were read."""
 
-    def __init__(self, board, folder: pathlib.Path):
+    def __init__(self, board, folder: pathlib.Path, earlier: dict[str, np.ndarray] | None = None):
+        """Args: earlier: records of the sessions before, by kind, which those of this one are added to."""
         self._folder = folder
         self._rings = {
             "ticks": [Ring(board.tick_head, board.tick_rows)],
@@ -28,7 +29,12 @@ class Recorder:
             ],
         }
         self._read = {kind: [0] * len(rings) for kind, rings in self._rings.items()}
-        self._files = {kind: open(folder / f"{kind}.raw", "wb") for kind in KINDS}  # noqa: SIM115
+        self._read["ticks"] = [int(board.tick_head[0])]
+        self._files = {}
+        for kind, dtype in KINDS.items():
+            rows = earlier[kind] if earlier else np.empty(0, dtype)
+            write_atomically(folder / f"{kind}.raw", lambda file, rows=rows: file.write(rows.tobytes()))
+            self._files[kind] = open(folder / f"{kind}.raw", "ab")  # noqa: SIM115
         self.lost = 0
 
     def drain(self) -> dict[str, np.ndarray]:
@@ -56,12 +62,35 @@ class Recorder:
 
 def finish(folder: pathlib.Path) -> dict[str, np.ndarray]:
     """Turns a folder's .raw files into .npz files."""
-    records = {kind: np.fromfile(folder / f"{kind}.raw", dtype) for kind, dtype in KINDS.items()}
+    records = read_back(folder)
     records["updates"].sort(order="end_ns")
     for kind, rows in records.items():
         write_arrays(folder / f"{kind}.npz", columns(rows))
         (folder / f"{kind}.raw").unlink()
     return records
+
+
+def read_back(folder: pathlib.Path) -> dict[str, np.ndarray]:
+    """A run's records by kind, whether it was ended or killed."""
+    records = {}
+    for kind, dtype in KINDS.items():
+        raw = folder / f"{kind}.raw"
+        if raw.exists():
+            whole = raw.stat().st_size // dtype.itemsize
+            records[kind] = np.fromfile(raw, dtype, count=whole)
+        else:
+            with np.load(folder / f"{kind}.npz", allow_pickle=False) as stored:
+                records[kind] = _rows(stored, dtype)
+    return records
+
+
+def _rows(stored, dtype: np.dtype) -> np.ndarray:
+    """The inverse of `columns`."""
+    names = [name for name in dtype.names if not dtype[name].names]
+    rows = np.zeros(len(stored[names[0]]), dtype)
+    for name in dtype.names:
+        rows[name] = _rows(stored, dtype[name]) if dtype[name].names else stored[name]
+    return rows
 
 
 def columns(rows: np.ndarray) -> dict[str, np.ndarray]:

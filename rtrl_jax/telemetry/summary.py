@@ -23,14 +23,12 @@ def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray) ->
     acted = acting["tick"]
     delay = (acted - acting["obs_tick"]).astype(float)
     interaction = np.diff(acted).astype(float)
-    span_s = (ticks["boundary_ns"][-1] - ticks["boundary_ns"][0]) / 1e9 if len(ticks) > 1 else 0.0
     made = decisions["decision"]
     tau = (made["end_ns"] - made["start_ns"]) / 1e6
     network = tau[made["greedy"]]
-    update_span_s = (updates["end_ns"][-1] - updates["end_ns"][0]) / 1e9 if len(updates) else 0.0
     returns = episode_returns(ticks)
     return {
-        "measured_rate_hz": (len(ticks) - 1) / span_s if span_s else None,
+        "measured_rate_hz": _rate(ticks),
         "ticks": len(ticks),
         "late_ticks": int((lateness > LATE_MS).sum()),
         "slipped_ticks": int(ticks["slipped"].sum()),
@@ -53,7 +51,7 @@ def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray) ->
         },
         "learning": {
             "updates": len(updates),
-            "updates_per_s": (len(updates) - 1) / update_span_s if update_span_s else 0.0,
+            "updates_per_s": _updates_per_s(ticks, updates),
             "delay_mean": _mean(updates["applied_version"] - updates["gradient_version"]),
             "loss": _mean(updates["loss"][-100:]),
         },
@@ -65,6 +63,36 @@ def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray) ->
             "return_unfinished": float(ticks["reward"].sum() - returns.sum()),
         },
     }
+
+
+def _spans_s(ticks: np.ndarray) -> np.ndarray:
+    """From the first to the last boundary of each session, in seconds."""
+    begins = np.flatnonzero(np.diff(ticks["session"], prepend=-1))
+    ends = np.append(begins[1:], len(ticks)) - 1
+    return (ticks["boundary_ns"][ends] - ticks["boundary_ns"][begins]) / 1e9
+
+
+def _rate(ticks: np.ndarray) -> float | None:
+    if len(ticks) < 2 or not (seconds := _spans_s(ticks).sum()):
+        return None
+    return float((len(ticks) - len(_spans_s(ticks))) / seconds)
+
+
+def _updates_per_s(ticks: np.ndarray, updates: np.ndarray) -> float:
+    """From the first to the last update of each session."""
+    if not len(ticks) or not len(updates):
+        return 0.0
+    begins = ticks["boundary_ns"][np.flatnonzero(np.diff(ticks["session"], prepend=-1))]
+    session = np.maximum(np.searchsorted(begins, updates["end_ns"]) - 1, 0)
+    first, count = np.unique(session, return_index=True)[1], np.unique(session, return_counts=True)[1]
+    seconds = (updates["end_ns"][first + count - 1] - updates["end_ns"][first]).sum() / 1e9
+    return float((count - 1).sum() / seconds) if seconds else 0.0
+
+
+def played_s(ticks: np.ndarray) -> float:
+    """How long a run has gone on, all its sessions together."""
+    rate = _rate(ticks)
+    return float(len(ticks) / rate) if rate else 0.0
 
 
 def episode_returns(ticks: np.ndarray) -> np.ndarray:

@@ -10,9 +10,10 @@ from rtrl_jax.telemetry.live import Window
 class Events:
     """Scalars against the tick number."""
 
-    def __init__(self, folder: pathlib.Path):
-        self._writer = tensorboardX.SummaryWriter(str(folder), flush_secs=5, write_to_disk=True)
-        self._episodes = 0
+    def __init__(self, folder: pathlib.Path, goes_on_at: int | None = None, episodes: int = 0):
+        """Args: goes_on_at: tick from which on a resumed run replaces what is there. episodes: finished before it."""
+        self._writer = tensorboardX.SummaryWriter(str(folder), purge_step=goes_on_at, flush_secs=5, write_to_disk=True)
+        self._episodes = episodes
 
     def write(self, window: Window) -> None:
         """Writes the window's figures, and each return since the last call."""
@@ -31,7 +32,7 @@ class Events:
             if value is not None:
                 self._writer.add_scalar(name, value, window.ticks)
         for number in range(self._episodes, len(window.returns)):
-            self._writer.add_scalar("return/episode", window.returns[number], number)
+            self._writer.add_scalar("return/episode", window.returns[number], window.ends[number])
         self._episodes = len(window.returns)
 
     def close(self) -> None:

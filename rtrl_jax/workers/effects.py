@@ -1,7 +1,7 @@
 """What a worker's loop can wait for. It yields one of these and is resumed when the time has passed.
 
-All instants are nanoseconds of CLOCK_MONOTONIC (or of a simulated clock). `Infer` and `Learn` are answered with a `Timed`,
-all others with the present instant.
+All instants are nanoseconds of CLOCK_MONOTONIC (or of a simulated clock). `Infer`, `Learn` and `Apply` are answered with a
+`Timed`, all others with the present instant.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,13 @@ class Infer(NamedTuple):
 
 
 class Learn(NamedTuple):
-    """Compute and apply an update."""
+    """Compute a gradient (the sequential agent: and apply it)."""
+
+    compute: Callable[[], Any]
+
+
+class Apply(NamedTuple):
+    """Commit an update whose gradient has been computed."""
 
     compute: Callable[[], Any]
 

@@ -43,6 +43,10 @@ def environment_loop(
     limits,
     groups,
     listeners=(),
+    save=None,
+    session=0,
+    resumed=None,
+    played_ns=0,
 ):
     """Runs `environment` in real time.
 
@@ -58,17 +62,25 @@ def environment_loop(
       limits: when to stop.
       groups: for each inference worker, the number of the process (bell) that runs it.
       listeners: processes to wake at every boundary.
+      save: () -> bytes or None, the state of the environment and the dispatcher, for a checkpoint.
+      session: how often the run has been resumed.
+      resumed: the TICK record after which it goes on; None for a new run.
+      played_ns: how long it had gone on until then.
     """
     tau_m = 1e9 / rate_hz
     arbiter, desk = Arbiter(), _Desk(board, dispatcher, groups)
     judged = Ring(board.judged_head, board.judged_rows)
     bells = [Bell(word) for word in board.bell]
     origin = int(board.start_ns[0])
-    slipped_in_all = episode = episode_start = 0
+    slipped_in_all = episode = episode_start = first_tick = 0
     last_action, fresh = default_action, True
-    tick = 0
+    if resumed is not None:
+        fresh = bool(resumed["terminated"] or resumed["truncated"])
+        first_tick, episode = int(resumed["tick"]) + 1, int(resumed["episode"]) + fresh
+        episode_start, last_action = int(resumed["episode_start"]), int(resumed["action"])
+    tick = first_tick
     while board.control[0] == RUNNING:
-        due = origin + round((tick + slipped_in_all) * tau_m)
+        due = origin + round((tick - first_tick + slipped_in_all) * tau_m)
         boundary = yield NextBoundary(due)
         if boundary is None:  # the run ends
             break
@@ -104,6 +116,7 @@ def environment_loop(
                 slipped,
                 *environment.progress,
                 dispatcher.playout if dispatcher else 0,
+                session,
                 is_default,
                 terminated,
                 truncated,
@@ -115,14 +128,31 @@ def environment_loop(
 
         for verdict in verdicts:
             judged.append((verdict.decision, verdict.status, verdict.apply_tick))
+        if save and board.save_wanted[0] != board.saved[0]:
+            _put_down(board, tick, save)
         episode += fresh
         tick += 1
-        if _over(limits, tick, episode, boundary + tau_m - origin):
+        if _over(limits, tick, episode, played_ns + boundary + tau_m - origin):
             break
+    if save:
+        _put_down(board, tick - 1, save)
     for decision, due_tick in desk.collect(tick):
         arbiter.submit(decision, due_tick)
     for verdict in arbiter.close():
         judged.append((verdict.decision, verdict.status, verdict.apply_tick))
+
+
+def _put_down(board, tick: int, save) -> None:
+    """Leaves the state after `tick` on the board. Its reader looks at `saved_tick` before and after copying."""
+    wish, data = int(board.save_wanted[0]), save()
+    board.saved_tick[0] = -1
+    if data is not None and len(data) <= len(board.saved_environment):
+        board.saved_environment[: len(data)] = np.frombuffer(data, np.uint8)
+        board.saved_bytes[0] = len(data)
+    else:
+        board.saved_bytes[0] = -1
+    board.saved_tick[0] = tick
+    board.saved[0] = wish
 
 
 def _over(limits: Limits, ticks: int, episodes: int, elapsed_ns: float) -> bool:

@@ -1,67 +1,177 @@
-"""Learning, as the learner's loop and the sequential agent's both do it: when an update is due, and doing it."""
+"""Learning, as the learners' loop and the sequential agent's do it: when an update is due, its gradient, and applying it.
+
+A learner computes a gradient on the newest parameters it sees, waits for its turn, and applies the gradient to the newest
+parameters there are then. Between two updates nothing that matters is in a learner's own memory: parameters, target and
+optimiser are on the board, committed by one flip, so a learner may die at any moment.
+"""
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from rtrl_jax.board.ring import Observations, Ring
-from rtrl_jax.workers.effects import Learn, Sleep
+from rtrl_jax.workers.effects import Apply, Learn, Sleep, WaitBell
 
 IDLE_NS = 2_000_000  # between two looks at whether there is something to learn
+LOOK_AGAIN_NS = 1_000_000  # between two looks at the turn, should a bell be missed
+NOT_BEGUN = -1
+
+
+class Gradient(NamedTuple):
+    slope: Any  # tree of the parameters' shapes
+    loss: float
+    version: int  # of the parameters it was taken at
+    keys: Any  # of the batch's transitions in the replay
+    errors: Any  # [B] their sizes
+
+
+class Program(NamedTuple):
+    """An agent's two halves of an update, compiled. Trees are flattened to lists of arrays."""
+
+    gradient: Callable  # (parameters, target, batch, seed) -> (slope, loss, errors)
+    descend: Callable  # (parameters, optimiser leaves, slope) -> (parameters, optimiser leaves)
 
 
 class Learning:
-    """Replay, agent state and publisher of one learner. The learner is the only one who writes parameters."""
+    """What one learner learns with."""
 
-    def __init__(self, replay, state, update, publisher, *, learn_every, batch_size, learn_start, rng):
-        """Args: state, update: of an agent, see `agents.dqn`. learn_every: ticks for each update."""
-        self.state = state
-        self._replay, self._update, self._publisher, self._rng = replay, update, publisher, rng
-        self._learn_every, self._batch_size = learn_every, batch_size
-        self._learn_start = max(learn_start, 1)
-        self._began_at = None  # tick at which there was enough to learn from
-        self._done = 0
+    def __init__(
+        self,
+        replay,
+        program: Program,
+        publisher,
+        snapshots,
+        board,
+        *,
+        batch_size,
+        target_every,
+        learn_start,
+        rng,
+        note,
+        lock,
+    ):
+        """Args:
+        replay: see `replay`.
+        publisher, snapshots: `board.snapshots.Publisher` and `Reader`; the reader hands out parameters.
+        target_every: updates between two copies to the target network.
+        learn_start: transitions before the first update.
+        note: notes the generator's state when a batch has been drawn.
+        lock: () -> context manager that keeps others from committing.
+        """
+        self._replay, self._program, self._publisher, self._snapshots = replay, program, publisher, snapshots
+        self._board, self._lock, self._rng, self._note = board, lock, rng, note
+        self._batch_size, self._target_every, self._learn_start = batch_size, target_every, max(learn_start, 1)
+        self._target_version, self._target = None, None
 
-    def due(self, newest_tick: int) -> bool:
-        """Whether the schedule asks for an update now."""
+    def due(self, newest_tick: int, learn_every: int, turns_before: int = 0) -> bool:
+        """Whether the schedule asks for an update now, of the learner whose turn comes after `turns_before` others."""
         self._replay.ingest()
-        if self._began_at is None:
-            if self._replay.ingested < self._learn_start:
-                return False
-            self._began_at = newest_tick
-        return len(self._replay) > 0 and self._done * self._learn_every <= newest_tick - self._began_at
+        if not len(self._replay):
+            return False
+        began = int(self._board.due_tick[0])
+        if began == NOT_BEGUN:
+            if turns_before == 0 and self._replay.ingested >= self._learn_start:
+                self._board.due_tick[0] = newest_tick
+                return True
+            return False
+        return began + turns_before * learn_every <= newest_tick
+
+    def scheduled(self, learn_every: int) -> None:
+        """The update that was due has been made. In one's turn only."""
+        self._board.due_tick[0] += learn_every
+
+    def can_apply(self) -> bool:
+        """False while slow readers hold every slot."""
+        return self._publisher.has_room()
+
+    def catch_up(self, beat: Callable[[], None] = lambda: None) -> None:
+        """Takes in all that there is to learn from, a portion at a time."""
+        before = -1
+        while self._replay.ingested > before:
+            before = self._replay.ingested
+            self._replay.ingest()
+            beat()
 
     def pretrain(self, steps: int, record: Callable[[int, float], None]) -> None:
         """Updates on what is in the replay before the run begins; they do not count for the schedule.
 
         Args: record: called after each with (version it was applied to, loss).
         """
-        before = -1
-        while self._replay.ingested > before:  # it takes in a portion at a time
-            before = self._replay.ingested
-            self._replay.ingest()
+        self.catch_up()
         for _ in range(steps if len(self._replay) else 0):  # with too long a delay no action is left to learn from
-            record(*self.step())
-        self._done = 0
+            gradient, version = self.step()
+            record(version, gradient.loss)
 
-    def step(self) -> tuple[int, float]:
-        """One update, published. Returns (version it was applied to, loss)."""
-        version = int(self.state.updates)
-        batch = self._replay.sample(self._rng, self._batch_size)
-        self.state, loss, _ = self._update(self.state, batch, np.uint32(version))
-        # A slot may be missing while slow readers hold them all; the next update then brings the news.
-        self._publisher.publish([np.asarray(leaf) for leaf in jax.tree.leaves(self.state.parameters)], version + 1)
-        self._done += 1
-        return version, float(loss)
+    def step(self) -> tuple[Gradient, int]:
+        """A whole update, for an agent that learns alone. Returns (gradient, version it was applied to)."""
+        gradient = self.gradient()
+        return gradient, self.apply(gradient)
+
+    def locked_step(self) -> tuple[Gradient, int]:
+        """The same during a run, in which a checkpoint may be copied at any moment."""
+        gradient = self.gradient()
+        with self._lock():
+            return gradient, self.apply(gradient)
+
+    def gradient(self) -> Gradient:
+        """On a batch from the replay, at the newest parameters."""
+        batch, keys = self._replay.sample_with_keys(self._rng, self._batch_size)
+        seed = np.uint32(self._rng.integers(2**32))
+        self._note()
+        self._refresh_target()
+        with self._snapshots.pinned() as (version, parameters):
+            slope, loss, errors = self._program.gradient(parameters, self._target, batch, seed)
+            loss, errors = float(loss), np.asarray(errors)  # waits, as the snapshot is pinned no longer than this block
+        return Gradient(slope, loss, version, keys, errors)
+
+    def apply(self, gradient: Gradient) -> int:
+        """Commits the update, in one's turn. Returns the version of the parameters it was applied to."""
+        with self._snapshots.pinned() as (version, parameters):
+            moved = self._program.descend(parameters, self._publisher.optimiser(), gradient.slope)
+            parameters, optimiser = ([np.asarray(leaf) for leaf in leaves] for leaves in moved)
+        target = (version + 1) % self._target_every == 0
+        if not self._publisher.publish(parameters, version + 1, optimiser, target=target):
+            raise RuntimeError("every snapshot slot is in use")  # `can_apply` said otherwise: a reader too many
+        self._replay.settle(gradient.keys, gradient.errors)
+        return version
+
+    def _refresh_target(self) -> None:
+        # A copy of one's own: the slot is refilled at every second change of the target, maybe during a gradient.
+        slot = self._board.slot_target[self._board.latest[0]]
+        if self._target_version == int(self._board.target_version[slot]):
+            return
+        with self._lock():
+            self._target_version, target = self._publisher.target()
+            self._target = [leaf.copy() for leaf in target]
 
 
-def learner_loop(learner: int, learning: Learning, observations: Observations, updates: Ring, *, start_ns: int):
-    """Updates whenever the schedule asks for it, as fast as it can while it lags behind."""
+def learner_loop(
+    learner: int, learning: Learning, turns, observations: Observations, updates: Ring, *, learn_every, start_ns: int
+):
+    """Updates whenever the schedule asks for it, as fast as its turns come while it lags behind.
+
+    Args:
+      turns: a `Turns`.
+      updates: ring for this learner's record.
+      learn_every: ticks for each update, of any learner.
+    """
     now = yield Sleep(start_ns)
     while True:
-        if not learning.due(observations.newest):
+        if not learning.due(observations.newest, learn_every, turns.until(learner)):
             now = yield Sleep(now + IDLE_NS)
             continue
-        (version, loss), start, now = yield Learn(learning.step)
-        updates.append((learner, loss, start, now, version, version))
+        gradient, start, computed = yield Learn(learning.gradient)
+        now = computed
+        while turns.holder() != learner or not learning.can_apply():
+            now = yield WaitBell(now + LOOK_AGAIN_NS)
+        applied, turn, now = yield Apply(partial(turns.take, learner, partial(_apply, learning, gradient, learn_every)))
+        if applied is not None:  # else the supervisor has passed the turn on
+            updates.append((learner, gradient.loss, start, computed, turn, now, gradient.version, applied))
+
+
+def _apply(learning: Learning, gradient: Gradient, learn_every: int) -> int:
+    version = learning.apply(gradient)
+    learning.scheduled(learn_every)
+    return version

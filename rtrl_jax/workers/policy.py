@@ -17,6 +17,7 @@ def epsilon_greedy(
     actions: int,
     frame_stack: int,
     rng: np.random.Generator,
+    note: Callable[[], None] = lambda: None,
 ) -> Callable[[int], Choice]:
     """Returns a function from an observation's tick to a `Choice`.
 
@@ -25,18 +26,23 @@ def epsilon_greedy(
     Args:
       snapshots: object whose `pinned()` is a context manager yielding (version, parameters).
       greedy_action: (parameters, observation, seed) -> integer array [].
+      note: called when a decision has been drawn, to note the generator's state.
       epsilon: updates so far (the version) -> probability of a random action.
     """
 
     def choose(obs_tick: int) -> Choice:
         with snapshots.pinned() as (version, parameters):
             if rng.random() < epsilon(version):
-                return Choice(int(rng.integers(actions)), False, version)
+                action = int(rng.integers(actions))
+                note()
+                return Choice(action, False, version)
             observation = observations.stack(obs_tick, frame_stack)
             if observation is None:
                 raise RuntimeError(
                     f"observation {obs_tick} was overwritten before it was used: raise --replay_capacity"
                 )
-            return Choice(int(greedy_action(parameters, observation, np.uint32(rng.integers(2**32)))), True, version)
+            seed = np.uint32(rng.integers(2**32))
+            note()
+            return Choice(int(greedy_action(parameters, observation, seed)), True, version)
 
     return choose

@@ -9,19 +9,21 @@ from rtrl_jax.workers.effects import Infer, Learn, Sleep, WaitBell
 from rtrl_jax.workers.inference import LOOK_AGAIN_NS
 
 
-def sequential(mailbox, observations, policy, learning, updates, *, learn_first: bool, start_ns: int):
+def sequential(mailbox, observations, policy, learning, updates, *, learn_first: bool, learn_every: int, start_ns: int):
     """Acts, sees what came of it, and only then thinks again.
 
     Args:
       mailbox: of inference worker 0.
       learning: a `Learning`, or None for an agent that only acts.
       updates: ring for the record of updates.
+      learn_every: ticks for each update.
     """
 
     def learn():
-        if learning is not None and learning.due(observations.newest):
-            (version, loss), start, end = yield Learn(learning.step)
-            updates.append((0, loss, start, end, version, version))
+        if learning is not None and learning.due(observations.newest, learn_every):
+            (gradient, version), start, end = yield Learn(learning.locked_step)
+            learning.scheduled(learn_every)
+            updates.append((0, gradient.loss, start, end, end, end, gradient.version, version))
 
     now = yield Sleep(start_ns)
     while observations.newest < 0:

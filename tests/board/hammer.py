@@ -12,7 +12,7 @@ from rtrl_jax.board.layout import Board, Dimensions
 from rtrl_jax.board.ring import Observations
 
 SHAPES = [(257, 33), (4099,), (1,)]
-LEAVES, SNAPSHOT_BYTES = snapshots.arrange(SHAPES)
+LEAVES, SNAPSHOT_BYTES = snapshots.arrange([np.empty(shape, np.float32) for shape in SHAPES])
 READERS = 3
 DIMENSIONS = Dimensions(64, (84, 84, 1), "uint8", 1, 262, 1, READERS + 1, 4, SNAPSHOT_BYTES)
 
@@ -44,6 +44,7 @@ def write_observations(board, until):
                 0,
                 0,
                 0,
+                tick,
                 tick,
                 True,
                 False,

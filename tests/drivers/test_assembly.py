@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import numpy as np
+import psutil
 import pytest
 
 from rtrl_jax.drivers import message, prepare
@@ -36,11 +37,11 @@ def settings(cores, **kwargs):
     ],
 )
 def test_the_environment_comes_first_then_inference_then_learning(cores, workers, expected):
-    assert [process.core for process in lay_out(settings(cores), workers)] == expected
+    assert [process.core for process in lay_out(settings(cores), workers, 1)] == expected
 
 
 def test_learners_are_nice_and_nobody_else():
-    assert [(process.role, process.niceness) for process in lay_out(settings(2), 1)] == [
+    assert [(process.role, process.niceness) for process in lay_out(settings(2), 1, 1)] == [
         ("environment", 0),
         ("inference", 0),
         ("learner", 19),
@@ -48,17 +49,31 @@ def test_learners_are_nice_and_nobody_else():
 
 
 def test_a_sequential_agent_is_one_process():
-    processes = lay_out(settings(4, interaction="sequential"), 1)
+    processes = lay_out(settings(4, interaction="sequential"), 1, 1)
     assert [(process.role, process.workers) for process in processes] == [("environment", ()), ("agent", (0,))]
 
 
 def test_workers_that_share_a_process():
-    processes = lay_out(settings(2, workers_per_process=4, emulated_inference_ms="5"), 10)
+    processes = lay_out(settings(2, workers_per_process=4, emulated_inference_ms="5"), 10, 1)
     assert [process.workers for process in processes if process.workers] == [(0, 1, 2, 3), (4, 5, 6, 7), (8, 9)]
 
 
 def assembly(**kwargs):
-    return assemble(settings(**kwargs), SPEC, "resnet15", 1.0, [(3, 4), (5,)], 7)
+    return put_together(settings(**kwargs))
+
+
+def put_together(chosen, learner_workers=1):
+    parameters, optimiser = [np.zeros((3, 4), np.float32), np.zeros(5, np.float32)], [np.zeros((), np.int32)]
+    return assemble(
+        chosen,
+        SPEC,
+        "resnet15",
+        1.0,
+        (parameters, optimiser),
+        inference_workers=7,
+        learner_workers=learner_workers,
+        capacity=4096,
+    )
 
 
 def test_more_workers_than_cores_is_a_warning_with_both_numbers():
@@ -70,11 +85,38 @@ def test_more_workers_than_cores_is_a_warning_with_both_numbers():
 
 
 def test_a_message_tells_everything():
-    original = assemble(Settings(frame_stack=2), SPEC, "resnet15", 1.0, [(3, 4), (5,)], 7)
+    original = put_together(Settings(frame_stack=2), 2)
     decoded = message.read_assembly(json.loads(message.write(original, original.processes[2], 5, 1)))
     assert decoded == original
     assert decoded.observation_shape == (84, 84, 2)
     assert decoded.groups == [1, 2, 3, 4, 5, 6, 7]
+    assert decoded.learners == [8, 9]
+
+
+def test_the_parallel_baseline_is_one_learner_with_larger_batches_less_often():
+    together = put_together(Settings(learning="parallel", learner_workers="3", batch_size=16, learn_every=4), 3)
+    assert (len(together.learners), together.batch_size, together.learn_every) == (1, 48, 12)
+    apart = put_together(Settings(learner_workers="3", batch_size=16, learn_every=4), 3)
+    assert (len(apart.learners), apart.batch_size, apart.learn_every) == (3, 16, 4)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"replay_capacity": 5000}, 5000),
+        ({"duration_s": 1000.0}, 60_064),  # all that the run can make
+        ({"max_ticks": 100}, 4096),
+        ({"max_ticks": 100, "learn_start": 3000}, 6000),
+    ],
+)
+def test_the_replay_keeps_all_of_a_run_that_it_can(given, expected):
+    assert prepare.capacity(Settings(**given), SPEC) == expected
+
+
+def test_a_run_without_end_keeps_a_million_or_a_quarter_of_memory():
+    most = prepare.capacity(Settings(), SPEC)
+    assert most == 1_000_000 or most * 84 * 84 < psutil.virtual_memory().total / 4
+    assert most > 100_000
 
 
 @pytest.mark.parametrize(

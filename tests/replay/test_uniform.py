@@ -42,6 +42,7 @@ def publish(observations, tick, obs_tick, episode_start=0, terminated=False):
             0,
             0,
             0,
+            0,
             obs_tick < 0,
             terminated,
             False,

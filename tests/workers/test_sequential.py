@@ -8,6 +8,7 @@ from rtrl_jax.board.layout import RUNNING
 from rtrl_jax.board.ring import Observations, Ring
 from rtrl_jax.workers.effects import Infer, Learn, Timed, WaitBell
 from rtrl_jax.workers.environment import Limits, environment_loop
+from rtrl_jax.workers.learning import Gradient
 from rtrl_jax.workers.mailbox import Choice, Mailbox
 from rtrl_jax.workers.sequential import sequential
 
@@ -17,11 +18,14 @@ TICK = 1000
 class EveryLoop:
     """A stand-in for `Learning` that always has something to do."""
 
-    def due(self, newest_tick):
+    def due(self, newest_tick, learn_every):
         return True
 
-    def step(self):
-        return 0, 0.0
+    def scheduled(self, learn_every):
+        pass
+
+    def locked_step(self):
+        return Gradient(None, 0.0, 0, None, None), 0
 
 
 def play(inference_ticks, learning_ticks=None, learn_first=False, ticks=400):
@@ -51,6 +55,7 @@ def play(inference_ticks, learning_ticks=None, learn_first=False, ticks=400):
         EveryLoop() if learning_ticks else None,
         Ring(board.update_head[:1], board.update_rows[0]),
         learn_first=learn_first,
+        learn_every=1,
         start_ns=0,
     )
     boundary, effect = next(world), next(agent)

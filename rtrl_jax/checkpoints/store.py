@@ -1,0 +1,160 @@
+"""A checkpoint on disk: arrays by orbax, everything else in manifest.json, which names every file with its checksum.
+
+It is written beside its place and renamed into it, so a name without `partial` is a whole checkpoint. A checksum tells what
+happened to it later.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import zlib
+
+import numpy as np
+
+from rtrl_jax.errors import UserError
+from rtrl_jax.telemetry.files import write_arrays, write_json
+
+FORMAT = 1
+PART = 1 << 24  # bytes read at a time
+PARTIAL = ".partial"
+
+
+def folder_of(run: pathlib.Path) -> pathlib.Path:
+    return run / "checkpoints"
+
+
+def whole(run: pathlib.Path) -> list[pathlib.Path]:
+    """The checkpoints of a run, oldest first."""
+    folder = folder_of(run)
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return [folder / name for name in sorted(names) if name.isdecimal()]
+
+
+def write(
+    run: pathlib.Path, manifest: dict, tree: dict, arrays: dict[str, np.ndarray], binary: dict[str, bytes]
+) -> None:
+    """Makes the checkpoint of `manifest["tick"]`, in place of one of the same tick.
+
+    Args:
+      tree: nested dict of arrays: parameters, target, optimiser.
+      arrays, binary: what else belongs to it; the files are called `<name>.npz` and `<name>`.
+    """
+    from orbax.checkpoint import PyTreeCheckpointer
+
+    place = folder_of(run) / f"{manifest['tick']:012d}"
+    partial = place.with_name(place.name + PARTIAL)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    PyTreeCheckpointer().save((partial / "state").absolute(), tree)
+    write_arrays(partial / "arrays.npz", arrays)
+    for name, data in binary.items():
+        (partial / name).write_bytes(data)
+    files = {str(path.relative_to(partial)): checksum(path) for path in sorted(partial.rglob("*")) if path.is_file()}
+    write_json(partial / "manifest.json", {"format": FORMAT, **manifest, "files": files})
+    for path in (*partial.rglob("*"), partial):
+        _to_disk(path)
+    if place.exists():  # a run that was resumed from it and ended before its next tick
+        shutil.rmtree(place)
+    os.replace(partial, place)
+    _to_disk(place.parent)
+
+
+def _to_disk(path: pathlib.Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def checksum(path: pathlib.Path) -> list[int]:
+    """[bytes, CRC-32] of a file."""
+    total, length = 0, 0
+    with open(path, "rb") as file:
+        while part := file.read(PART):
+            total, length = zlib.crc32(part, total), length + len(part)
+    return [length, total]
+
+
+def prune(run: pathlib.Path, keep: int) -> None:
+    """Removes all but the newest `keep` checkpoints, and whatever a killed process left half written."""
+    for path in whole(run)[:-keep]:
+        shutil.rmtree(path)
+    for path in folder_of(run).glob(f"*{PARTIAL}"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def find(path: pathlib.Path) -> pathlib.Path:
+    """The checkpoint that `path` names: itself, or the newest of a run's folder. Raises UserError."""
+    if (path / "manifest.json").is_file():
+        return path
+    if not path.is_dir():
+        raise UserError(f"{path} is no folder: name the folder of a run, or one of its checkpoints")
+    found = whole(path)
+    if not found:
+        raise UserError(f"{path} holds no checkpoint: name the folder of a run that has made one")
+    return found[-1]
+
+
+def read_manifest(checkpoint: pathlib.Path) -> dict:
+    """The manifest, once every file that it names has been found to be whole. Raises UserError."""
+    path = checkpoint / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text())
+        files, version = dict(manifest["files"]), manifest["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(checkpoint, f"manifest.json: {' '.join(str(error).split())}") from None
+    if version != FORMAT:
+        raise UserError(f"{checkpoint} has format {version}, and this version of rtrl_jax reads {FORMAT}")
+    for name, expected in files.items():
+        check(checkpoint, checkpoint / name, expected)
+    return manifest
+
+
+def check(checkpoint: pathlib.Path, path: pathlib.Path, expected: list[int]) -> None:
+    """Raises UserError unless the file is what it was when the checkpoint was made."""
+    name = os.path.relpath(path, checkpoint)
+    if not path.is_file():
+        raise _damaged(checkpoint, f"{name} is missing")
+    if path.stat().st_size != expected[0]:
+        raise _damaged(checkpoint, f"{name} has {path.stat().st_size} bytes, not {expected[0]}")
+    if checksum(path) != list(expected):
+        raise _damaged(checkpoint, f"{name} has changed since")
+
+
+def _damaged(checkpoint: pathlib.Path, what: str) -> UserError:
+    return UserError(f"checkpoint {checkpoint} is damaged ({what}): delete that folder to go on from the one before it")
+
+
+def read_tree(checkpoint: pathlib.Path) -> dict:
+    """The tree that was written, with numpy arrays as leaves."""
+    from orbax.checkpoint import PyTreeCheckpointer
+
+    try:
+        return PyTreeCheckpointer().restore((checkpoint / "state").absolute())
+    except (ValueError, OSError, KeyError) as error:
+        raise _damaged(checkpoint, f"state: {' '.join(str(error).split())[:200]}") from None
+
+
+def read_arrays(checkpoint: pathlib.Path) -> dict[str, np.ndarray]:
+    with np.load(checkpoint / "arrays.npz", allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+@contextlib.contextmanager
+def locked(run: pathlib.Path):
+    """Keeps a second run out of the folder. The kernel frees the lock with its holder. Raises UserError."""
+    import fcntl
+
+    descriptor = os.open(run, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise UserError(f"--run_dir={run} belongs to a run that is still going on: end it first") from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)

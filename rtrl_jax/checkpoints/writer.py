@@ -1,0 +1,150 @@
+"""Makes checkpoints while a run goes on, in a thread of the supervisor: copies from the board, then writes at leisure.
+
+The environment is asked for its state and leaves it on the board after a boundary, in its bookkeeping; learners wait, for
+the milliseconds of a copy, only if they want to apply an update just then. Nobody waits for the disk.
+"""
+
+import dataclasses
+import os
+import pathlib
+import threading
+import time
+
+from rtrl_jax.agents import parts
+from rtrl_jax.board import snapshots
+from rtrl_jax.checkpoints import replay, store
+from rtrl_jax.environments import saving
+
+ANSWER_S = 5.0  # the environment answers at its next boundary
+NICENESS = 19
+
+
+class Checkpointer:
+    def __init__(self, assembly, board, observations, folder: pathlib.Path, hold_turns, manifest: dict, listed=()):
+        """Args:
+        hold_turns: () -> context manager within which no learner applies an update.
+        manifest: what is the same in every checkpoint of this run, see `describe`.
+        listed: replay files there already are, from the checkpoint that the run goes on from.
+        """
+        self._assembly, self._board, self._folder, self._hold = assembly, board, folder, hold_turns
+        self._manifest = manifest
+        self._observations = observations
+        self._replay = replay.Files(folder, observations, listed)
+        self._reader = snapshots.Publisher(
+            board, assembly.leaves, assembly.optimiser_leaves if board.dimensions.learners else ()
+        )
+        self._thread = None
+        self._error = None
+        self.seconds: list[float] = []  # each took
+
+    def begin(self) -> None:
+        """Starts one, unless one is still being written."""
+        if self._thread is None or not self._thread.is_alive():
+            self._board.save_wanted[0] += 1
+            self._thread = threading.Thread(target=self._run, args=(True,), daemon=True)
+            self._thread.start()
+
+    def last(self) -> None:
+        """One more, of the end: processes are gone, and the environment's has left its state. Waits until it is written."""
+        if self._thread is not None:
+            self._thread.join()
+        if self._board.tick_head[0] and self._board.saved_tick[0] == self._board.tick_head[0] - 1:
+            self._run(ask=False)
+
+    def error(self) -> str | None:
+        """What went wrong since the last call, if something did."""
+        error, self._error = self._error, None
+        return error
+
+    def _run(self, ask: bool) -> None:
+        if ask:
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        began = time.monotonic()
+        try:
+            if self._write(ask):
+                self.seconds.append(time.monotonic() - began)
+        except Exception as error:
+            self._error = f"a checkpoint could not be written ({type(error).__name__}: {' '.join(str(error).split())})"
+
+    def _write(self, ask: bool) -> bool:
+        environment = self._environment_state(ask)
+        if environment is None:
+            return False
+        tick, state = environment
+        board, assembly = self._board, self._assembly
+        with self._hold():
+            training, words = self._training()
+            arrays = {"random_states": board.random_states.copy(), "stagger": board.stagger.copy()}
+            if board.priorities.size:
+                arrays["priorities"] = board.priorities[len(board.priorities) // 2 :].copy()
+        manifest = {
+            **self._manifest,
+            "tick": tick,
+            "session": assembly.session,
+            **words,
+            "replay": self._replay.update(tick, assembly.settings.checkpoint_replay),
+        }
+        store.write(self._folder, manifest, training, arrays, {"environment": state} if state is not None else {})
+        store.prune(self._folder, assembly.settings.checkpoint_keep)
+        self._replay.prune([store.read_manifest(path) for path in store.whole(self._folder)])
+        return True
+
+    def _environment_state(self, ask: bool) -> tuple[int, bytes | None] | None:
+        """(tick, the environment's state after it or None if it has none); None if the run has ended meanwhile."""
+        board, deadline = self._board, time.monotonic() + ANSWER_S
+        while True:
+            tick, length = int(board.saved_tick[0]), int(board.saved_bytes[0])
+            state = board.saved_environment[: max(0, length)].tobytes()
+            answered = not ask or board.saved[0] == board.save_wanted[0]
+            # Looked at again: the environment may have begun its last words meanwhile.
+            if answered and tick >= 0 and tick == board.saved_tick[0]:
+                if length >= 0 and saving.decode(state)["environment"] is None:
+                    self._manifest = {**self._manifest, "resumes_at_new_episode": True}
+                return tick, state if length >= 0 else None
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(0.002)
+
+    def _training(self) -> tuple[dict, dict]:
+        """The newest training state, copied: (arrays, counters). No learner applies meanwhile."""
+        board = self._board
+        slot = int(board.latest[0])
+        tree = {"parameters": _named(snapshots.views(self._assembly.leaves, board.slots[slot]))}
+        words = {
+            "updates": int(board.slot_version[slot]),
+            "turn": int(board.turn[0]),
+            "due_tick": int(board.due_tick[0]),
+        }
+        if board.dimensions.learners:
+            words["target_version"], target = self._reader.target()
+            words["largest_priority"] = float(board.largest_priority[0])
+            words["priorities_entered"] = int(board.priorities_entered[0])
+            tree |= {"target": _named(target), "optimiser": _named(self._reader.optimiser())}
+        return tree, words
+
+
+def _named(leaves) -> dict:
+    return {f"{number:04d}": leaf.copy() for number, leaf in enumerate(leaves)}
+
+
+def describe(assembly, versions: dict) -> dict:
+    """The part of the manifest that says what kind of run this is. Enough for `policy` to act with it."""
+    made_of = parts.choose(assembly.settings)
+    return {
+        "environment": assembly.settings.environment,
+        "settings": dataclasses.asdict(assembly.settings),
+        "network": {
+            "name": assembly.network,
+            "width": assembly.width,
+            "dueling": made_of.dueling,
+            "noisy": made_of.noisy,
+            "atoms": made_of.support[2] if made_of.support else 1,
+        },
+        "observation_shape": list(assembly.spec.observation_shape),
+        "observation_dtype": assembly.spec.observation_dtype,
+        "actions": assembly.spec.actions,
+        "parameter_shapes": [list(leaf.shape) for leaf in assembly.leaves],
+        "inference_workers": assembly.inference_workers,
+        "capacity": assembly.dimensions.capacity,
+        "versions": versions,
+    }
