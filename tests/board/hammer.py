@@ -4,21 +4,26 @@ import json
 import os
 import sys
 import time
+from functools import partial
 
 import numpy as np
 
 from rtrl_jax.board import segment, snapshots
 from rtrl_jax.board.layout import Board, Dimensions
 from rtrl_jax.board.ring import Observations
+from rtrl_jax.workers.turns import Turns
 
 SHAPES = [(257, 33), (4099,), (1,)]
 LEAVES, SNAPSHOT_BYTES = snapshots.arrange([np.empty(shape, np.float32) for shape in SHAPES])
 READERS = 3
-DIMENSIONS = Dimensions(64, (84, 84, 1), "uint8", 1, 262, 1, READERS + 1, 4, SNAPSHOT_BYTES)
+LEARNERS = 3
+DIMENSIONS = Dimensions(
+    64, (84, 84, 1), "uint8", 1, 262, LEARNERS, READERS + 1, 4, SNAPSHOT_BYTES, optimiser_bytes=SNAPSHOT_BYTES
+)
 
 
-def attach(path: str) -> Board:
-    return Board(DIMENSIONS, segment.attach(os.open(path, os.O_RDWR)))
+def attach(descriptor: int) -> Board:
+    return Board(DIMENSIONS, segment.attach(descriptor))
 
 
 def write_observations(board, until):
@@ -80,11 +85,11 @@ def read_observations(board, until):
 
 def publish(board, until):
     """Every number of version v is v."""
-    publisher = snapshots.Publisher(board, LEAVES)
+    publisher, zeros = snapshots.Publisher(board, LEAVES, LEAVES), [np.zeros(shape, np.float32) for shape in SHAPES]
     version = published = 0
     while time.monotonic() < until:
         version += 1
-        published += publisher.publish([np.full(shape, version, np.float32) for shape in SHAPES], version)
+        published += publisher.publish([np.full(shape, version, np.float32) for shape in SHAPES], version, zeros)
     return {"published": published}
 
 
@@ -101,7 +106,28 @@ def read_snapshots(board, until, process):
     return {"seen": seen, "torn": torn, "backwards": backwards}
 
 
+def take_turns(board, until, learner, descriptor):
+    """Adds one to every number of parameters and optimiser, in turn; a third copy of the version makes the target."""
+    publisher = snapshots.Publisher(board, LEAVES, LEAVES)
+    reader = snapshots.Reader(board, learner + 1, lambda slot: snapshots.views(LEAVES, slot))
+    turns = Turns(board, partial(segment.exclusive, descriptor, segment.TURN), list(range(1, LEARNERS + 1)))
+    board.ready[learner + 1] = 1
+
+    def apply():
+        with reader.pinned() as (version, arrays):
+            moved = [array + 1 for array in arrays]
+        return publisher.publish(moved, version + 1, [a + 1 for a in publisher.optimiser()], target=version % 5 == 0)
+
+    applied = 0
+    while time.monotonic() < until:
+        if publisher.has_room():
+            applied += bool(turns.take(learner, apply))
+    return {"applied": applied}
+
+
 if __name__ == "__main__":
     role, path, seconds, *rest = sys.argv[1:]
-    work = {f.__name__: f for f in (write_observations, read_observations, publish, read_snapshots)}[role]
-    print(json.dumps(work(attach(path), time.monotonic() + float(seconds), *map(int, rest))))
+    file = os.open(path, os.O_RDWR)
+    work = {f.__name__: f for f in (write_observations, read_observations, publish, read_snapshots)}
+    work["take_turns"] = lambda *given: take_turns(*given, file)
+    print(json.dumps(work[role](attach(file), time.monotonic() + float(seconds), *map(int, rest))))
