@@ -1,2 +1,49 @@
-def make(apply, *, double_q, noisy, support):
-    raise NotImplementedError
+"""Rainbow (Hessel et al. 2018), each part of it to be left out: mission row 6.
+
+Here are double Q-learning, the distribution of returns and the keys of the noise. The dueling streams and the noisy layers are
+the network's (`networks.heads`), n-step returns and priorities the replay's.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from rtrl_jax.agents import losses
+from rtrl_jax.agents.agent import Agent, Batch
+
+
+def make(apply, *, double_q: bool, noisy: bool, support: tuple[float, float, int] | None) -> Agent:
+    """The errors that its loss returns are priorities: cross-entropies with a distribution, else |TD errors|.
+
+    Args:
+      apply: a Flax module's `apply`, from [B, *observation shape] to values [B, actions], or logits [B, actions, atoms].
+      double_q: the online network chooses the next action that the target network values.
+      noisy: the network has noisy layers.
+      support: (lowest return, highest return, number of atoms) if the network answers with logits, else None.
+    """
+    atoms = None if support is None else jnp.linspace(*support)
+
+    def outputs(parameters, observation, key):
+        generators = {"rngs": {"noise": key}} if noisy else {}
+        return apply({"params": parameters}, observation, **generators)
+
+    def means(q):
+        return q if atoms is None else jax.nn.softmax(q) @ atoms
+
+    def act(parameters, observation, seed):
+        return jnp.argmax(means(outputs(parameters, observation[None], jax.random.key(seed)))[0])
+
+    def loss(parameters, target_parameters, batch: Batch, seed):
+        """Weighted mean, of Huber losses or of cross-entropies."""
+        online, selecting, valuing = jax.random.split(jax.random.key(seed), 3)  # three draws of noise, independent
+        q_tm1 = outputs(parameters, batch.observation, online)
+        q_t = outputs(target_parameters, batch.next_observation, valuing)
+        selector = means(outputs(parameters, batch.next_observation, selecting) if double_q else q_t)
+        transition = (q_tm1, batch.action, batch.reward, batch.discount, q_t, selector)
+        if atoms is None:
+            errors = jax.vmap(losses.double_q_learning)(*transition)
+            sizes, each = jnp.abs(errors), losses.huber(errors)
+        else:
+            sizes = each = jax.vmap(losses.categorical_double_q_learning, (None,) + 6 * (0,))(atoms, *transition)
+        return jnp.mean(batch.weight * each), sizes
+
+    return Agent(act, loss)

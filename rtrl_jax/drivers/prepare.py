@@ -95,7 +95,6 @@ def fill_board(assembly: Assembly, training: tuple[list, list], folder: pathlib.
     board = Board(assembly.dimensions, segment.attach(descriptor))
     board.latest[0] = -1
     board.due_tick[0] = NOT_BEGUN
-    board.largest_priority[0] = 1.0
     commit(board, assembly, *training, version=0, target=True)
     return descriptor, where, board
 

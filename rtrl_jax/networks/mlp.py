@@ -3,16 +3,18 @@
 import flax.linen as nn
 import jax
 
+from rtrl_jax.networks.heads import VALUES, Heads, action_values
+
 
 class MLP(nn.Module):
-    """[batch, features] float32 -> [batch, actions] float32."""
+    """[batch, features] float32 -> [batch, actions] float32, or what `heads` says."""
 
     actions: int
     width: float = 1.0
+    heads: Heads = VALUES
 
     @nn.compact
     def __call__(self, observation: jax.Array) -> jax.Array:
-        x = observation
-        for _ in range(2):
-            x = nn.relu(nn.Dense(max(1, int(128 * self.width)))(x))
-        return nn.Dense(self.actions)(x)
+        units = max(1, int(128 * self.width))
+        x = nn.relu(nn.Dense(units)(observation))
+        return action_values(x, self.actions, units, self.heads, names=("Dense_1", "Dense_2"))

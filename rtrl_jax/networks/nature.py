@@ -4,12 +4,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rtrl_jax.networks.heads import VALUES, Heads, action_values
+
 
 class Nature(nn.Module):
-    """[batch, 84, 84, channels] uint8 -> [batch, actions] float32."""
+    """[batch, 84, 84, channels] uint8 -> [batch, actions] float32, or what `heads` says."""
 
     actions: int
     width: float = 1.0
+    heads: Heads = VALUES
 
     @nn.compact
     def __call__(self, observation: jax.Array) -> jax.Array:
@@ -17,5 +20,4 @@ class Nature(nn.Module):
         for filters, kernel, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
             filters = max(1, int(filters * self.width))
             x = nn.relu(nn.Conv(filters, (kernel, kernel), (stride, stride), padding="VALID")(x))
-        x = nn.relu(nn.Dense(512, name="hidden")(x.reshape(x.shape[0], -1)))
-        return nn.Dense(self.actions, name="values")(x)
+        return action_values(x.reshape(x.shape[0], -1), self.actions, 512, self.heads)

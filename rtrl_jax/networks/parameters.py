@@ -1,5 +1,6 @@
 """Parameters before and around training: their shapes, their number, their first values, and the width for a given number."""
 
+import functools
 import math
 
 import flax.linen as nn
@@ -7,12 +8,14 @@ import jax
 import numpy as np
 
 from rtrl_jax import networks
+from rtrl_jax.networks.heads import SIGMA_0
 
 
 def shapes(network: nn.Module, observation_shape: tuple[int, ...], dtype: str):
     """The parameter tree with a `jax.ShapeDtypeStruct` at each leaf; computes nothing."""
     observation = jax.ShapeDtypeStruct((1, *observation_shape), dtype)
-    return jax.eval_shape(lambda x: network.init(jax.random.key(0), x), observation)["params"]
+    keys = {"params": jax.random.key(0), "noise": jax.random.key(0)}
+    return jax.eval_shape(lambda x: network.init(keys, x), observation)["params"]
 
 
 def count(tree) -> int:
@@ -21,15 +24,23 @@ def count(tree) -> int:
 
 
 def initialise(tree, seed: int):
-    """First values for a tree of shapes, as numpy arrays: kernels LeCun-normal, everything else zero.
+    """First values for a tree of shapes, as numpy arrays: kernels LeCun-normal, biases zero.
 
-    The values that Flax's own initialisers would draw, without compiling them: that takes five seconds at start-up.
+    In noisy layers of p inputs (Fortunato et al. 2018) the means are uniform in ±1/√p and the deviations SIGMA_0/√p.
+    These are the distributions of the modules' own initialisers, without compiling them: that takes five seconds at start-up.
     """
     rng = np.random.default_rng([seed, 1])
     spread = 0.87962566103423978  # standard deviation of a normal truncated at two
 
     def first_value(path, leaf):
-        if path[-1].key != "kernel":
+        name = path[-1].key
+        if name.startswith(("mu_", "sigma_")):
+            layer = functools.reduce(lambda node, step: node[step.key], path[:-1], tree)
+            bound = 1 / math.sqrt(layer["mu_kernel"].shape[0])
+            if name.startswith("sigma_"):
+                return np.full(leaf.shape, SIGMA_0 * bound, np.float32)
+            return rng.uniform(-bound, bound, leaf.shape).astype(np.float32)
+        if name != "kernel":
             return np.zeros(leaf.shape, np.float32)
         values = rng.standard_normal(leaf.shape, np.float32)
         while (outside := np.abs(values) > 2).any():

@@ -4,11 +4,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rtrl_jax.networks.heads import VALUES, Heads, action_values
+
 POOLING_STRIDES = {3: (2, 2, 2), 6: (2, 1, 1, 1, 2, 1)}
 
 
 class ResNet(nn.Module):
-    """[batch, 84, 84, channels] uint8 -> [batch, actions] float32.
+    """[batch, 84, 84, channels] uint8 -> [batch, actions] float32, or what `heads` says.
 
     Each block: a valid 3x3 convolution, a 3x3 max-pool, two residual pairs of 3x3 convolutions. Filters: 16k in the first
     block, 32k after it. The last feature map is 7x7x32k with three blocks and 8x8x32k with six.
@@ -16,6 +18,7 @@ class ResNet(nn.Module):
 
     actions: int
     width: float = 1.0
+    heads: Heads = VALUES
     blocks: int = 3
 
     @nn.compact
@@ -28,8 +31,7 @@ class ResNet(nn.Module):
                 y = nn.Conv(filters, (3, 3))(nn.relu(x))
                 x = x + nn.Conv(filters, (3, 3))(nn.relu(y))
         x = nn.relu(x).reshape(x.shape[0], -1)
-        x = nn.relu(nn.Dense(512, name="hidden")(x))
-        return nn.Dense(self.actions, name="values")(x)
+        return action_values(x, self.actions, 512, self.heads)
 
 
 def max_pool(x: jax.Array, stride: int, window: int = 3) -> jax.Array:

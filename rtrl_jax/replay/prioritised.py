@@ -1,2 +1,108 @@
+"""Prioritised sampling (Schaul et al. 2016) with priorities in shared memory: every learner draws, the one with the turn writes.
+
+Each process has an index of its own, and a transition has the same leaf in all: its key modulo the capacity.
+"""
+
+import numpy as np
+
+from rtrl_jax.agents.agent import Batch
+from rtrl_jax.board.ring import Observations
+from rtrl_jax.replay.index import Index
+from rtrl_jax.replay.sum_tree import SumTree
+from rtrl_jax.replay.transitions import TransitionBuilder
+
+EPSILON = 1e-6  # so that an error of zero can still be drawn
+TRIES = 4
+
+
 class PrioritisedReplay:
-    pass
+    def __init__(
+        self,
+        observations: Observations,
+        builder: TransitionBuilder,
+        frame_stack: int,
+        tree_nodes: np.ndarray,
+        most: np.ndarray,
+        entered: np.ndarray,
+        exponent: float = 0.2,
+        importance: float = 0.6,
+    ):
+        """The three arrays may be shared, and are zero at first.
+
+        Args:
+          tree_nodes: float64 [nodes_for(observations.capacity)], the sum tree.
+          most: float64 [1], the largest priority so far; 1 stands in for 0.
+          entered: int64 [1], transitions applied before this tick have been given a priority.
+          exponent: α, of the errors.
+          importance: β, of the weights that correct for it.
+        """
+        self._index = Index(observations, builder, frame_stack)
+        self._tree, self._most, self._entered = SumTree(tree_nodes), most, entered
+        self._exponent, self._importance = exponent, importance
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @property
+    def ingested(self) -> int:
+        """Transitions taken in since the start, those that have been overwritten since included."""
+        return self._index.ingested
+
+    def ingest(self) -> None:
+        """Takes in ticks recorded since the last call, a portion of them, and drops what has been overwritten."""
+        self._index.ingest()
+
+    def sample(self, rng: np.random.Generator, size: int) -> Batch:
+        """A batch drawn by priority, with importance weights of which the largest is 1. Raises ValueError while empty."""
+        return self.sample_with_keys(rng, size)[0]
+
+    def sample_with_keys(self, rng: np.random.Generator, size: int) -> tuple[Batch, np.ndarray]:
+        """The same, with the transitions' keys [size] for `settle`."""
+        while True:
+            keys, probabilities = self._draw(rng, size)
+            if (batch := self._index.gather(keys)) is not None:
+                weight = (len(self) * probabilities) ** -self._importance
+                return batch._replace(weight=(weight / weight.max()).astype(np.float32)), keys
+            self._index.drop_overwritten()
+
+    def _draw(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Keys and their probabilities.
+
+        The tree may be changing, hold transitions that have not come to this index yet, or hold none. Whatever it gives is
+        checked against the index; what it cannot give in some tries is drawn uniformly.
+        """
+        keys = self._index.draw(rng, size)
+        probabilities = np.full(size, 1 / len(self))
+        missing, strata = np.arange(size), np.arange(size)
+        for _ in range(TRIES):
+            total = self._tree.total
+            leaves = self._tree.find((strata + rng.random(len(missing))) * (total / size))
+            priorities, found = self._tree.get(leaves), self._index.key_at(leaves % self._index.capacity)
+            good = (priorities > 0) & (total > 0) & (found >= 0) & self._index.holds(found)
+            keys[missing[good]], probabilities[missing[good]] = found[good], priorities[good] / total
+            missing = missing[~good]
+            if not len(missing):
+                break
+            strata = rng.integers(0, size, len(missing))  # the rest is drawn anew over the whole
+        return keys, probabilities
+
+    def settle(self, keys: np.ndarray, errors: np.ndarray) -> None:
+        """Only while holding the turn: enters new transitions, clears overwritten ones, notes the errors of a batch.
+
+        Args: keys: int64 [n], of `sample_with_keys`. errors: [n], their sizes. Both may be empty.
+        """
+        entered, capacity = int(self._entered[0]), self._index.capacity
+        self._index.drop_overwritten()
+        new = self._index.since(entered)
+        # Leaves of before entered - capacity have been cleared in their time, and may have been taken since.
+        gone = np.arange(max(0, entered - capacity), min(entered, self._index.all_before))
+        keys, errors = np.asarray(keys, np.int64), np.asarray(errors, np.float64)
+        held = self._index.holds(keys)
+        priorities = (errors[held] + EPSILON) ** self._exponent
+        largest = float(self._most[0]) or 1.0
+
+        leaves = np.concatenate([gone, new, keys[held]]) % capacity
+        self._tree.set(leaves, np.concatenate([np.zeros(len(gone)), np.full(len(new), largest), priorities]))
+        self._most[0] = max(largest, priorities.max(initial=0.0))
+        if len(new):
+            self._entered[0] = new[-1] + 1

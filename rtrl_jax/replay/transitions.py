@@ -1,52 +1,78 @@
-"""From the record of ticks to the transitions of the delayed semi-MDP (paper Definition 1).
+"""From the record of ticks to the transitions of the delayed semi-MDP (paper Definition 1), over n decisions.
 
 Applied decisions i at boundaries n_i were computed from observations m_i. Transition i runs from observation m_i to
-observation m_(i+1), with the rewards of ticks n_i … n_(i+1) − 1.
+observation m_(i+n). Its reward is the sum of R_(i+j), j < n, discounted to n_i, where R_i is the plain sum of the rewards of
+ticks n_i … n_(i+1) − 1. None spans two episodes: at the end of one all that are open are closed.
 """
 
-from typing import NamedTuple
+import numpy as np
 
+from rtrl_jax.board.layout import TICK
 
-class Transition(NamedTuple):
-    obs_tick: int  # m_i
-    next_tick: int  # m_(i+1); the episode's last observation where it was truncated
-    episode_start: int
-    action: int
-    reward: float
-    discount: float  # 0 where the episode terminated
+TRANSITION = np.dtype(
+    [
+        ("obs_tick", "i8"),  # m_i
+        ("next_tick", "i8"),  # m_(i+n); the episode's last observation where it ended before
+        ("episode_start", "i8"),
+        ("action", "i4"),
+        ("reward", "f4"),
+        ("discount", "f4"),  # of the value of the observation at next_tick; 0 where the episode terminated
+        ("apply_tick", "i8"),  # n_i; no two transitions have the same
+    ]
+)
 
 
 class TransitionBuilder:
-    """Turns ticks, one after another, into transitions. None spans two episodes."""
+    """Turns ticks, in portions one after another, into transitions in the order of their decisions."""
 
     def __init__(self, gamma: float, per_tick: bool = False, n: int = 1):
-        """Args: gamma: discount per decision, or per tick if `per_tick`."""
-        self._gamma, self._per_tick = gamma, per_tick
-        self._open = None  # record of the tick whose decision is in force
-        self._since = 0
-        self._reward = 0.0
-
-    def feed(self, tick: int, record) -> list[Transition]:
-        """Args: record: the TICK record of tick number `tick`. Returns the transitions it completes, at most two."""
-        done = []
-        if not record["is_default"]:
-            if self._open is not None:
-                done.append(self._close(int(record["obs_tick"]), tick - self._since))
-            self._open, self._since, self._reward = record, tick, 0.0
-        self._reward += float(record["reward"])
-        if record["terminated"] or record["truncated"]:
-            if self._open is not None:
-                done.append(self._close(tick, tick + 1 - self._since, terminal=bool(record["terminated"])))
-            self._open = None
-        return done
+        """Args: gamma: discount per decision, or per tick if `per_tick`. n: decisions in a transition."""
+        self._gamma, self._per_tick, self._n = gamma, per_tick, n
+        self.forget()
 
     def forget(self) -> None:
         """Ticks are missing before the next one: what was open is lost."""
-        self._open = None
+        self._open = np.empty(0, TICK)  # decisions whose transitions are open, each with its span's rewards so far
 
-    def _close(self, next_tick: int, ticks: int, terminal: bool = False) -> Transition:
-        began = self._open
-        discount = 0.0 if terminal else self._gamma ** (ticks if self._per_tick else 1)
-        return Transition(
-            int(began["obs_tick"]), next_tick, int(began["episode_start"]), int(began["action"]), self._reward, discount
-        )
+    def feed(self, records: np.ndarray) -> np.ndarray:
+        """Args: records: TICK [ticks], the next ones. Returns TRANSITION [those that they complete]."""
+        rows = np.concatenate([self._open, records])
+        decided, ended = ~rows["is_default"], np.flatnonzero(rows["terminated"] | rows["truncated"])
+        place = np.flatnonzero(decided)  # of each decision in `rows`
+        end = np.append(ended, len(rows))[np.searchsorted(ended, place)]  # of its episode; len(rows): not there yet
+
+        # The plain sum of each decision's own span. Added one by one: portions make no difference, not even of rounding.
+        owner = np.cumsum(decided) - 1
+        owned = np.flatnonzero(owner >= 0)
+        owned = owned[owned <= end[owner[owned]]]
+        span = np.bincount(owner[owned], rows["reward"][owned], minlength=len(place))
+
+        number, behind = np.arange(len(place)), np.searchsorted(place, end, side="right")  # `behind` its episode's last
+        whole = number + self._n < behind
+        done = int((whole | (end < len(rows))).sum())  # they come first: what began earlier is closed no later
+        self._open = rows[place[done:]]
+        self._open["reward"] = span[done:]
+
+        number, behind, whole, end = number[:done], behind[:done], whole[:done], end[:done]
+        began = rows[place[:done]]
+        count = np.minimum(behind - number, self._n)
+        following = rows[place[np.where(whole, number + self._n, 0)]]
+        last = rows[np.where(whole, 0, end)]
+
+        def discount(until, decisions):
+            return self._gamma ** ((until - began["tick"]) if self._per_tick else decisions)
+
+        reward = np.zeros(done)
+        for j in range(self._n):
+            other = np.minimum(number + j, behind - 1)
+            factor = discount(rows["tick"][place[other]], np.full(done, j))
+            reward += np.where(j < count, factor * span[other], 0.0)
+
+        found = np.empty(done, TRANSITION)
+        for name in ("obs_tick", "episode_start", "action"):
+            found[name] = began[name]
+        found["next_tick"] = np.where(whole, following["obs_tick"], last["tick"])
+        found["reward"], found["apply_tick"] = reward, began["tick"]
+        found["discount"] = discount(np.where(whole, following["tick"], last["tick"] + 1), count)
+        found["discount"][~whole & last["terminated"]] = 0
+        return found

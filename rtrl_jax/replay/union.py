@@ -1,4 +1,4 @@
-"""Several replays sampled as one: uniformly over all their transitions."""
+"""Several replays sampled as one: each in proportion to the number of its transitions."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from rtrl_jax.agents.agent import Batch
 
 class UnionReplay:
     def __init__(self, parts):
-        """Args: parts: replays with ingest, sample, ingested and a length."""
+        """Args: parts: replays, as `uniform` and `prioritised` make them."""
         self._parts = parts
 
     def __len__(self) -> int:
@@ -21,17 +21,25 @@ class UnionReplay:
         for part in self._parts:
             part.ingest()
 
-    def sample_with_keys(self, rng, size):
-        return self.sample(rng, size), None
-
-    def settle(self, keys, errors):
-        pass
-
     def sample(self, rng: np.random.Generator, size: int) -> Batch:
-        """A batch drawn uniformly, with replacement. Raises ValueError while all parts are empty."""
+        """A batch with replacement. Raises ValueError while all parts are empty."""
+        return self.sample_with_keys(rng, size)[0]
+
+    def sample_with_keys(self, rng: np.random.Generator, size: int) -> tuple[Batch, np.ndarray]:
+        """The same, with keys [size] for `settle`: a part's own key times the number of parts, plus the part's number."""
         lengths = np.array([len(part) for part in self._parts])
         if not lengths.sum():
             raise ValueError("the replay is empty")
         counts = rng.multinomial(size, lengths / lengths.sum())
-        batches = [part.sample(rng, int(count)) for part, count in zip(self._parts, counts, strict=True) if count]
-        return Batch(*(np.concatenate(columns) for columns in zip(*batches, strict=True)))
+        drawn = [part.sample_with_keys(rng, int(n)) for part, n in zip(self._parts, counts, strict=True) if n]
+        batches, keys = zip(*drawn, strict=True)
+        numbers = np.repeat(np.arange(len(self._parts)), counts)
+        batch = Batch(*(np.concatenate(columns) for columns in zip(*batches, strict=True)))
+        return batch, np.concatenate(keys) * len(self._parts) + numbers
+
+    def settle(self, keys: np.ndarray, errors: np.ndarray) -> None:
+        """Gives each part the errors of the transitions that it brought."""
+        keys, errors = np.asarray(keys, np.int64), np.asarray(errors)
+        for number, part in enumerate(self._parts):
+            its = keys % len(self._parts) == number
+            part.settle(keys[its] // len(self._parts), errors[its])

@@ -5,7 +5,7 @@ import pytest
 
 from rtrl_jax import UserError
 from rtrl_jax.replay import demonstrations
-from rtrl_jax.replay.transitions import Transition, TransitionBuilder
+from rtrl_jax.replay.transitions import TransitionBuilder
 from rtrl_jax.replay.uniform import UniformReplay
 from rtrl_jax.replay.union import UnionReplay
 
@@ -22,26 +22,25 @@ def example():
 
 def transitions(delay):
     observations = demonstrations.as_observations(dict(zip(demonstrations.ARRAYS, example(), strict=True)), delay)
-    builder = TransitionBuilder(0.5)
-    return [t for tick, row in enumerate(observations.ticks.read(0)[1]) for t in builder.feed(tick, row)]
+    return TransitionBuilder(0.5).feed(observations.ticks.read(0)[1]).tolist()
 
 
 def test_without_delay_beyond_one_tick():
     assert transitions(1) == [
-        Transition(0, 2, 0, 2, 3.0, 0.5),
-        Transition(2, 3, 0, 3, 3.0, 0.5),
-        Transition(3, 4, 0, 1, 4.0, 0.5),
-        Transition(4, 5, 0, 0, 5.0, 0.0),
-        Transition(6, 7, 6, 5, 7.0, 0.5),
-        Transition(7, 9, 6, 4, 17.0, 0.5),
+        (0, 2, 0, 2, 3.0, 0.5, 1),
+        (2, 3, 0, 3, 3.0, 0.5, 3),
+        (3, 4, 0, 1, 4.0, 0.5, 4),
+        (4, 5, 0, 0, 5.0, 0.0, 5),
+        (6, 7, 6, 5, 7.0, 0.5, 7),
+        (7, 9, 6, 4, 17.0, 0.5, 8),
     ]
 
 
 def test_observations_are_as_old_as_the_agent_s_will_be_and_never_of_the_episode_before():
     assert transitions(3) == [
-        Transition(0, 1, 0, 3, 3.0, 0.5),
-        Transition(1, 2, 0, 1, 4.0, 0.5),
-        Transition(2, 5, 0, 0, 5.0, 0.0),
+        (0, 1, 0, 3, 3.0, 0.5, 3),
+        (1, 2, 0, 1, 4.0, 0.5, 4),
+        (2, 5, 0, 0, 5.0, 0.0, 5),
     ]
 
 

@@ -138,7 +138,7 @@ def test_a_frame_overwritten_while_it_is_gathered_is_drawn_again():
     for tick in range(CAPACITY):
         publish(observations, tick, tick - 1)
     replay.ingest()
-    gather, overtaken = replay._gather, []
+    gather, overtaken = replay._index.gather, []
 
     def slow_gather(*arguments):
         if not overtaken:
@@ -147,7 +147,7 @@ def test_a_frame_overwritten_while_it_is_gathered_is_drawn_again():
                 publish(observations, tick, tick - 1)
         return gather(*arguments)
 
-    replay._gather = slow_gather
+    replay._index.gather = slow_gather
     batch = replay.sample(np.random.default_rng(0), 200)
     assert (batch.next_observation - batch.observation == 1).all()
     assert batch.observation.min() >= 30

@@ -6,7 +6,7 @@ from simulation import Counter, private_board
 
 from rtrl_jax.board.layout import APPLIED, OVERWRITTEN, RUNNING, STALE
 from rtrl_jax.board.ring import Observations
-from rtrl_jax.replay.transitions import Transition, TransitionBuilder
+from rtrl_jax.replay.transitions import TransitionBuilder
 from rtrl_jax.workers.effects import NextBoundary
 from rtrl_jax.workers.environment import Limits, environment_loop
 from rtrl_jax.workers.mailbox import Choice, Mailbox
@@ -95,14 +95,11 @@ def test_a_trace_worked_out_by_hand():
         8: APPLIED,
     }
 
-    builder, found = TransitionBuilder(0.5), []
-    for tick, record in enumerate(bench.observations.ticks.read(0)[1]):
-        found += builder.feed(tick, record)
-    assert found == [
-        Transition(0, 2, 0, 1, 2.0, 0.5),  # rewards of ticks 1 and 2, until 3 acted on observation 2
-        Transition(2, 4, 0, 3, 2.0, 0.5),  # ticks 3 and 4
-        Transition(4, 5, 0, 5, 1.0, 0.0),  # tick 5, terminal
-        Transition(6, 7, 6, 7, 1.0, 0.5),  # tick 7, in the new episode
+    assert TransitionBuilder(0.5).feed(bench.observations.ticks.read(0)[1]).tolist() == [
+        (0, 2, 0, 1, 2.0, 0.5, 1),  # rewards of ticks 1 and 2, until 3 acted on observation 2
+        (2, 4, 0, 3, 2.0, 0.5, 3),  # ticks 3 and 4
+        (4, 5, 0, 5, 1.0, 0.0, 5),  # tick 5, terminal
+        (6, 7, 6, 7, 1.0, 0.5, 7),  # tick 7, in the new episode
     ]
 
 
@@ -115,8 +112,7 @@ def test_discount_per_tick_counts_the_ticks_between_decisions():
     bench.decide(0, 3, 2)
     bench.boundary()  # 2 acts at tick 4
     builder = TransitionBuilder(0.5, per_tick=True)
-    found = [t for tick, row in enumerate(bench.observations.ticks.read(0)[1]) for t in builder.feed(tick, row)]
-    assert found == [Transition(0, 3, 0, 1, 3.0, 0.125)]
+    assert builder.feed(bench.observations.ticks.read(0)[1]).tolist() == [(0, 3, 0, 1, 3.0, 0.125, 1)]
 
 
 def test_a_truncated_episode_bootstraps_from_its_last_observation():
@@ -127,9 +123,7 @@ def test_a_truncated_episode_bootstraps_from_its_last_observation():
     bench.boundary()
     rows = bench.observations.ticks.read(0)[1]
     rows["truncated"][2] = True
-    builder = TransitionBuilder(0.5)
-    found = [t for tick, row in enumerate(rows) for t in builder.feed(tick, row)]
-    assert found == [Transition(0, 2, 0, 1, 2.0, 0.5)]
+    assert TransitionBuilder(0.5).feed(rows).tolist() == [(0, 2, 0, 1, 2.0, 0.5, 1)]
 
 
 def test_deadlines_are_absolute_so_lateness_never_adds_up():

@@ -1,0 +1,72 @@
+"""From features to action values: a plain head, or the dueling, noisy and distributional parts of Rainbow's, in any mix."""
+
+import math
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+SIGMA_0 = 0.5  # of the noisy layers; Fortunato et al. 2018 for the factorised noise
+
+
+class Heads(NamedTuple):
+    """What a network ends in."""
+
+    dueling: bool = False  # a stream for the state's value and one for the actions' advantages (Wang et al. 2016)
+    noisy: bool = False  # noisy instead of dense layers; then `apply` needs rngs={"noise": key}
+    atoms: int = 1  # of a categorical distribution of returns (Bellemare et al. 2017); 1: values only
+
+
+VALUES = Heads()  # none of it
+
+
+class NoisyDense(nn.Module):
+    """[batch, inputs] -> [batch, features]: a dense layer with factorised Gaussian noise (Fortunato et al. 2018).
+
+    The noise is drawn once a call from the "noise" generator, and is so the same for the whole batch.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        bound = 1 / math.sqrt(x.shape[-1])
+
+        def uniform(key, shape):
+            return jax.random.uniform(key, shape, jnp.float32, -bound, bound)
+
+        sigma = nn.initializers.constant(SIGMA_0 * bound)
+        mu_kernel = self.param("mu_kernel", uniform, (x.shape[-1], self.features))
+        mu_bias = self.param("mu_bias", uniform, (self.features,))
+        sigma_kernel = self.param("sigma_kernel", sigma, (x.shape[-1], self.features))
+        sigma_bias = self.param("sigma_bias", sigma, (self.features,))
+        normal = jax.random.normal(self.make_rng("noise"), (x.shape[-1] + self.features,))
+        noise_in, noise_out = jnp.split(jnp.sign(normal) * jnp.sqrt(jnp.abs(normal)), [x.shape[-1]])
+        # (sigma * outer(in, out)) applied to x, without the matrix of noise.
+        return x @ mu_kernel + mu_bias + ((x * noise_in) @ sigma_kernel + sigma_bias) * noise_out
+
+
+def action_values(x: jax.Array, actions: int, hidden: int, heads: Heads, names=("hidden", "values")) -> jax.Array:
+    """The last two layers of a network; called inside the `__call__` of the module that they belong to.
+
+    Args:
+      x: [batch, features].
+      hidden: units of the layer before the last, in each stream.
+      names: of the two layers in the module.
+
+    Returns:
+      [batch, actions] values with one atom, else [batch, actions, atoms] logits.
+    """
+    dense = NoisyDense if heads.noisy else nn.Dense
+
+    def stream(prefix: str, outputs: int) -> jax.Array:
+        y = nn.relu(dense(hidden, name=prefix + names[0])(x))
+        return dense(outputs * heads.atoms, name=prefix + names[1])(y).reshape(-1, outputs, heads.atoms)
+
+    if heads.dueling:
+        advantages = stream("advantage_", actions)
+        q = stream("state_", 1) + advantages - advantages.mean(1, keepdims=True)
+    else:
+        q = stream("", actions)
+    return q[..., 0] if heads.atoms == 1 else q

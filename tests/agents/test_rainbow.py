@@ -1,0 +1,164 @@
+"""Rainbow with each of its parts on and off; and all of it, with its replay, learns to balance a pole."""
+
+import itertools
+
+import gymnasium
+import jax
+import numpy as np
+import pytest
+
+from rtrl_jax import networks
+from rtrl_jax.agents import agent as agents
+from rtrl_jax.agents import dqn, rainbow
+from rtrl_jax.agents.exploration import linear
+from rtrl_jax.board.layout import TICK
+from rtrl_jax.board.ring import Observations
+from rtrl_jax.networks import Heads, parameters
+from rtrl_jax.replay.prioritised import PrioritisedReplay
+from rtrl_jax.replay.sum_tree import nodes_for
+from rtrl_jax.replay.transitions import TransitionBuilder
+
+SUPPORT = (0.0, 200.0, 51)
+
+
+def problem(heads, seed=0, batch=8):
+    network = networks.build("mlp", 3, 0.25, heads)
+    shapes = parameters.shapes(network, (5,), "float32")
+    online, target = (parameters.initialise(shapes, seed) for seed in (seed, seed + 1))
+    rng = np.random.default_rng(seed)
+    return (
+        network,
+        online,
+        target,
+        agents.Batch(
+            rng.normal(size=(batch, 5)).astype(np.float32),
+            rng.integers(0, 3, batch).astype(np.int32),
+            rng.normal(size=batch).astype(np.float32),
+            (0.97 * rng.integers(0, 2, batch)).astype(np.float32),
+            rng.normal(size=(batch, 5)).astype(np.float32),
+            rng.random(batch).astype(np.float32),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("dueling", "noisy", "support", "double_q"),
+    list(itertools.product((False, True), (False, True), (None, SUPPORT), (False, True))),
+)
+def test_every_part_by_itself_and_with_every_other(dueling, noisy, support, double_q):
+    heads = Heads(dueling, noisy, support[2] if support else 1)
+    network, online, target, batch = problem(heads)
+    agent = rainbow.make(network.apply, double_q=double_q, noisy=noisy, support=support)
+    loss, errors = agent.loss(online, target, batch, np.uint32(7))
+    assert np.isfinite(loss)
+    assert errors.shape == (8,)
+    assert (errors >= 0).all()
+    slope = jax.grad(lambda p: agent.loss(p, target, batch, np.uint32(7))[0])(online)
+    assert all(np.any(leaf) for leaf in jax.tree.leaves(slope))
+    action = agent.act(online, batch.observation[0], np.uint32(7))
+    assert action.shape == ()
+    assert action in range(3)
+    same, _ = agent.loss(online, target, batch, np.uint32(7))
+    other, _ = agent.loss(online, target, batch, np.uint32(8))
+    assert float(same) == float(loss)
+    assert (float(other) != float(loss)) == noisy
+
+
+def test_with_every_part_off_it_is_dqn():
+    network, online, target, batch = problem(Heads())
+    agent = rainbow.make(network.apply, double_q=False, noisy=False, support=None)
+    for ours, theirs in zip(
+        agent.loss(online, target, batch, 0), dqn.make(network.apply).loss(online, target, batch, 0), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("support", [None, SUPPORT])
+def test_importance_weights_multiply_each_transition_s_loss(support):
+    network, online, target, batch = problem(Heads(atoms=support[2] if support else 1))
+    agent = rainbow.make(network.apply, double_q=True, noisy=False, support=support)
+    each = [
+        float(agent.loss(online, target, agents.Batch(*(column[i : i + 1] for column in batch)), 0)[0])
+        for i in range(8)
+    ]
+    loss, errors = agent.loss(online, target, batch, 0)
+    assert float(loss) == pytest.approx(np.mean(each), rel=1e-5)
+    doubled, same = agent.loss(online, target, batch._replace(weight=2 * batch.weight), 0)
+    assert float(doubled) == pytest.approx(2 * float(loss), rel=1e-5)
+    np.testing.assert_array_equal(errors, same)
+    if support:
+        assert float(loss) == pytest.approx(float((batch.weight * errors).mean()), rel=1e-5)
+
+
+def test_the_online_network_chooses_with_double_q_and_the_target_network_without():
+    def apply(variables, observation):
+        return observation * variables["params"]
+
+    batch = agents.Batch(
+        np.zeros((1, 2), np.float32),
+        np.zeros(1, np.int32),
+        np.zeros(1, np.float32),
+        np.ones(1, np.float32),
+        np.array([[1.0, 3.0]], np.float32),
+        np.ones(1, np.float32),
+    )
+    for double_q, expected in ((True, 10.0), (False, 30.0)):
+        agent = rainbow.make(apply, double_q=double_q, noisy=False, support=None)
+        assert float(agent.loss(np.float32(-1), np.float32(10), batch, 0)[1][0]) == expected
+
+
+def test_the_three_passes_have_noise_of_their_own():
+    seen = []
+
+    def apply(variables, observation, rngs):
+        jax.debug.callback(lambda key: seen.append(tuple(key.tolist())), jax.random.key_data(rngs["noise"]))
+        return observation * variables["params"]
+
+    batch = agents.Batch(
+        *(np.zeros(s, d) for s, d in (((1, 2), "f4"), (1, "i4"), (1, "f4"), (1, "f4"), ((1, 2), "f4"), (1, "f4")))
+    )
+    rainbow.make(apply, double_q=True, noisy=True, support=None).loss(np.float32(1), np.float32(1), batch, np.uint32(3))
+    jax.effects_barrier()
+    assert len(set(seen)) == 3
+
+
+STEPS, EVERY, CAPACITY = 6000, 2, 4096  # the ring wraps
+
+
+def test_all_of_rainbow_learns_to_balance_a_pole():
+    """A plain, paused loop: every observation is answered before the next tick, so the delay is one."""
+    network = networks.build("mlp", 2, 0.5, Heads(dueling=True, noisy=True, atoms=51))
+    first = parameters.initialise(parameters.shapes(network, (4,), "float32"), seed=0)
+    agent = rainbow.make(network.apply, double_q=True, noisy=True, support=SUPPORT)
+    optimiser = agents.make_optimiser(1e-3, 10)
+    act, update = jax.jit(agent.act), jax.jit(agents.update(agent, optimiser, target_every=200), donate_argnums=0)
+    state, rng = agents.init(first, optimiser), np.random.default_rng(0)
+
+    observations = Observations(np.zeros(1, np.int64), np.zeros(CAPACITY, TICK), np.zeros((CAPACITY, 4), np.float32))
+    shared = np.zeros(nodes_for(CAPACITY)), np.zeros(1), np.zeros(1, np.int64)
+    replay = PrioritisedReplay(observations, TransitionBuilder(0.99, n=3), 1, *shared)
+
+    environment, returns, epsilon = gymnasium.make("CartPole-v1"), [], linear(1.0, 0.0, 500)
+    row = np.zeros((), TICK)
+    for tick in range(STEPS):
+        if tick == 0 or row["terminated"] or row["truncated"]:
+            observation, _ = environment.reset(seed=tick)
+            row = np.zeros((), TICK)
+            row["episode_start"], row["obs_tick"], row["is_default"] = tick, -1, True
+            returns.append(0)
+        else:
+            explores = rng.random() < epsilon(int(state.updates))
+            action = rng.integers(2) if explores else int(act(state.parameters, observation, np.uint32(tick)))
+            observation, row["reward"], row["terminated"], row["truncated"], _ = environment.step(action)
+            row["obs_tick"], row["is_default"], row["action"] = tick - 1, False, action
+            returns[-1] += 1
+        row["tick"] = tick
+        observations.publish(observation, row)
+        replay.ingest()
+        if tick >= 500 and tick % EVERY == 0:
+            replay.settle(np.empty(0, np.int64), np.empty(0))
+            batch, keys = replay.sample_with_keys(rng, 32)
+            state, _, errors = update(state, batch, np.uint32(tick))
+            replay.settle(keys, np.asarray(errors))
+    last = returns[-21:-1]  # the one under way left out
+    assert np.mean(last) > 60, returns  # a random player reaches 22
