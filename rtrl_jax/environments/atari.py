@@ -49,7 +49,7 @@ class Atari:
 
     def restore(self, saved: dict) -> None:
         self._game.reset()
-        self._console.restoreState(ale_py.ALEState(self._console.cloneState(include_rng=True), saved["console"]))
+        self._console.restoreState(ale_py.ALEState(saved["console"]))
 
     @property
     def _console(self) -> ale_py.ALEInterface:
