@@ -31,7 +31,7 @@ from rtrl_jax.workers.policy import epsilon_greedy
 
 def network(place: Place):
     """The reader of snapshots, and the compiled function from (parameters, observation) to an action."""
-    _configure_jax()
+    configure_jax()
     module = networks.build(place.assembly.network, place.assembly.spec.actions, place.assembly.width)
     structure = jax.tree.structure(_shapes(place.assembly))
 
@@ -51,7 +51,8 @@ def _shapes(assembly: Assembly):
     return parameters.shapes(module, assembly.observation_shape, assembly.spec.observation_dtype)
 
 
-def _configure_jax() -> None:
+def configure_jax() -> None:
+    """Keeps compiled programs for the next process, and computes in the thread that asks."""
     folder = pathlib.Path(os.environ.get("RTRL_CACHE", pathlib.Path.home() / ".cache" / "rtrl_jax"))
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
@@ -121,7 +122,7 @@ def pretrain(place: Place, learner: Learning, updates: Ring) -> None:
 
 def learning(place: Place, learner: int) -> Learning:
     """What one learner learns with. It goes on from the newest parameters on the board, with a fresh optimiser."""
-    _configure_jax()
+    configure_jax()
     assembly, settings, spec = place.assembly, place.assembly.settings, place.assembly.spec
     module = networks.build(assembly.network, spec.actions, assembly.width)
     structure = jax.tree.structure(_shapes(assembly))

@@ -7,6 +7,7 @@ from rtrl_jax import networks
 from rtrl_jax.agents import dqn
 from rtrl_jax.agents.agent import Agent
 from rtrl_jax.checkpoints import Policy
+from rtrl_jax.drivers import brain
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
 from rtrl_jax.networks import parameters
@@ -58,6 +59,7 @@ def batched_actions(policy: Policy, dtype: str):
       ([B, *shape, depth * c] observations, [B] uint32 seeds) -> [B] int actions, as numpy arrays. A row's action
       does not depend on what is in the other rows.
     """
+    brain.configure_jax()
     tree = _shapes(policy.manifest, dtype)
     values = jax.device_put(jax.tree.unflatten(jax.tree.structure(tree), policy.leaves))
     act = jax.jit(jax.vmap(agent_of(policy.manifest).act, in_axes=(None, 0, 0)))
