@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Sequence
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -14,7 +15,7 @@ from rtrl_jax.evaluation.episodes import Episode
 from rtrl_jax.evaluation.references import human_normalised
 from rtrl_jax.telemetry.files import write_json, write_text
 
-WIDE = 160  # where there is no terminal to fit into
+WIDE = 120  # where there is no terminal to fit into
 
 
 def row(environment: str, episodes: Sequence[Episode], **facts) -> dict:
@@ -83,24 +84,20 @@ def show(rows: list[dict], overall: dict | None) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDE)
     with_wins = any(row["wins"] is not None for row in rows)
-    table = Table(caption=_caption(overall), caption_justify="left")
-    table.add_column("environment")
-    for column in ("episodes", "mean", "95 % interval", "median", "IQM", "95 % interval", "human-normalised"):
-        table.add_column(column, justify="right")
-    for column in ("won",) * with_wins + ("ticks", "delay", "inaction"):
-        table.add_column(column, justify="right")
+    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), caption=_caption(overall), caption_justify="left")
+    table.add_column("environment", overflow="fold")
+    for column in ("n", "mean", "median", "IQM", "human", *("won",) * with_wins, "delay", "inaction"):
+        table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
+        wins = (_percent(row["wins"]),) if with_wins else ()
         table.add_row(
             row["environment"],
             str(row["episodes"]),
-            _number(row["mean"]),
-            _span(row["mean_interval"]),
+            f"{_number(row['mean'])}\n{_span(row['mean_interval'])}",
             _number(row["median"]),
-            _number(row["iqm"]),
-            _span(row["iqm_interval"]),
+            f"{_number(row['iqm'])}\n{_span(row['iqm_interval'])}",
             _percent(row["human_normalised"]),
-            *((_percent(row["wins"]),) if with_wins else ()),
-            f"{row['ticks_mean']:.0f}",
+            *wins,
             "–" if row["delay"] is None else str(row["delay"]),
             _percent(row["inaction"]),
         )
@@ -108,19 +105,22 @@ def show(rows: list[dict], overall: dict | None) -> None:
 
 
 def _caption(overall: dict | None) -> str:
-    explained = "Intervals: percentile bootstrap over episodes. No random no-op starts."
+    explained = (
+        "n episodes; below mean and IQM their 95 % bootstrap intervals over episodes; human: 0 % random, 100 % a person. "
+        "No random no-op starts."
+    )
     if overall is None:
         return explained
     low, high = overall["iqm_interval"]
-    return f"All, human-normalised: IQM {overall['iqm']:.1%} ({low:.1%} – {high:.1%}). {explained}"
+    return f"Together, human-normalised: IQM {overall['iqm']:.1%} ({low:.1%} – {high:.1%}). {explained}"
 
 
 def _number(value: float) -> str:
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return f"{value:.{0 if abs(value) >= 1000 else 1 if abs(value) >= 10 else 2}f}"
 
 
 def _span(interval) -> str:
-    return " – ".join(map(_number, interval))
+    return "…".join(map(_number, interval))
 
 
 def _percent(value: float | None) -> str:
