@@ -32,7 +32,7 @@ from rtrl_jax.workers.policy import epsilon_greedy
 
 def network(place: Place):
     """The reader of snapshots, and the compiled function from (parameters, observation, seed) to an action."""
-    _configure_jax()
+    configure_jax()
     module, structure = _module(place.assembly)
 
     def wrap(slot):
@@ -59,7 +59,7 @@ def _in_place(leaves, slot) -> list:
     return arrays if aliased else views
 
 
-def _configure_jax() -> None:
+def configure_jax() -> None:
     folder = pathlib.Path(os.environ.get("RTRL_CACHE", pathlib.Path.home() / ".cache" / "rtrl_jax"))
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
@@ -152,7 +152,7 @@ def pretrain(place: Place, learner: Learning, updates: Ring) -> None:
 
 def learning(place: Place, learner: int, lock) -> Learning:
     """What one learner learns with. It goes on from what is on the board. Args: lock: see `workers.turns`."""
-    _configure_jax()
+    configure_jax()
     assembly, settings, board = place.assembly, place.assembly.settings, place.board
     program = _program(assembly)
     publisher = snapshots.Publisher(board, assembly.leaves, assembly.optimiser_leaves)

@@ -22,7 +22,7 @@ ONE_THREAD = {
 def main() -> None:
     message = json.load(sys.stdin)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides when a run ends
-    _die_with(message["supervisor"])
+    die_with(message["supervisor"])
     os.sched_setaffinity(0, {message["core"]})
     os.nice(message["niceness"])
     os.environ.update(ONE_THREAD)
@@ -32,7 +32,8 @@ def main() -> None:
     roles.perform(message)
 
 
-def _die_with(supervisor: int) -> None:
+def die_with(supervisor: int) -> None:
+    """Has the kernel kill this process when the one that started it, whose id is given, ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor:  # it died before the line above
         os._exit(1)

@@ -7,8 +7,11 @@ import time
 from rtrl_jax.errors import UserError
 
 
-def choose(run_dir: str | None, environment: str) -> pathlib.Path:
+def choose(run_dir: str | None, environment: str, flag: str = "--run_dir") -> pathlib.Path:
     """The folder for a run, which does not exist yet or is empty; creates nothing.
+
+    Args:
+      flag: what the user said it by.
 
     Raises:
       UserError: it holds something, is no folder, or cannot be written to.
@@ -20,21 +23,21 @@ def choose(run_dir: str | None, environment: str) -> pathlib.Path:
     else:
         folder = pathlib.Path(run_dir).expanduser()
     if folder.is_symlink() and not folder.exists():
-        raise UserError(f"--run_dir={folder} is a link to nothing: name a new folder")
+        raise UserError(f"{flag}={folder} is a link to nothing: name a new folder")
     if folder.exists():
         if not folder.is_dir():
-            raise UserError(f"--run_dir={folder} is a file: name a new folder")
+            raise UserError(f"{flag}={folder} is a file: name a new folder")
         if any(folder.iterdir()):
-            raise UserError(f"--run_dir={folder} already holds something: name a new folder (nothing was overwritten)")
+            raise UserError(f"{flag}={folder} already holds something: name a new folder (nothing was overwritten)")
     nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise UserError(f"--run_dir={folder} cannot be made: {nearest} is not a folder that you may write to")
+        raise UserError(f"{flag}={folder} cannot be made: {nearest} is not a folder that you may write to")
     return folder
 
 
-def make(folder: pathlib.Path) -> None:
+def make(folder: pathlib.Path, flag: str = "--run_dir") -> None:
     """Creates it. Raises UserError if the system will not."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--run_dir={folder} cannot be made ({error.strerror}): name another folder") from None
+        raise UserError(f"{flag}={folder} cannot be made ({error.strerror}): name another folder") from None

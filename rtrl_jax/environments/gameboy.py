@@ -106,11 +106,16 @@ class GameBoy:
         self.progress = Progress()
         self.spec = Spec((SIDE, SIDE, 1), "uint8", len(ACTIONS), len(ACTIONS), RATE_HZ, 1e-3)
 
-    def reset(self, seed: int | None = None) -> np.ndarray:
-        """Begins the next attempt. A seed also goes back to the first encounter."""
+    @property
+    def encounters(self) -> int:
+        """How many the game has."""
+        return self._game.encounters
+
+    def reset(self, seed: int | None = None, encounter: int = 0) -> np.ndarray:
+        """Begins the next attempt. A seed also goes back to the first encounter, or to number `encounter`."""
         if seed is not None:
             self._rng = np.random.default_rng(seed)
-            self.progress = Progress()
+            self.progress = Progress(encounter)
         self._game.begin(self.console, self.progress.encounter, self._rng)
         self.console.step()  # a restored state shows its picture with the next frame
         self._values, self._notes = self._read(), {}

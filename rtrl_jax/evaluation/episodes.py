@@ -1,0 +1,93 @@
+"""One episode under a schedule, as a generator that asks for the decisions it needs.
+
+It stands still only where a network is needed, so a process can gather the questions of several episodes into one batch.
+"""
+
+from collections import deque
+from collections.abc import Generator
+from typing import NamedTuple
+
+import numpy as np
+
+from rtrl_jax.evaluation.schedule import Schedule
+
+
+class Job(NamedTuple):
+    """Which episode: all that decides its random numbers, wherever it is played."""
+
+    seed: int
+    number: int
+
+
+class Episode(NamedTuple):
+    """What became of an episode."""
+
+    seed: int
+    number: int
+    episode_return: float  # undiscounted
+    ticks: int
+    default_ticks: int  # in which β acted because no decision was there
+    terminated: bool  # False: cut off, by the environment or after the most ticks
+    encounter: int  # which of the game's encounters it was; 0 for environments that have none
+    won: bool | None  # None for environments without encounters
+
+
+class Rules(NamedTuple):
+    """What all episodes of an evaluation have in common."""
+
+    schedule: Schedule
+    epsilon: float  # probability that a decision is drawn at random
+    frame_stack: int
+    most_ticks: int  # an episode is cut off after so many
+
+
+def play(environment, job: Job, rules: Rules) -> Generator[tuple[np.ndarray, int], int, Episode]:
+    """Plays one episode from its reset to its end.
+
+    Yields:
+      (observation, seed): [*shape, depth * c], the newest frame last, and a uint32 for agents that draw random numbers. The
+      greedy action for it is to be sent back. Exploratory decisions ask nothing.
+
+    Returns:
+      The `Episode`.
+    """
+    spec, schedule = environment.spec, rules.schedule
+    for_environment, for_policy = np.random.SeedSequence([job.seed, job.number]).spawn(2)
+    rng = np.random.default_rng(for_policy)
+    frame, encounter = _begin(environment, job, int(for_environment.generate_state(1)[0] >> 1))
+    frames = deque([frame] * rules.frame_stack, maxlen=rules.frame_stack)  # before the first stands the first, repeated
+    wins = environment.progress.wins
+    decided = {}
+    total, default_ticks, tick, terminated, truncated = 0.0, 0, 0, False, False
+    while not (terminated or truncated):
+        if schedule.decides(tick):
+            if rng.random() < rules.epsilon:
+                decided[tick] = int(rng.integers(spec.actions))
+            else:
+                decided[tick] = yield np.concatenate(frames, axis=-1), int(rng.integers(2**32))
+        tick += 1
+        source = schedule.source(tick)
+        if source is None:
+            action = spec.default_action
+            default_ticks += 1
+        else:
+            action = decided[source]
+            decided.pop(source - schedule.every, None)
+        frame, reward, terminated, truncated = environment.step(action)
+        frames.append(frame)
+        total += reward
+        truncated = truncated or tick >= rules.most_ticks
+    won = environment.progress.wins > wins if _encounters(environment) > 1 else None
+    return Episode(job.seed, job.number, total, tick, default_ticks, bool(terminated), encounter, won)
+
+
+def _begin(environment, job: Job, seed: int) -> tuple[np.ndarray, int]:
+    """Games of several encounters take them in turn, so that every one is played about as often."""
+    encounter = job.number % _encounters(environment)
+    if encounter:
+        return environment.reset(seed, encounter=encounter), encounter
+    return environment.reset(seed), encounter
+
+
+def _encounters(environment) -> int:
+    return getattr(environment, "encounters", 1)

@@ -1,0 +1,73 @@
+"""From a checkpoint to greedy actions for a batch of observations."""
+
+import jax
+import numpy as np
+
+from rtrl_jax import networks
+from rtrl_jax.agents import dqn
+from rtrl_jax.agents.agent import Agent
+from rtrl_jax.checkpoints import Policy
+from rtrl_jax.drivers import brain
+from rtrl_jax.environments import Spec
+from rtrl_jax.errors import UserError
+from rtrl_jax.networks import parameters
+
+
+def agent_of(manifest: dict) -> Agent:
+    """The agent whose parameters a checkpoint holds. Raises UserError if it is none that can be evaluated."""
+    network = manifest["network"]
+    plain = not network.get("dueling") and not network.get("noisy") and network.get("atoms", 1) == 1
+    if manifest["settings"].get("agent", "dqn") != "dqn" or not plain:
+        raise UserError("the checkpoint is of an agent that cannot be evaluated yet: only dqn can")
+    return dqn.make(networks.build(network["name"], manifest["actions"], network["width"]).apply)
+
+
+def frame_stack(manifest: dict) -> int:
+    """Frames that the network sees at once."""
+    return int(manifest["settings"].get("frame_stack", 1))
+
+
+def version(manifest: dict) -> list:
+    """What tells one checkpoint of a run from another."""
+    return [manifest["tick"], manifest["updates"]]
+
+
+def check_fit(policy: Policy, environment: str, spec: Spec) -> None:
+    """Raises UserError if the policy does not fit the environment, or its parameters are not those of its network."""
+    manifest = policy.manifest
+    trained_on, shape = manifest["environment"], tuple(manifest["observation_shape"])
+    if manifest["actions"] != spec.actions:
+        raise UserError(
+            f"the checkpoint has {manifest['actions']} actions ({trained_on}) and {environment} has {spec.actions}: "
+            "evaluate it elsewhere"
+        )
+    if shape != tuple(spec.observation_shape):
+        raise UserError(
+            f"the checkpoint takes observations of {list(shape)} ({trained_on}) and {environment} has "
+            f"{list(spec.observation_shape)}: evaluate it elsewhere"
+        )
+    agent_of(manifest)
+    wanted = [leaf.shape for leaf in jax.tree.leaves(_shapes(manifest, spec.observation_dtype))]
+    if wanted != [leaf.shape for leaf in policy.leaves]:
+        raise UserError("the checkpoint's parameters are not those of the network it names: it is damaged")
+
+
+def batched_actions(policy: Policy, dtype: str):
+    """The policy as a compiled function of batches, which should all have the same size.
+
+    Returns:
+      ([B, *shape, depth * c] observations, [B] uint32 seeds) -> [B] int actions, as numpy arrays. A row's action
+      does not depend on what is in the other rows.
+    """
+    brain.configure_jax()
+    tree = _shapes(policy.manifest, dtype)
+    values = jax.device_put(jax.tree.unflatten(jax.tree.structure(tree), policy.leaves))
+    act = jax.jit(jax.vmap(agent_of(policy.manifest).act, in_axes=(None, 0, 0)))
+    return lambda observations, seeds: np.asarray(act(values, observations, seeds))
+
+
+def _shapes(manifest: dict, dtype: str):
+    network = manifest["network"]
+    *shape, channels = manifest["observation_shape"]
+    module = networks.build(network["name"], manifest["actions"], network["width"])
+    return parameters.shapes(module, (*shape, channels * frame_stack(manifest)), dtype)

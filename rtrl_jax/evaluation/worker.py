@@ -1,0 +1,112 @@
+"""A process that plays episodes: `python -m rtrl_jax.evaluation.worker`, several side by side, with one batch of inference for
+all that wait for it.
+
+Lines of JSON: the first on standard input says what is played (`Work`). Then each line that the process writes, a finished
+episode or null, asks for one more, and the answer is a job or null if there is none left.
+"""
+
+import json
+import os
+import pathlib
+import signal
+import sys
+from typing import NamedTuple
+
+from rtrl_jax.drivers.child import ONE_THREAD, die_with
+from rtrl_jax.errors import UserError
+
+# Rows in every batch, those that stand for no episode too: the last bits of a network's output can depend on the number.
+SLOTS = 4
+
+
+class Work(NamedTuple):
+    """What all the processes of an evaluation need to know. Plain values only."""
+
+    environment: str
+    rate_hz: float | None
+    checkpoint: str | None  # None: no decision needs a network
+    version: list | None  # tick and updates of that checkpoint: a run that goes on writes newer ones
+    schedule: tuple[int, int, int]
+    epsilon: float
+    frame_stack: int
+    most_ticks: int
+    side_by_side: int  # episodes at a time in one process, at most SLOTS
+
+
+def main() -> None:
+    message = json.loads(sys.stdin.readline())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when an evaluation ends
+    die_with(message["parent"])
+    os.sched_setaffinity(0, {message["core"]})
+    os.environ.update(ONE_THREAD)
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what an environment prints is no answer
+
+    work = Work(**message["work"])
+    environments, choose = _prepare(work)
+
+    def ask(episode=None):
+        answers.write(json.dumps(episode) + "\n")
+        return json.loads(sys.stdin.readline() or "null")
+
+    play_all(environments, work, choose, ask)
+
+
+def play_all(environments: list, work: Work, choose, ask) -> None:
+    """Plays one episode in each environment at a time until no job is left.
+
+    Args:
+      choose: (observations [n, ...], seeds [n]) -> actions [n].
+      ask: (finished episode as a list, or None) -> the next job as [seed, number], or None.
+    """
+    import numpy as np
+
+    from rtrl_jax.evaluation.episodes import Job, Rules, play
+    from rtrl_jax.evaluation.schedule import Schedule
+
+    rules = Rules(Schedule(*work.schedule), work.epsilon, work.frame_stack, work.most_ticks)
+    games, observations, seeds = {}, None, np.zeros(SLOTS, np.uint32)
+
+    def advance(slot: int, action: int | None, job) -> None:
+        """Until the slot's episode waits for an action. Begins another when it ends, while there is one."""
+        nonlocal observations
+        while job or slot in games:
+            if job:
+                games[slot], action = play(environments[slot], Job(*job), rules), None
+            try:
+                observation, seeds[slot] = games[slot].send(action)
+            except StopIteration as ended:
+                del games[slot]
+                job = ask(list(ended.value))
+                continue
+            if observations is None:
+                observations = np.zeros((SLOTS, *observation.shape), observation.dtype)
+            observations[slot] = observation
+            return
+
+    for slot in range(len(environments)):
+        advance(slot, None, ask())
+    while games:
+        actions = choose(observations, seeds)
+        for slot in list(games):
+            advance(slot, int(actions[slot]), None)
+
+
+def _prepare(work: Work):
+    """The environments, and what chooses actions in them."""
+    from rtrl_jax import environments
+
+    made = [environments.make(work.environment, rate_hz=work.rate_hz) for _ in range(work.side_by_side)]
+    if work.checkpoint is None:
+        return made, None
+    from rtrl_jax.checkpoints import load_policy
+    from rtrl_jax.evaluation import policies
+
+    policy = load_policy(pathlib.Path(work.checkpoint))
+    if policies.version(policy.manifest) != work.version:
+        raise UserError("the run has written a newer checkpoint meanwhile: name one of its checkpoints")
+    return made, policies.batched_actions(policy, made[0].spec.observation_dtype)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""launch/evaluate.py as a user runs it: what it writes, how it is interrupted, and what it says to bad input."""
+
+import csv
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import ROOT
+from evaluation.worlds import write_checkpoint
+
+CARTPOLE = "--environments=gymnasium/CartPole-v1"
+
+
+def command(*flags):
+    return [sys.executable, str(ROOT / "launch" / "evaluate.py"), *flags]
+
+
+def evaluate(*flags):
+    return subprocess.run(command(*flags), capture_output=True, text=True, timeout=120)
+
+
+def results(folder):
+    with open(folder / "episodes.csv") as file:
+        return json.loads((folder / "summary.json").read_text()), list(csv.DictReader(file))
+
+
+def children(process) -> list[int]:
+    return [int(pid) for pid in pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def test_a_checkpoint(tmp_path):
+    checkpoint, out = write_checkpoint(tmp_path / "it", "gymnasium/CartPole-v1"), tmp_path / "out"
+    flags = [f"--checkpoint={checkpoint}", "--episodes=5", "--seeds=0,2", "--delay=3", "--inaction=sequential"]
+    done = evaluate(*flags, f"--out={out}")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "gymnasium/CartPole-v1" in done.stdout
+    assert str(out) in done.stdout
+    summary, lines = results(out)
+    assert summary["complete"]
+    assert [(line["seed"], line["number"]) for line in lines] == [(s, str(n)) for s in "02" for n in range(5)]
+    (row,) = summary["rows"]
+    returns = [float(line["episode_return"]) for line in lines]
+    assert row["mean"] == pytest.approx(sum(returns) / 10)
+    assert (row["episodes"], row["delay"]) == (10, 3)
+    assert row["inaction"] == pytest.approx(2 / 3, abs=0.1)
+    assert summary["checkpoint"]["tick"] == 1000
+    assert summary["machine"]["cores"]
+
+
+def test_atari_baselines(tmp_path):
+    flags = ["--environments=atari/Boxing,atari/Krull", "--max_ticks_per_episode=200", "--episodes=2"]
+    done = evaluate(*flags, "--policy=random", "--action_every=4", f"--out={tmp_path}/random")
+    assert done.returncode == 0, done.stderr
+    summary, lines = results(tmp_path / "random")
+    assert [line["ticks"] for line in lines] == ["200"] * 4
+    assert [row["inaction"] for row in summary["rows"]] == [0, 0]
+    assert summary["together"]["mean"] == pytest.approx(sum(row["human_normalised"] for row in summary["rows"]) / 2)
+    done = evaluate(*flags, "--policy=noop", f"--out={tmp_path}/noop")
+    assert done.returncode == 0, done.stderr
+    assert [row["inaction"] for row in results(tmp_path / "noop")[0]["rows"]] == [1, 1]
+
+
+def begun(*flags):
+    """Starts an evaluation that would take hours, and waits until its first process is there."""
+    process = subprocess.Popen(command(*flags), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 30
+    while not children(process) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return process
+
+
+def wait_until_gone(pids):
+    deadline = time.monotonic() + 10
+    while any(os.path.exists(f"/proc/{pid}") for pid in pids):
+        assert time.monotonic() < deadline, "a worker outlives its parent"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted(tmp_path, how):
+    process = begun("--policy=random", CARTPOLE, "--episodes=1000000", f"--out={tmp_path}/out")
+    time.sleep(2)
+    workers = children(process)
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "ended early" in errors
+    assert "Traceback" not in errors
+    summary, lines = results(tmp_path / "out")
+    assert not summary["complete"]
+    assert summary["rows"][0]["episodes"] == len(lines) > 0
+    assert workers
+    wait_until_gone(workers)
+
+
+def test_workers_die_with_the_command(tmp_path):
+    process = begun("--policy=random", CARTPOLE, "--episodes=1000000", f"--out={tmp_path}/out")
+    time.sleep(1)
+    workers = children(process)
+    process.kill()
+    process.communicate(timeout=10)
+    assert workers
+    wait_until_gone(workers)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ([CARTPOLE], "--checkpoint=RUN"),
+        ([CARTPOLE, "--checkpoint=/no/such/run"], "/no/such/run"),
+        (["--policy=random", "--environments=atari/Boxin"], "did you mean Boxing"),
+        (["--policy=random", "--environments="], "no environment"),
+        (["--policy=best"], "policy"),
+        (["--policy=random", CARTPOLE, "--delay=2", "--inference_ms=30"], "give one"),
+        (["--policy=random", CARTPOLE, "--delay=soon"], "delay"),
+        (["--policy=random", CARTPOLE, "--cores=4711"], "no core 4711"),
+        (["--policy=random", CARTPOLE, "extra"], "is not a flag"),
+    ],
+)
+def test_bad_input(tmp_path, flags, says):
+    done = evaluate(*flags, f"--out={tmp_path}/out")
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_checkpoint_of_another_game(tmp_path):
+    checkpoint = write_checkpoint(tmp_path / "it", "gymnasium/CartPole-v1")
+    done = evaluate(f"--checkpoint={checkpoint}", "--environments=gymnasium/Acrobot-v1", f"--out={tmp_path}/out")
+    assert done.returncode == 2
+    assert "has 3" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_results_are_not_written_over(tmp_path):
+    (tmp_path / "summary.json").write_text("precious")
+    done = evaluate("--policy=random", CARTPOLE, f"--out={tmp_path}")
+    assert done.returncode == 2
+    assert "--out" in done.stderr
+    assert "already holds" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
+    assert (tmp_path / "summary.json").read_text() == "precious"
