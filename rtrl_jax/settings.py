@@ -25,7 +25,7 @@ def _setting(default, help_text: str, choices: tuple[str, ...] | None = None):
 
 @dataclass(frozen=True)
 class Settings:
-    environment: str = _setting("atari/Boxing", "what to play: atari/<Game> or gymnasium/<id>")
+    environment: str = _setting("atari/Boxing", "what to play: atari/<Game>, toy/<name> or gymnasium/<id>")
     rate_hz: float | None = _setting(None, "ticks a second; default: the environment's own rate")
     default_action: str = _setting("noop", "what acts while no decision is ready", ("noop", "repeat"))
     default_action_index: int | None = _setting(None, "which action the no-op is; default: the environment's own (0)")

@@ -1,4 +1,4 @@
-"""Environments by name: `atari/<Game>`, `gameboy/<game>`, `pokemon-<colour>/<setting>` and `gymnasium/<id>`.
+"""Environments by name: `atari/<Game>`, `gameboy/<game>`, `pokemon-<colour>/<setting>`, `toy/<name>` and `gymnasium/<id>`.
 
 An environment here is an object with reset(seed) -> frame, step(action) -> (frame, reward, terminated, truncated) and close(),
 and a `Spec` that says what its frames, actions and rate are. It knows nothing of real time; `workers.environment` does.
@@ -60,9 +60,14 @@ def _find(name: str):
         from rtrl_jax.environments.gymnasium import Gymnasium
 
         return Gymnasium(rest)
+    if family == "toy":
+        from rtrl_jax.environments import toy
+        from rtrl_jax.environments.gymnasium import Gymnasium
+
+        return Gymnasium(toy.registered(name))
     raise UserError(
-        f"no environment {name!r}: write atari/<Game>, gameboy/<game>, pokemon-<colour>/<setting> or gymnasium/<id>"
-        + _suggestion(name)
+        f"no environment {name!r}: write atari/<Game>, gameboy/<game>, pokemon-<colour>/<setting>, "
+        "toy/<name> or gymnasium/<id>" + _suggestion(name)
     )
 
 

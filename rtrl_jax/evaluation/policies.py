@@ -4,22 +4,28 @@ import jax
 import numpy as np
 
 from rtrl_jax import networks
-from rtrl_jax.agents import dqn
+from rtrl_jax.agents import parts
 from rtrl_jax.agents.agent import Agent
 from rtrl_jax.checkpoints import Policy
 from rtrl_jax.drivers import brain
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
 from rtrl_jax.networks import parameters
+from rtrl_jax.settings import Settings
 
 
 def agent_of(manifest: dict) -> Agent:
-    """The agent whose parameters a checkpoint holds. Raises UserError if it is none that can be evaluated."""
-    network = manifest["network"]
-    plain = not network.get("dueling") and not network.get("noisy") and network.get("atoms", 1) == 1
-    if manifest["settings"].get("agent", "dqn") != "dqn" or not plain:
-        raise UserError("the checkpoint is of an agent that cannot be evaluated yet: only dqn can")
-    return dqn.make(networks.build(network["name"], manifest["actions"], network["width"]).apply)
+    """The agent whose parameters a checkpoint holds."""
+    return _parts(manifest).make(_network(manifest).apply)
+
+
+def _parts(manifest: dict) -> parts.Parts:
+    return parts.choose(Settings(**manifest["settings"]))
+
+
+def _network(manifest: dict):
+    there = manifest["network"]
+    return networks.build(there["name"], manifest["actions"], there["width"], _parts(manifest).heads())
 
 
 def frame_stack(manifest: dict) -> int:
@@ -46,7 +52,6 @@ def check_fit(policy: Policy, environment: str, spec: Spec) -> None:
             f"the checkpoint takes observations of {list(shape)} ({trained_on}) and {environment} has "
             f"{list(spec.observation_shape)}: evaluate it elsewhere"
         )
-    agent_of(manifest)
     wanted = [leaf.shape for leaf in jax.tree.leaves(_shapes(manifest, spec.observation_dtype))]
     if wanted != [leaf.shape for leaf in policy.leaves]:
         raise UserError("the checkpoint's parameters are not those of the network it names: it is damaged")
@@ -67,7 +72,5 @@ def batched_actions(policy: Policy, dtype: str):
 
 
 def _shapes(manifest: dict, dtype: str):
-    network = manifest["network"]
     *shape, channels = manifest["observation_shape"]
-    module = networks.build(network["name"], manifest["actions"], network["width"])
-    return parameters.shapes(module, (*shape, channels * frame_stack(manifest)), dtype)
+    return parameters.shapes(_network(manifest), (*shape, channels * frame_stack(manifest)), dtype)

@@ -1,10 +1,10 @@
 """Worlds for tests of evaluation: one that records what is done to it, and a checkpoint on disk."""
 
-import json
 import pathlib
 
 import numpy as np
 
+from rtrl_jax.checkpoints import store
 from rtrl_jax.environments.spec import Progress, Spec
 
 NOTHING = 9  # the recorder's β
@@ -57,8 +57,6 @@ def write_checkpoint(folder: pathlib.Path, environment: str, *, name="mlp", widt
         "actions": spec.actions,
         **other,
     }
-    folder.mkdir()
-    (folder / "manifest.json").write_text(json.dumps(manifest))
     leaves = jax.tree.leaves(parameters.initialise(tree, seed))
-    np.savez(folder / "parameters.npz", **{f"{i:06d}": leaf for i, leaf in enumerate(leaves)})
+    store.write(folder, manifest, {"parameters": {f"{i:04d}": leaf for i, leaf in enumerate(leaves)}}, {}, {})
     return folder
