@@ -5,6 +5,7 @@ the milliseconds of a copy, only if they want to apply an update just then. Nobo
 """
 
 import dataclasses
+import json
 import os
 import pathlib
 import threading
@@ -20,13 +21,17 @@ NICENESS = 19
 
 
 class Checkpointer:
-    def __init__(self, assembly, board, observations, folder: pathlib.Path, hold_turns, manifest: dict, listed=()):
+    def __init__(
+        self, assembly, board, observations, folder: pathlib.Path, recorder, hold_turns, manifest: dict, listed=()
+    ):
         """Args:
+        recorder: the run's; a checkpoint is whole only when the record until then is on disk as well.
         hold_turns: () -> context manager within which no learner applies an update.
         manifest: what is the same in every checkpoint of this run, see `describe`.
         listed: replay files there already are, from the checkpoint that the run goes on from.
         """
         self._assembly, self._board, self._folder, self._hold = assembly, board, folder, hold_turns
+        self._recorder = recorder
         self._manifest = manifest
         self._observations = observations
         self._replay = replay.Files(folder, observations, listed)
@@ -36,6 +41,14 @@ class Checkpointer:
         self._thread = None
         self._error = None
         self.seconds: list[float] = []  # each took
+
+    def warm_up(self) -> None:
+        """Imports what writing takes, while there is time."""
+        threading.Thread(target=self._import, daemon=True).start()
+
+    def _import(self) -> None:
+        _be_nice()
+        import orbax.checkpoint  # noqa: F401
 
     def begin(self) -> None:
         """Starts one, unless one is still being written."""
@@ -58,7 +71,7 @@ class Checkpointer:
 
     def _run(self, ask: bool) -> None:
         if ask:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+            _be_nice()
         began = time.monotonic()
         try:
             if self._write(ask):
@@ -77,6 +90,7 @@ class Checkpointer:
             arrays = {"random_states": board.random_states.copy(), "stagger": board.stagger.copy()}
             if board.priorities.size:
                 arrays["priorities"] = board.priorities[len(board.priorities) // 2 :].copy()
+        copied_ns = time.monotonic_ns() if ask else 0
         manifest = {
             **self._manifest,
             "tick": tick,
@@ -84,9 +98,11 @@ class Checkpointer:
             **words,
             "replay": self._replay.update(tick, assembly.settings.checkpoint_replay),
         }
+        while self._recorder.complete_until_ns < copied_ns:
+            time.sleep(0.02)
         store.write(self._folder, manifest, training, arrays, {"environment": state} if state is not None else {})
         store.prune(self._folder, assembly.settings.checkpoint_keep)
-        self._replay.prune([store.read_manifest(path) for path in store.whole(self._folder)])
+        self._replay.prune([json.loads((path / "manifest.json").read_text()) for path in store.whole(self._folder)])
         return True
 
     def _environment_state(self, ask: bool) -> tuple[int, bytes | None] | None:
@@ -121,6 +137,10 @@ class Checkpointer:
             words["priorities_entered"] = int(board.priorities_entered[0])
             tree |= {"target": _named(target), "optimiser": _named(self._reader.optimiser())}
         return tree, words
+
+
+def _be_nice() -> None:
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _named(leaves) -> dict:

@@ -179,6 +179,7 @@ class _Run:
                 board,
                 Observations(board.tick_head, board.tick_rows, board.frames),
                 folder,
+                self._recorder,
                 self._hold_turns,
                 describe(assembly, summaries.versions()),
                 past.manifest["replay"] if past else (),
@@ -214,12 +215,12 @@ class _Run:
         finally:
             self._board.control[0] = STOPPING
             self._end_processes()
+        self._window.add(self._recorder.drain())
         if self._checkpointer and self._started:
             self._display.waiting("Writing the last checkpoint …")
             self._checkpointer.last()
             self._report_checkpoints()
         seconds = time.monotonic() - self._started if self._started else 0.0
-        self._window.add(self._recorder.drain())
         self._events.write(self._window)
         self._events.close()
         self.summary = self._summarise(self._recorder.close(), startup_s, seconds)
@@ -269,6 +270,8 @@ class _Run:
         show_at = events_at = time.monotonic()
         every_s = self._assembly.settings.checkpoint_every_s
         save_at = time.monotonic() + every_s if self._checkpointer else math.inf
+        if self._checkpointer:
+            self._checkpointer.warm_up()
         while not self._over and not self._finished:
             time.sleep(LOOK_S)
             self._window.add(self._recorder.drain())

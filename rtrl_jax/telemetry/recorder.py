@@ -5,6 +5,7 @@ a second of it.
 """
 
 import pathlib
+import time
 
 import numpy as np
 
@@ -36,10 +37,11 @@ class Recorder:
             write_atomically(folder / f"{kind}.raw", lambda file, rows=rows: file.write(rows.tobytes()))
             self._files[kind] = open(folder / f"{kind}.raw", "ab")  # noqa: SIM115
         self.lost = 0
+        self.complete_until_ns = 0  # what had happened by then is in the files
 
     def drain(self) -> dict[str, np.ndarray]:
         """Appends what is new to the files and returns it: TICK, JUDGED and UPDATE records by kind."""
-        news = {}
+        news, began = {}, time.monotonic_ns()
         for kind, rings in self._rings.items():
             parts = [np.empty(0, KINDS[kind])]
             for i, ring in enumerate(rings):
@@ -50,6 +52,7 @@ class Recorder:
             news[kind] = np.concatenate(parts)
             self._files[kind].write(news[kind].tobytes())
             self._files[kind].flush()
+        self.complete_until_ns = began
         return news
 
     def close(self) -> dict[str, np.ndarray]:
