@@ -94,7 +94,7 @@ def fill_board(assembly: Assembly, training: tuple[list, list], folder: pathlib.
     descriptor, where = segment.create(size(assembly.dimensions), folder)
     board = Board(assembly.dimensions, segment.attach(descriptor))
     board.latest[0] = -1
-    board.due_tick[0] = NOT_BEGUN
+    board.due_tick[0], board.saved_tick[0] = NOT_BEGUN, -1
     commit(board, assembly, *training, version=0, target=True)
     return descriptor, where, board
 

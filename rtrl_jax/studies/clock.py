@@ -98,7 +98,7 @@ def _agents(interaction, board, observations, choose, workers, rate_hz, now_ns) 
     boxes = [Mailbox(board, worker, now_ns) for worker in range(workers)]
     if interaction == "sequential":
         updates = Ring(board.update_head, board.update_rows[0])
-        return [sequential(boxes[0], observations, choose, None, updates, learn_first=False, start_ns=0)]
+        return [sequential(boxes[0], observations, choose, None, updates, learn_first=False, learn_every=1, start_ns=0)]
     if interaction == "ticket":
         return [ticketed(box, choose) for box in boxes]
     algorithm, tau_m_ns = stagger.make(interaction, board.stagger), round(1e9 / rate_hz)
