@@ -6,7 +6,6 @@
 Real processes and the wall clock throughout. Every run starts afresh; the table gives the median and the range of the repeats.
 """
 
-import json
 import os
 import pathlib
 import subprocess
@@ -15,13 +14,13 @@ import tempfile
 import time
 
 import numpy as np
+import report
 from absl import flags
+from report import Goal
 
 import rtrl_jax
 from rtrl_jax.command import run_command
 from rtrl_jax.errors import UserError
-from rtrl_jax.telemetry.files import write_json, write_text
-from rtrl_jax.telemetry.summary import machine, versions
 
 ONLY = flags.DEFINE_list("only", None, "names of the parts to measure; default: all")
 REPEATS = flags.DEFINE_integer("repeats", 3, "runs of each part", lower_bound=1)
@@ -43,24 +42,23 @@ RUNS = {
         "learner_workers": 0,
     },
 }
-# name of a figure: (the part it comes from, goal, how it compares, unit)
 GOALS = {
-    "tick rate error": ("ticket", 0.01, "at most", "%"),
-    "lateness p99": ("ticket", 0.5, "below", "ms"),
-    "inaction, ticket": ("ticket", 1.0, "below", "%"),
-    "inaction, Algorithm 1 bounded": ("max_time_bounded", 2.0, "at most", "%"),
-    "inaction, Algorithm 1": ("max_time", None, "", "%"),
-    "decision overhead p50": ("ticket", 0.3, "below", "ms"),
-    "decision overhead p99": ("ticket", 1.0, "below", "ms"),
-    "updates a second": ("ticket", None, "", "/s"),
-    "command to first action, nothing compiled yet": ("startup", 8.0, "below", "s"),
-    "command to first action, compiled before": ("startup", 4.0, "below", "s"),
-    "Game Boy: frames a second on one core": ("gameboy", 4000.0, "at least", "/s"),
-    "Game Boy: work at a boundary p99": ("gameboy", 0.5, "below", "ms"),
-    "newest snapshot at 100 M": ("snapshot", 0.1, "below", "ms"),
-    "publishing at 100 M, of memcpy": ("snapshot", 70.0, "at least", "%"),
-    "72 emulated workers: ticks acted on, after the first 72": ("emulated_72_workers", 97.0, "above", "%"),
-    "72 emulated workers: mean delay": ("emulated_72_workers", 71.0, "within 1 of", "ticks"),
+    "tick rate error": Goal("ticket", 0.01, "at most", "%"),
+    "lateness p99": Goal("ticket", 0.5, "below", "ms"),
+    "inaction, ticket": Goal("ticket", 1.0, "below", "%"),
+    "inaction, Algorithm 1 bounded": Goal("max_time_bounded", 2.0, "at most", "%"),
+    "inaction, Algorithm 1": Goal("max_time", None, "", "%"),
+    "decision overhead p50": Goal("ticket", 0.3, "below", "ms"),
+    "decision overhead p99": Goal("ticket", 1.0, "below", "ms"),
+    "updates a second": Goal("ticket", None, "", "/s"),
+    "command to first action, nothing compiled yet": Goal("startup", 8.0, "below", "s"),
+    "command to first action, compiled before": Goal("startup", 4.0, "below", "s"),
+    "Game Boy: frames a second on one core": Goal("gameboy", 4000.0, "at least", "/s"),
+    "Game Boy: work at a boundary p99": Goal("gameboy", 0.5, "below", "ms"),
+    "newest snapshot at 100 M": Goal("snapshot", 0.1, "below", "ms"),
+    "publishing at 100 M, of memcpy": Goal("snapshot", 70.0, "at least", "%"),
+    "72 emulated workers: ticks acted on, after the first 72": Goal("emulated_72_workers", 97.0, "above", "%"),
+    "72 emulated workers: mean delay": Goal("emulated_72_workers", 71.0, "within 1 of", "ticks"),
 }
 
 
@@ -74,28 +72,8 @@ def main() -> None:
             print(f"{part}, {repeat + 1} of {REPEATS.value} …", file=sys.stderr, flush=True)
             for name, value in (OTHERS[part]() if part in OTHERS else measure_run(part)).items():
                 found.setdefault(name, []).append(value)
-    rows = [
-        {
-            "name": name,
-            "median": float(np.median(values)),
-            "least": min(values),
-            "most": max(values),
-            "command": " ".join(["python", *sys.argv]),
-            "unit": GOALS[name][3],
-            "goal": f"{GOALS[name][2]} {GOALS[name][1]:g}" if GOALS[name][1] is not None else "",
-            "met": _met(values, *GOALS[name][1:3]),
-        }
-        for name, values in found.items()
-    ]
-    out = pathlib.Path(OUT.value)
-    out.mkdir(exist_ok=True)
-    if ONLY.value and (out / "realtime.json").exists():  # what was not measured now stays as it was
-        kept = [row for row in json.loads((out / "realtime.json").read_text())["rows"] if row["name"] not in found]
-        rows = sorted(kept + rows, key=lambda row: list(GOALS).index(row["name"]))
-    report = {"machine": machine(), "versions": versions(), "repeats": REPEATS.value, "rows": rows}
-    write_json(out / "realtime.json", report)
-    write_text(out / "realtime.md", as_table(report))
-    print(as_table(report))
+    out, title = pathlib.Path(OUT.value), "Real time on this machine"
+    print(report.write(out, "realtime", title, report.rows(found, GOALS), GOALS, REPEATS.value))
 
 
 def measure_run(part: str) -> dict[str, float]:
@@ -208,34 +186,6 @@ def _timed(call) -> float:
     began = time.perf_counter()
     call()
     return 1e3 * (time.perf_counter() - began)
-
-
-def _met(values: list[float], goal: float | None, how: str) -> bool | None:
-    if goal is None:
-        return None
-    median = float(np.median(values))
-    if how.startswith("within"):
-        return abs(median - goal) <= 1
-    return median >= goal if how in ("above", "at least") else median <= goal
-
-
-def as_table(report: dict) -> str:
-    lines = [
-        "# Real time on this machine",
-        "",
-        "`make bench`; median (range) of the repeats. realtime.json has the command of each row.",
-        f"Machine: {report['machine']['processor']}, {report['machine']['cores']} cores, "
-        f"{report['machine']['memory_gib']} GiB, {report['machine']['system']}. "
-        f"Python {report['versions']['python']}, jax {report['versions']['jax']}.",
-        "",
-        "| figure | measured | goal | met |",
-        "|---|---|---|---|",
-    ]
-    for row in report["rows"]:
-        spread = f"{row['median']:.4g} ({row['least']:.4g} – {row['most']:.4g}) {row['unit']}"
-        met = {True: "yes", False: "no", None: ""}[row["met"]]
-        lines.append(f"| {row['name']} | {spread} | {row['goal']} | {met} |")
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ def assemble(
 def lay_out(settings: Settings, inference_workers: int, learners: int) -> list[Process]:
     """Processes and their cores: the environment has the first, inference the others, learners what is left.
 
-    With too few cores learners share the environment's, which has the right of way there, rather than slow inference.
+    With too few cores the first learner shares the environment's, which has the right of way there, rather than slow inference.
     """
     cores = settings.core_list()
     first, others = cores[0], cores[1:] or cores[:1]
@@ -152,9 +152,10 @@ def lay_out(settings: Settings, inference_workers: int, learners: int) -> list[P
         workers = tuple(range(group * share, min((group + 1) * share, inference_workers)))
         name = f"inference {workers[0]}" + (f"-{workers[-1]}" if len(workers) > 1 else "")
         processes.append(Process(len(processes), name, "inference", others[group % len(others)], workers=workers))
-    spare = others[groups:]
+    # The rest, then the environment's own, then those of inference: niceness keeps learners from being in the way.
+    spare = others[groups:] or [first, *others[:groups]]
     for learner in range(learners):
-        core = spare[learner % len(spare)] if spare else first
+        core = spare[learner % len(spare)]
         processes.append(Process(len(processes), f"learner {learner}", "learner", core, LEARNER_NICENESS))
     return processes
 
