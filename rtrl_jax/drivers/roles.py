@@ -15,6 +15,7 @@ from rtrl_jax.board.ring import Observations, Ring
 from rtrl_jax.drivers import message as messages
 from rtrl_jax.drivers.place import LATENCY, Place
 from rtrl_jax.drivers.wall import LONGEST_SPIN_NS, drive, now_ns
+from rtrl_jax.stagger import announcements
 
 FIFO_PRIORITY = 50
 UNCOUNTED_INFERENCES = 3  # the first ones after compiling are slower
@@ -120,7 +121,7 @@ def _inference(place: Place) -> None:
     algorithm = None
     if settings.stagger != "ticket":
         algorithm = stagger.make(settings.stagger, board.stagger, quantile=settings.stagger_quantile)
-        if settings.tau_initial_ms is not None and workers[0] == 0 and place.incarnation == 0:
+        if settings.tau_initial_ms is not None and workers[0] == 0 and place.incarnation + place.assembly.session == 0:
             algorithm.start_from(settings.tau_initial_ms / 1e3)
     _warm_up(place, snapshots, act, emulate)
     _meet(place)
@@ -142,10 +143,19 @@ def _inference(place: Place) -> None:
                     start_ns=int(board.start_ns[0]),
                     tau_m_ns=place.tau_m_ns,
                     lock=partial(segment.exclusive, place.board_fd),
-                    joined_late=place.incarnation > 0,
+                    paid=_paid(place, algorithm, worker),
                 )
             )
     _drive(place, loops, emulate=emulate)
+
+
+def _paid(place: Place, algorithm, worker: int) -> float:
+    """What was announced before this process came is not its debt. After a resumption all come at once, and take their phases."""
+    if place.incarnation > 0:
+        return algorithm.owed(worker)
+    if place.assembly.session > 0:
+        return algorithm.owed(worker) - announcements.phase(place.board.stagger, worker)
+    return 0.0
 
 
 def _learner(place: Place) -> None:

@@ -36,3 +36,9 @@ def owed(table: np.ndarray, x: int) -> float:
     ahead = workers - behind
     ahead[x] = 0
     return float(behind @ table[:, RISES] + ahead @ table[:, FALLS]) / workers + float(table[x, OWN])
+
+
+def phase(table: np.ndarray, x: int) -> float:
+    """How much later than worker 0 worker x should begin when all begin at once with the estimate there is."""
+    workers = len(table)
+    return distance(x, 0, workers) * estimate(table) / workers

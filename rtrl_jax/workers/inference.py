@@ -24,7 +24,7 @@ def staggered(
     start_ns: int,
     tau_m_ns: int,
     lock=nullcontext,
-    joined_late=False,
+    paid: float = 0.0,
 ):
     """Loops freely, but for the waits that the stagger algorithm asks for.
 
@@ -38,11 +38,10 @@ def staggered(
       tau_m_ns: length of a tick.
       lock: context manager that serialises announcements between processes. Two workers that finish in the same
         microsecond would otherwise both announce the same rise, and the phases of all would stay as they were.
-      joined_late: True for a replacement: what was owed before it came is not its debt.
+      paid: what it need not wait of all that has been announced, in seconds. A replacement owes nothing of before.
     """
     worker = mailbox.worker
     least_cycle_ns = round(max(1 / MOST_A_TICK, workers / MOST_A_TICK_OF_ALL) * tau_m_ns)
-    paid = stagger.owed(worker) if joined_late else 0.0
     now = yield Sleep(start_ns)
     while True:
         owed = stagger.owed(worker)

@@ -214,3 +214,24 @@ def test_killed_again_and_again_nothing_is_lost_beyond_the_last_checkpoint(tmp_p
         assert manifest["tick"] > last["tick"]
         assert manifest["session"] == last["session"] + 1
         assert manifest["updates"] >= last["updates"]
+
+
+@pytest.mark.parametrize("stagger", ["max_time", "expected_time", "ticket"])
+def test_staggering_goes_on_from_its_estimate(launch, tmp_path, stagger):
+    folder = tmp_path / "run"
+    flags = [
+        "--environment=gymnasium/CartPole-v1",
+        "--rate_hz=60",
+        "--emulated_inference_ms=60",
+        f"--stagger={stagger}",
+    ]
+    flags += ["--inference_workers=4", "--workers_per_process=4", "--learner_workers=0", "--epsilon_end=0"]
+    assert launch(*flags, "--max_ticks=150", f"--run_dir={folder}").returncode == 0
+    done, _ = resume(launch, folder, "--max_ticks=300")
+    assert done.returncode == 0, done.stderr
+    ticks = np.load(folder / "ticks.npz")
+    anew = ticks["is_default"][ticks["session"] == 1]
+    # It takes a delay until the first answer. What had been announced in an hour must not be waited for again.
+    assert (~anew).any()
+    assert np.argmax(~anew) <= 12
+    assert anew[12:].mean() < 0.5
