@@ -58,7 +58,7 @@ class Files:
         if not self._observations.readable(first):
             raise RuntimeError("the replay was overwritten while it was being saved: raise --replay_capacity")
         path = self._folder / f"{first:012d}-{end:012d}.npz"
-        write_atomically(path, lambda file: np.savez_compressed(file, allow_pickle=False, ticks=ticks, frames=frames))
+        write_atomically(path, lambda file: _write_arrays(file, {"ticks": ticks, "frames": frames}))
         return [path.name, first, end, store.checksum(path)]
 
     def prune(self, manifests: list[dict]) -> None:
@@ -67,6 +67,14 @@ class Files:
         for path in self._folder.iterdir():
             if path.name not in needed:
                 path.unlink()
+
+
+def _write_arrays(file, arrays: dict[str, np.ndarray]) -> None:
+    """An .npz as numpy's own, compressed less and five times as fast: Ctrl-C should not be waited for."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
 def read(checkpoint: pathlib.Path, manifest: dict, observations: Observations) -> None:

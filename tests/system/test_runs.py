@@ -213,3 +213,35 @@ def test_learning_from_a_demonstration_first(launch, tmp_path):
     assert before.sum() == 25
     assert 1 <= (~before).sum() <= 7  # then one a second, as the schedule has it
     assert decisions["version"].min() == 25
+
+
+def test_rainbow_learns_in_turn_with_two_learners_and_goes_on(launch, tmp_path):
+    folder = tmp_path / "run"
+    flags = [
+        "--environment=gymnasium/CartPole-v1",
+        "--rate_hz=50",
+        "--learn_start=20",
+        "--learn_every=2",
+        "--batch_size=8",
+    ]
+    done = launch(*flags, "--agent=rainbow", "--learner_workers=2", "--max_ticks=200", f"--run_dir={folder}")
+    assert done.returncode == 0, done.stderr
+    _, ticks, decisions, updates = check(folder)
+    assert set(updates["learner"].tolist()) == {0, 1}
+    assert np.isfinite(updates["loss"]).all()
+    assert decisions["greedy"].all(), "noise explores, not ε"
+    assert len(set(ticks["action"].tolist())) == 2
+    before = len(updates["loss"])
+    done = launch("--resume", f"--run_dir={folder}", "--max_ticks=300")
+    assert done.returncode == 0, done.stderr
+    assert len(np.load(folder / "updates.npz")["loss"]) > before
+
+
+def test_as_many_learners_as_keep_up(launch, tmp_path):
+    folder = tmp_path / "run"
+    flags = ["--environment=gymnasium/CartPole-v1", "--rate_hz=20", "--learner_workers=auto", "--max_ticks=20"]
+    done = launch(*flags, f"--run_dir={folder}")
+    assert done.returncode == 0, done.stderr
+    assert "1 learner will keep up with --learn_every=4" in done.stderr
+    summary, *_ = check(folder)
+    assert summary["learning"]["workers"] == 1
