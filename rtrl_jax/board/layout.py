@@ -158,7 +158,7 @@ def fields(d: Dimensions) -> list[Field]:
         ("played_ns", (1,), "i8", "supervisor, before the start: how long the run has gone on in earlier sessions"),
         ("saved", (1,), "i8", "environment: the wish that was last fulfilled"),
         ("saved_tick", (1,), "i8", "environment"),
-        ("saved_bytes", (1,), "i8", "environment; -1 if its state cannot be saved"),
+        ("saved_bytes", (1,), "i8", "environment"),
         ("saved_environment", (ENVIRONMENT_BYTES,), "u1", "environment"),
         ("update_head", (max(1, learners),), "i8", "learner l"),
         ("update_rows", (max(1, learners), UPDATE_ROWS), UPDATE, "learner l"),

@@ -16,24 +16,29 @@ from rtrl_jax.errors import UserError
 from rtrl_jax.telemetry.files import write_atomically
 
 LARGE_ENOUGH = 8192  # ticks
-TAIL = 64  # ticks that are always saved: the frames before the newest observation, which the next ones are stacked on
+TAIL = 64  # ticks that are always saved, and as many as are stacked: the next observations are stacked on them
+MARGIN = 1024  # ticks that the environment may overwrite while a file is being written
 
 
 class Files:
     """Keeps `RUN/checkpoints/replay` in step with the ring of observations."""
 
-    def __init__(self, run: pathlib.Path, observations: Observations, listed: list = ()):
+    def __init__(self, run: pathlib.Path, observations: Observations, frame_stack: int, listed: list = ()):
         """Args: listed: what the checkpoint a run goes on from lists."""
         self._folder, self._observations = store.folder_of(run) / "replay", observations
+        self._tail = TAIL + frame_stack
         self._listed = [list(item) for item in listed]
 
-    def update(self, last: int, everything: bool) -> list:
+    def update(self, last: int, everything: bool, over: bool) -> list:
         """Brings the files up to tick `last`. Returns the list for the manifest: [name, first tick, end, [bytes, checksum]].
 
-        Args: everything: False for no more than the last few frames.
+        Args:
+          everything: False for no more than the last few frames.
+          over: whether the environment is done, so that nothing is overwritten any more.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        oldest = max(0, last + 1 - (self._observations.capacity if everything else TAIL), self._oldest_readable())
+        kept = self._observations.capacity if everything else self._tail
+        oldest = max(0, last + 1 - kept, self._oldest_readable(over))
         listed = [item for item in self._listed if item[2] > oldest and item[2] <= last + 1]
         if listed and listed[-1][2] - listed[-1][1] < LARGE_ENOUGH and listed[-1][1] >= oldest:
             listed.pop()  # grows
@@ -47,9 +52,9 @@ class Files:
         self._listed = listed
         return listed
 
-    def _oldest_readable(self) -> int:
-        # With room to spare: the environment goes on while this is being written.
-        return self._observations.newest + 2 - self._observations.capacity + self._observations.capacity // 8
+    def _oldest_readable(self, over: bool) -> int:
+        capacity = self._observations.capacity
+        return self._observations.newest + 2 - capacity + (0 if over else min(MARGIN, capacity // 8))
 
     def _write(self, first: int, end: int) -> list:
         numbers = np.arange(first, end)
@@ -60,6 +65,11 @@ class Files:
         path = self._folder / f"{first:012d}-{end:012d}.npz"
         write_atomically(path, lambda file: _write_arrays(file, {"ticks": ticks, "frames": frames}))
         return [path.name, first, end, store.checksum(path)]
+
+    def clear(self) -> None:
+        """Removes what was being written when something failed."""
+        for path in self._folder.glob("*.partial"):
+            path.unlink()
 
     def prune(self, manifests: list[dict]) -> None:
         """Removes files that no kept checkpoint lists."""
@@ -79,7 +89,9 @@ def _write_arrays(file, arrays: dict[str, np.ndarray]) -> None:
 
 def read(checkpoint: pathlib.Path, manifest: dict, observations: Observations) -> None:
     """Puts ticks and frames back into an empty ring, as many as fit. Raises UserError if a file is damaged."""
-    last = manifest["tick"]
+    last, rows = manifest["tick"], observations.ticks.rows
+    # What no file covers must not look like decisions: it was never seen, and nothing spans it.
+    rows["tick"], rows["is_default"], rows["truncated"] = -1, True, True
     oldest = last + 1 - (observations.capacity - TAIL)
     for name, _, end, expected in manifest["replay"]:
         if end <= oldest:
@@ -92,8 +104,17 @@ def read(checkpoint: pathlib.Path, manifest: dict, observations: Observations) -
             keep = (ticks["tick"] >= oldest) & (ticks["tick"] <= last)
             places = ticks["tick"][keep] % observations.capacity
             observations.frames[places] = frames[keep]
-            observations.ticks.rows[places] = ticks[keep]
+            rows[places] = ticks[keep]
         except (ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile, zlib.error) as error:
             raise UserError(
                 f"checkpoint {checkpoint}: {path} cannot be read ({' '.join(str(error).split())})"
             ) from None
+    numbers = np.arange(max(0, oldest), last + 1)
+    numbers = numbers[rows["tick"][numbers % observations.capacity] == numbers]
+    # The first ones were decided from frames that are gone.
+    early = numbers[(rows["obs_tick"][numbers % observations.capacity] < numbers[0] + TAIL) & (numbers[0] > 0)]
+    rows["is_default"][early % observations.capacity] = True
+    # An episode that was cut off by an earlier resumption is known by the next one's number.
+    here, there = rows[numbers[:-1] % observations.capacity], rows[numbers[1:] % observations.capacity]
+    cut = (here["episode"] != there["episode"]) & ~here["terminated"]
+    rows["truncated"][numbers[:-1][cut] % observations.capacity] = True

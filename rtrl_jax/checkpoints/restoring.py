@@ -2,6 +2,8 @@
 
 import dataclasses
 import pathlib
+import zipfile
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -9,10 +11,19 @@ import numpy as np
 from rtrl_jax.board.ring import Observations
 from rtrl_jax.checkpoints import replay, store
 from rtrl_jax.errors import UserError
+from rtrl_jax.replay.sum_tree import SumTree
 from rtrl_jax.settings import Settings
+from rtrl_jax.telemetry.recorder import read_back
 from rtrl_jax.workers.learning import NOT_BEGUN
 
 FIXED = ("environment", "frame_stack", "rate_hz")  # another value of these makes another world
+
+
+class Learned(NamedTuple):
+    """What a session without learners passes on."""
+
+    tree: dict  # target and optimiser
+    words: dict
 
 
 class Past(NamedTuple):
@@ -25,10 +36,23 @@ class Past(NamedTuple):
     def tick(self) -> int:
         return self.manifest["tick"]
 
+    def learning_state(self) -> Learned | None:
+        """What is in it besides the parameters, if somebody has ever learned."""
+        stored = store.read_tree(self.checkpoint)
+        if "optimiser" not in stored:
+            return None
+        return Learned(
+            {name: stored[name] for name in ("target", "optimiser")},
+            {name: self.manifest[name] for name in ("target_version", "largest_priority", "priorities_entered")},
+        )
+
 
 def open_run(run: pathlib.Path, overrides: dict) -> tuple[Past, Settings]:
     """The newest checkpoint of a run, and its settings with some overridden. Raises UserError."""
-    checkpoint = store.find(run)
+    found = store.whole(run)
+    if not found:
+        raise UserError(f"--run_dir={run} holds no checkpoint to go on from: start a new run, in another folder")
+    checkpoint = found[-1]
     manifest = store.read_manifest(checkpoint)
     try:
         before = Settings(**manifest["settings"])
@@ -82,35 +106,42 @@ def restore(past: Past, assembly, board, publish) -> None:
         blank = [np.zeros(leaf.shape, leaf.dtype) for leaf in assembly.optimiser_leaves]
         publish(parameters, blank, version=version, target=learns)
     kept_replay = manifest["settings"]["checkpoint_replay"]
-    board.turn[0] = 0
     board.due_tick[0] = manifest["due_tick"] if kept_replay else NOT_BEGUN
+    if not manifest["learners"] and board.due_tick[0] != NOT_BEGUN:  # nothing is owed for the time without learners
+        board.due_tick[0] = manifest["tick"] + 1
     if kept_replay and board.priorities.size and "priorities" in arrays:
-        _restore_priorities(board, arrays["priorities"], manifest, len(observations.frames))
-    if assembly.inference_workers == manifest["inference_workers"]:
+        _restore_priorities(board, arrays["priorities"], manifest, observations.capacity)
+    same_stagger = manifest["settings"]["stagger"] == assembly.settings.stagger
+    if same_stagger and assembly.inference_workers == manifest["inference_workers"]:
         board.stagger[:] = arrays["stagger"]
-    states = min(len(board.random_states), len(arrays["random_states"]))
-    board.random_states[:states] = arrays["random_states"][:states]
+    workers = manifest["inference_workers"]
+    _restore_random(board.random_states[: assembly.inference_workers], arrays["random_states"][:workers])
+    _restore_random(board.random_states[assembly.inference_workers :], arrays["random_states"][workers:])
     _restore_environment(past, board, observations)
 
 
-def _restore_priorities(board, leaves: np.ndarray, manifest: dict, capacity: int) -> None:
-    # A leaf belongs to a tick modulo the capacity: with another capacity all begin anew.
-    if capacity == manifest["capacity"] and 2 * len(leaves) == len(board.priorities):
-        from rtrl_jax.replay.sum_tree import SumTree
+def _restore_random(places: np.ndarray, states: np.ndarray) -> None:
+    both = min(len(places), len(states))
+    places[:both] = states[:both]
 
-        SumTree(board.priorities).set(np.arange(len(leaves)), leaves)
-        board.largest_priority[0] = manifest["largest_priority"]
-        board.priorities_entered[0] = manifest["priorities_entered"]
+
+def _restore_priorities(board, before: np.ndarray, manifest: dict, capacity: int) -> None:
+    """Args: before: leaves of the tree there was, that of a tick at its number modulo the capacity there was."""
+    last, capacity_before = manifest["tick"], manifest["capacity"]
+    ticks = np.arange(max(0, last + 1 - min(capacity, capacity_before)), last + 1)
+    SumTree(board.priorities).set(ticks % capacity, before[ticks % capacity_before])
+    board.largest_priority[0] = manifest["largest_priority"]
+    # Learners may have come a little further than the environment's state.
+    board.priorities_entered[0] = min(manifest["priorities_entered"], last + 1)
 
 
 def _restore_environment(past: Past, board, observations: Observations) -> None:
     """Its state; or, of one that cannot be saved, the word that its last episode was cut off."""
-    path = past.checkpoint / "environment"
-    state = path.read_bytes() if path.is_file() else b""
+    state = (past.checkpoint / "environment").read_bytes()
     board.saved_environment[: len(state)] = np.frombuffer(state, np.uint8)
-    board.saved_bytes[0] = len(state) if state else -1
+    board.saved_bytes[0] = len(state)
     board.saved_tick[0] = past.tick
-    if past.manifest.get("resumes_at_new_episode") or not state:
+    if past.manifest["resumes_at_new_episode"]:
         last = observations.ticks.rows[past.tick % observations.capacity : past.tick % observations.capacity + 1]
         last["truncated"] |= ~last["terminated"]
 
@@ -119,11 +150,35 @@ def _leaves(stored: dict) -> list[np.ndarray]:
     return [np.asarray(stored[name]) for name in sorted(stored)]
 
 
+def read_records(run: pathlib.Path, past: Past, now_ns: int) -> dict[str, np.ndarray]:
+    """What the run had recorded by the time of the checkpoint; what came after it will be played anew.
+
+    Raises UserError if the records are damaged or missing.
+    """
+    try:
+        records = cut(read_back(run), past)
+    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"--run_dir={run}: its records cannot be read ({' '.join(str(error).split())})") from None
+    if len(records["ticks"]) != past.tick + 1:
+        raise UserError(f"--run_dir={run}: of {past.tick + 1} ticks it has a record of {len(records['ticks'])} only")
+    newest = int(records["ticks"]["boundary_ns"][-1])
+    if newest > now_ns:  # the machine has started anew since, and its clock with it
+        _shift(records, now_ns - newest - 1)
+    return records
+
+
+def _shift(records: dict[str, np.ndarray], by_ns: int) -> None:
+    for rows in (records["ticks"], records["decisions"]["decision"], records["updates"]):
+        for name in rows.dtype.names:
+            if name.endswith("_ns") and name != "lateness_ns":
+                rows[name] += by_ns
+
+
 def cut(records: dict[str, np.ndarray], past: Past) -> dict[str, np.ndarray]:
-    """What the run had recorded by the time of the checkpoint; what came after it will be played anew."""
+    """The records without those of after the checkpoint."""
     ticks, decisions, updates = (records[kind] for kind in ("ticks", "decisions", "updates"))
     ticks = ticks[ticks["tick"] <= past.tick]
-    if past.manifest.get("resumes_at_new_episode") and len(ticks):
+    if past.manifest["resumes_at_new_episode"] and len(ticks):
         ticks["truncated"][-1] |= ~ticks["terminated"][-1]
     known = (decisions["decision"]["obs_tick"] <= past.tick) & (decisions["apply_tick"] <= past.tick)
     return {

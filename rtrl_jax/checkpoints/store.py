@@ -35,7 +35,7 @@ def whole(run: pathlib.Path) -> list[pathlib.Path]:
 def write(
     run: pathlib.Path, manifest: dict, tree: dict, arrays: dict[str, np.ndarray], binary: dict[str, bytes]
 ) -> None:
-    """Makes the checkpoint of `manifest["tick"]`, in place of one of the same tick.
+    """Makes the checkpoint of `manifest["tick"]`, unless there is one: a run resumed from it that ended before its next tick.
 
     Args:
       tree: nested dict of arrays: parameters, target, optimiser.
@@ -44,6 +44,8 @@ def write(
     from orbax.checkpoint import PyTreeCheckpointer
 
     place = folder_of(run) / f"{manifest['tick']:012d}"
+    if place.exists():
+        return
     partial = place.with_name(place.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -52,13 +54,16 @@ def write(
     for name, data in binary.items():
         (partial / name).write_bytes(data)
     files = {str(path.relative_to(partial)): checksum(path) for path in sorted(partial.rglob("*")) if path.is_file()}
-    write_json(partial / "manifest.json", {"format": FORMAT, **manifest, "files": files})
+    manifest = {"format": FORMAT, **manifest, "files": files}
+    write_json(partial / "manifest.json", {**manifest, "crc": _crc(manifest)})
     for path in (*partial.rglob("*"), partial):
         _to_disk(path)
-    if place.exists():  # a run that was resumed from it and ended before its next tick
-        shutil.rmtree(place)
     os.replace(partial, place)
     _to_disk(place.parent)
+
+
+def _crc(manifest: dict) -> int:
+    return zlib.crc32(json.dumps(manifest, sort_keys=True).encode())
 
 
 def _to_disk(path: pathlib.Path) -> None:
@@ -79,9 +84,14 @@ def checksum(path: pathlib.Path) -> list[int]:
 
 
 def prune(run: pathlib.Path, keep: int) -> None:
-    """Removes all but the newest `keep` checkpoints, and whatever a killed process left half written."""
-    for path in whole(run)[:-keep]:
-        shutil.rmtree(path)
+    """Removes all but the newest `keep` checkpoints, and whatever a killed process left."""
+    for path in whole(run)[:-keep]:  # renamed first: what is half deleted must not look whole
+        path.rename(path.with_name(path.name + PARTIAL))
+    clear(run)
+
+
+def clear(run: pathlib.Path) -> None:
+    """Removes what is half written or half deleted."""
     for path in folder_of(run).glob(f"*{PARTIAL}"):
         shutil.rmtree(path, ignore_errors=True)
 
@@ -103,9 +113,12 @@ def read_manifest(checkpoint: pathlib.Path) -> dict:
     path = checkpoint / "manifest.json"
     try:
         manifest = json.loads(path.read_text())
+        sealed = {name: value for name, value in manifest.items() if name != "crc"}
         files, version = dict(manifest["files"]), manifest["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(checkpoint, f"manifest.json: {' '.join(str(error).split())}") from None
+    if manifest.get("crc") != _crc(sealed):
+        raise _damaged(checkpoint, "manifest.json has changed since")
     if version != FORMAT:
         raise UserError(f"{checkpoint} has format {version}, and this version of rtrl_jax reads {FORMAT}")
     for name, expected in files.items():

@@ -13,28 +13,32 @@ import time
 
 from rtrl_jax.agents import parts
 from rtrl_jax.board import snapshots
+from rtrl_jax.board.layout import STOPPING
 from rtrl_jax.checkpoints import replay, store
 from rtrl_jax.environments import saving
 
-ANSWER_S = 5.0  # the environment answers at its next boundary
+ANSWER_S, ANSWER_TICKS = 5.0, 3  # the environment answers at its next boundary
 NICENESS = 19
 
 
 class Checkpointer:
     def __init__(
-        self, assembly, board, observations, folder: pathlib.Path, recorder, hold_turns, manifest: dict, listed=()
+        self, assembly, board, observations, folder: pathlib.Path, recorder, hold_turns, manifest: dict, past=None
     ):
         """Args:
         recorder: the run's; a checkpoint is whole only when the record until then is on disk as well.
         hold_turns: () -> context manager within which no learner applies an update.
         manifest: what is the same in every checkpoint of this run, see `describe`.
-        listed: replay files there already are, from the checkpoint that the run goes on from.
+        past: the `restoring.Past` that the run goes on from, if it does.
         """
         self._assembly, self._board, self._folder, self._hold = assembly, board, folder, hold_turns
         self._recorder = recorder
         self._manifest = manifest
         self._observations = observations
-        self._replay = replay.Files(folder, observations, listed)
+        listed = past.manifest["replay"] if past else ()
+        self._replay = replay.Files(folder, observations, assembly.settings.frame_stack, listed)
+        # Nobody learns now: what was learned with before is kept for a later session that does.
+        self._kept = past.learning_state() if past and not board.dimensions.learners else None
         self._reader = snapshots.Publisher(
             board, assembly.leaves, assembly.optimiser_leaves if board.dimensions.learners else ()
         )
@@ -59,10 +63,15 @@ class Checkpointer:
 
     def last(self) -> None:
         """One more, of the end: processes are gone, and the environment's has left its state. Waits until it is written."""
-        if self._thread is not None:
-            self._thread.join()
-        if self._board.tick_head[0] and self._board.saved_tick[0] == self._board.tick_head[0] - 1:
+        while self._thread is not None and self._thread.is_alive():
+            self._recorder.drain()  # which it may be waiting for
+            self._thread.join(0.02)
+        if not self._board.tick_head[0]:
+            return
+        if self._board.saved_tick[0] == self._board.tick_head[0] - 1:
             self._run(ask=False)
+        else:
+            self._error = "there is no checkpoint of the end, since the environment could not leave its state"
 
     def error(self) -> str | None:
         """What went wrong since the last call, if something did."""
@@ -77,6 +86,8 @@ class Checkpointer:
             if self._write(ask):
                 self.seconds.append(time.monotonic() - began)
         except Exception as error:
+            store.clear(self._folder)
+            self._replay.clear()
             self._error = f"a checkpoint could not be written ({type(error).__name__}: {' '.join(str(error).split())})"
 
     def _write(self, ask: bool) -> bool:
@@ -96,28 +107,32 @@ class Checkpointer:
             "tick": tick,
             "session": assembly.session,
             **words,
-            "replay": self._replay.update(tick, assembly.settings.checkpoint_replay),
+            "replay": self._replay.update(tick, assembly.settings.checkpoint_replay, over=not ask),
         }
         while self._recorder.complete_until_ns < copied_ns:
             time.sleep(0.02)
-        store.write(self._folder, manifest, training, arrays, {"environment": state} if state is not None else {})
+        store.write(self._folder, manifest, training, arrays, {"environment": state})
         store.prune(self._folder, assembly.settings.checkpoint_keep)
         self._replay.prune([json.loads((path / "manifest.json").read_text()) for path in store.whole(self._folder)])
         return True
 
-    def _environment_state(self, ask: bool) -> tuple[int, bytes | None] | None:
-        """(tick, the environment's state after it or None if it has none); None if the run has ended meanwhile."""
-        board, deadline = self._board, time.monotonic() + ANSWER_S
+    def _environment_state(self, ask: bool) -> tuple[int, bytes] | None:
+        """(tick, the state of environment and dispatcher after it); None if the run has ended meanwhile."""
+        board = self._board
+        deadline = time.monotonic() + max(ANSWER_S, ANSWER_TICKS / self._assembly.spec.rate_hz)
         while True:
             tick, length = int(board.saved_tick[0]), int(board.saved_bytes[0])
-            state = board.saved_environment[: max(0, length)].tobytes()
+            state = board.saved_environment[:length].tobytes()
             answered = not ask or board.saved[0] == board.save_wanted[0]
             # Looked at again: the environment may have begun its last words meanwhile.
             if answered and tick >= 0 and tick == board.saved_tick[0]:
-                if length >= 0 and saving.decode(state)["environment"] is None:
-                    self._manifest = {**self._manifest, "resumes_at_new_episode": True}
-                return tick, state if length >= 0 else None
+                cannot = saving.decode(state)["environment"] is None
+                self._manifest = {**self._manifest, "resumes_at_new_episode": cannot}
+                return tick, state
+            if ask and board.control[0] == STOPPING:
+                return None  # `last` makes it
             if time.monotonic() > deadline:
+                self._error = "a checkpoint was given up: the environment did not answer"
                 return None
             time.sleep(0.002)
 
@@ -136,6 +151,9 @@ class Checkpointer:
             words["largest_priority"] = float(board.largest_priority[0])
             words["priorities_entered"] = int(board.priorities_entered[0])
             tree |= {"target": _named(target), "optimiser": _named(self._reader.optimiser())}
+        elif self._kept:
+            tree |= self._kept.tree
+            words |= self._kept.words
         return tree, words
 
 
@@ -165,6 +183,7 @@ def describe(assembly, versions: dict) -> dict:
         "actions": assembly.spec.actions,
         "parameter_shapes": [list(leaf.shape) for leaf in assembly.leaves],
         "inference_workers": assembly.inference_workers,
+        "learners": assembly.dimensions.learners,
         "capacity": assembly.dimensions.capacity,
         "versions": versions,
     }

@@ -147,7 +147,11 @@ def pretrain(place: Place, learner: Learning, updates: Ring) -> None:
         place.beat(ended - began[0])
         began[0] = ended
 
-    learner.pretrain(settings.pretrain_steps, record)
+    def wait() -> None:
+        place.beat()
+        time.sleep(0.001)
+
+    learner.pretrain(settings.pretrain_steps, record, wait)
 
 
 def learning(place: Place, learner: int, lock) -> Learning:

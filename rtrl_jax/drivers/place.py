@@ -22,8 +22,9 @@ class Place(NamedTuple):
     observations: Observations
 
     def generator(self, purpose: int, number: int = 0) -> np.random.Generator:
-        """A random generator of its own for each purpose, worker and incarnation."""
-        return np.random.default_rng([self.assembly.settings.seed, purpose, number, self.incarnation])
+        """A random generator of its own for each purpose, worker, incarnation and session."""
+        origin = [self.assembly.settings.seed, purpose, number, self.incarnation]
+        return np.random.default_rng([*origin, self.assembly.session] if self.assembly.session else origin)
 
     def lasting_generator(self, purpose: int, number: int):
         """A generator that goes on where the last holder of that place left off, and a function that notes how far it is.

@@ -102,8 +102,11 @@ def fill_board(assembly: Assembly, training: tuple[list, list], folder: pathlib.
 def commit(board: Board, assembly: Assembly, initial, optimiser, *, version: int, target: bool) -> None:
     """Puts a training state on the board, before the start."""
     learns = bool(assembly.dimensions.learners)
+    if not learns:
+        board.latest[0] = -1  # there is one slot, and nobody reads it yet
     publisher = snapshots.Publisher(board, assembly.leaves, assembly.optimiser_leaves if learns else ())
-    publisher.publish(initial, version, optimiser if learns else (), target=target and learns)
+    if not publisher.publish(initial, version, optimiser if learns else (), target=target and learns):
+        raise RuntimeError("no snapshot slot is free before the start")
 
 
 def enough_workers(settings: Settings, spec: environments.Spec, network: str, width: float, training) -> int:

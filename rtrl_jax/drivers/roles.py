@@ -10,7 +10,7 @@ import numpy as np
 from rtrl_jax import latency
 from rtrl_jax.board import segment
 from rtrl_jax.board.bell import Bell
-from rtrl_jax.board.layout import RUNNING, WAITING, WARM_UP_INFERENCES, Board
+from rtrl_jax.board.layout import ENVIRONMENT_BYTES, RUNNING, WAITING, WARM_UP_INFERENCES, Board
 from rtrl_jax.board.ring import Observations, Ring
 from rtrl_jax.drivers import message as messages
 from rtrl_jax.drivers.place import LATENCY, Place
@@ -66,7 +66,8 @@ def _environment(place: Place) -> None:
 
     def save() -> bytes:
         ticket = dispatcher.save() if dispatcher else None
-        return saving.encode({"environment": environment.save(), "ticket": ticket})
+        whole = saving.encode({"environment": environment.save(), "ticket": ticket})
+        return whole if len(whole) <= ENVIRONMENT_BYTES else saving.encode({"environment": None, "ticket": ticket})
 
     loop = environment_loop(
         environment,
@@ -121,7 +122,7 @@ def _inference(place: Place) -> None:
     algorithm = None
     if settings.stagger != "ticket":
         algorithm = stagger.make(settings.stagger, board.stagger, quantile=settings.stagger_quantile)
-        if settings.tau_initial_ms is not None and workers[0] == 0 and place.incarnation + place.assembly.session == 0:
+        if settings.tau_initial_ms is not None and workers[0] == 0 and not board.stagger.any():
             algorithm.start_from(settings.tau_initial_ms / 1e3)
     _warm_up(place, snapshots, act, emulate)
     _meet(place)

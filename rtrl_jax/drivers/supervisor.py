@@ -27,7 +27,7 @@ from rtrl_jax.settings import Settings, as_flagfile
 from rtrl_jax.telemetry import summary as summaries
 from rtrl_jax.telemetry.files import write_json, write_text
 from rtrl_jax.telemetry.live import Window
-from rtrl_jax.telemetry.recorder import Recorder, read_back
+from rtrl_jax.telemetry.recorder import Recorder
 from rtrl_jax.telemetry.tensorboard import Events
 from rtrl_jax.telemetry.terminal import Display
 from rtrl_jax.workers.turns import Turns
@@ -77,7 +77,7 @@ def _supervise(settings: Settings, folder: pathlib.Path, began: float, past: res
     if settings.demonstrations is not None:  # looked at now, so that a bad file costs nothing
         settings = dataclasses.replace(settings, demonstrations=str(pathlib.Path(settings.demonstrations).absolute()))
         demonstrations.read(pathlib.Path(settings.demonstrations), spec.observation_shape, spec.actions)
-    earlier = restoring.cut(read_back(folder), past) if past else None
+    earlier = restoring.read_records(folder, past, now_ns()) if past else None
     if past:
         _check_goes_on(settings, spec, earlier["ticks"])
 
@@ -170,6 +170,7 @@ class _Run:
         self._recorder, self._window = Recorder(board, folder, earlier), Window()
         if past:
             self._window.add(earlier)
+        self._updates_before = self._window.updates
         self._events = Events(folder, past and past.tick + 1, len(self._window.returns))
         self._turn_lock = threading.Lock()  # the kernel's lock does not tell the threads of a process apart
         self._checkpointer = None
@@ -182,7 +183,7 @@ class _Run:
                 self._recorder,
                 self._hold_turns,
                 describe(assembly, summaries.versions()),
-                past.manifest["replay"] if past else (),
+                past,
             )
         self._incarnations = [0] * len(assembly.processes)
         self._early_deaths = [0] * len(assembly.processes)
@@ -241,7 +242,7 @@ class _Run:
         patient_until = time.monotonic() + SLOW_START_S
         while not self._over and not self._board.ready.all():
             self._window.add(self._recorder.drain())
-            if self._window.updates:
+            if self._window.updates > self._updates_before:
                 self._display.waiting(f"Learning from demonstrations: {self._window.updates} updates so far …")
             else:
                 ready = int(self._board.ready.sum())
@@ -303,10 +304,12 @@ class _Run:
             return
         if not self._turn_lock.acquire(blocking=False):  # a checkpoint is being copied; there will be another look
             return
-        with suppress(BlockingIOError), segment.exclusive(self._descriptor, segment.TURN, wait=False):
-            if not self._board.ready[turns.holder_process()]:
-                turns.pass_on()
-        self._turn_lock.release()
+        try:
+            with suppress(BlockingIOError), segment.exclusive(self._descriptor, segment.TURN, wait=False):
+                if not self._board.ready[turns.holder_process()]:
+                    turns.pass_on()
+        finally:
+            self._turn_lock.release()
 
     def _report_checkpoints(self) -> None:
         if self._checkpointer and (error := self._checkpointer.error()):

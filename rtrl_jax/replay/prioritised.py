@@ -39,6 +39,7 @@ class PrioritisedReplay:
         self._index = Index(observations, builder, frame_stack)
         self._tree, self._most, self._entered = SumTree(tree_nodes), most, entered
         self._exponent, self._importance = exponent, importance
+        self._cleared = 0  # this process has cleared the leaves of all ticks before
 
     def __len__(self) -> int:
         return len(self._index)
@@ -95,7 +96,8 @@ class PrioritisedReplay:
         self._index.drop_overwritten()
         new = self._index.since(entered)
         # Leaves of before entered - capacity have been cleared in their time, and may have been taken since.
-        gone = np.arange(max(0, entered - capacity), min(entered, self._index.all_before))
+        gone = np.arange(max(0, entered - capacity, self._cleared), min(entered, self._index.all_before))
+        self._cleared = max(self._cleared, min(entered, self._index.all_before))
         keys, errors = np.asarray(keys, np.int64), np.asarray(errors, np.float64)
         held = self._index.holds(keys)
         priorities = (errors[held] + EPSILON) ** self._exponent

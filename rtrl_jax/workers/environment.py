@@ -62,7 +62,7 @@ def environment_loop(
       limits: when to stop.
       groups: for each inference worker, the number of the process (bell) that runs it.
       listeners: processes to wake at every boundary.
-      save: () -> bytes or None, the state of the environment and the dispatcher, for a checkpoint.
+      save: () -> bytes, at most ENVIRONMENT_BYTES, the state of the environment and the dispatcher, for a checkpoint.
       session: how often the run has been resumed.
       resumed: the TICK record after which it goes on; None for a new run.
       played_ns: how long it had gone on until then.
@@ -146,11 +146,8 @@ def _put_down(board, tick: int, save) -> None:
     """Leaves the state after `tick` on the board. Its reader looks at `saved_tick` before and after copying."""
     wish, data = int(board.save_wanted[0]), save()
     board.saved_tick[0] = -1
-    if data is not None and len(data) <= len(board.saved_environment):
-        board.saved_environment[: len(data)] = np.frombuffer(data, np.uint8)
-        board.saved_bytes[0] = len(data)
-    else:
-        board.saved_bytes[0] = -1
+    board.saved_environment[: len(data)] = np.frombuffer(data, np.uint8)
+    board.saved_bytes[0] = len(data)
     board.saved_tick[0] = tick
     board.saved[0] = wish
 

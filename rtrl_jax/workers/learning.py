@@ -94,13 +94,17 @@ class Learning:
             self._replay.ingest()
             beat()
 
-    def pretrain(self, steps: int, record: Callable[[int, float], None]) -> None:
+    def pretrain(self, steps: int, record: Callable[[int, float], None], wait: Callable[[], None]) -> None:
         """Updates on what is in the replay before the run begins; they do not count for the schedule.
 
-        Args: record: called after each with (version it was applied to, loss).
+        Args:
+          record: called after each with (version it was applied to, loss).
+          wait: called while others, warming up, hold every slot.
         """
         self.catch_up()
         for _ in range(steps if len(self._replay) else 0):  # with too long a delay no action is left to learn from
+            while not self.can_apply():
+                wait()
             gradient, version = self.step()
             record(version, gradient.loss)
 
@@ -126,14 +130,17 @@ class Learning:
             loss, errors = float(loss), np.asarray(errors)  # waits, as the snapshot is pinned no longer than this block
         return Gradient(slope, loss, version, keys, errors)
 
-    def apply(self, gradient: Gradient) -> int:
-        """Commits the update, in one's turn. Returns the version of the parameters it was applied to."""
+    def apply(self, gradient: Gradient) -> int | None:
+        """Commits the update, in one's turn.
+
+        Returns the version of the parameters it was applied to; None if slow readers held every slot after all.
+        """
         with self._snapshots.pinned() as (version, parameters):
             moved = self._program.descend(parameters, self._publisher.optimiser(), gradient.slope)
             parameters, optimiser = ([np.asarray(leaf) for leaf in leaves] for leaves in moved)
         target = (version + 1) % self._target_every == 0
         if not self._publisher.publish(parameters, version + 1, optimiser, target=target):
-            raise RuntimeError("every snapshot slot is in use")  # `can_apply` said otherwise: a reader too many
+            return None
         self._replay.settle(gradient.keys, gradient.errors)
         return version
 
@@ -163,15 +170,17 @@ def learner_loop(
             now = yield Sleep(now + IDLE_NS)
             continue
         gradient, start, computed = yield Learn(learning.gradient)
-        now = computed
-        while turns.holder() != learner or not learning.can_apply():
-            now = yield WaitBell(now + LOOK_AGAIN_NS)
-        applied, turn, now = yield Apply(partial(turns.take, learner, partial(_apply, learning, gradient, learn_every)))
-        if applied is not None:  # else the supervisor has passed the turn on
-            updates.append((learner, gradient.loss, start, computed, turn, now, gradient.version, applied))
+        now, applied = computed, None
+        while applied is None:
+            while turns.holder() != learner or not learning.can_apply():
+                now = yield WaitBell(now + LOOK_AGAIN_NS)
+            apply = partial(turns.take, learner, partial(_apply, learning, gradient, learn_every))
+            applied, turn, now = yield Apply(apply)
+        updates.append((learner, gradient.loss, start, computed, turn, now, gradient.version, applied))
 
 
-def _apply(learning: Learning, gradient: Gradient, learn_every: int) -> int:
+def _apply(learning: Learning, gradient: Gradient, learn_every: int) -> int | None:
     version = learning.apply(gradient)
-    learning.scheduled(learn_every)
+    if version is not None:
+        learning.scheduled(learn_every)
     return version

@@ -28,12 +28,16 @@ class Turns:
         return (learner - self.holder()) % self._learners
 
     def take(self, learner: int, apply: Callable):
-        """Calls `apply` if it is this learner's turn, then passes the turn on. Returns its value, or None if it was not."""
+        """Calls `apply` if it is this learner's turn, then passes the turn on.
+
+        Returns its value; None if it was not this learner's turn, or `apply` returned None: then the turn is kept.
+        """
         with self._lock():
             if self.holder() != learner:
                 return None
             value = apply()
-            self.pass_on()
+            if value is not None:
+                self.pass_on()
         return value
 
     def pass_on(self) -> None:
