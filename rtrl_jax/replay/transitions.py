@@ -19,9 +19,13 @@ class Transition(NamedTuple):
 class TransitionBuilder:
     """Turns ticks, one after another, into transitions. None spans two episodes."""
 
-    def __init__(self, gamma: float, per_tick: bool = False, n: int = 1):
-        """Args: gamma: discount per decision, or per tick if `per_tick`."""
-        self._gamma, self._per_tick = gamma, per_tick
+    def __init__(self, gamma: float, per_tick: bool = False, n: int = 1, undelayed_next: bool = False):
+        """Args:
+        gamma: discount per decision, or per tick if `per_tick`.
+        undelayed_next: the paper's code's accounting: S' is the newest observation when the next action begins,
+          not the older one that action was decided from.
+        """
+        self._gamma, self._per_tick, self._undelayed_next = gamma, per_tick, undelayed_next
         self._open = None  # record of the tick whose decision is in force
         self._since = 0
         self._reward = 0.0
@@ -31,7 +35,8 @@ class TransitionBuilder:
         done = []
         if not record["is_default"]:
             if self._open is not None:
-                done.append(self._close(int(record["obs_tick"]), tick - self._since))
+                next_tick = tick - 1 if self._undelayed_next else int(record["obs_tick"])
+                done.append(self._close(next_tick, tick - self._since))
             self._open, self._since, self._reward = record, tick, 0.0
         self._reward += float(record["reward"])
         if record["terminated"] or record["truncated"]:
