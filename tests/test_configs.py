@@ -12,7 +12,7 @@ from rtrl_jax.settings import Settings
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.flags")), ids=lambda path: path.stem)
 def test_flagfile(path, monkeypatch):
     monkeypatch.setattr(flags, "FLAGS", flags.FlagValues())
-    for name in ("DEFINE_string", "DEFINE_integer", "DEFINE_float", "DEFINE_enum"):
+    for name in ("DEFINE_string", "DEFINE_integer", "DEFINE_float", "DEFINE_enum", "DEFINE_bool"):
         original = getattr(flags, name)
         monkeypatch.setattr(
             flags, name, lambda *args, original=original: original(*args, flag_values=flags.FLAGS), raising=True

@@ -46,7 +46,7 @@ def drive(
 
     Args:
       clock: moved on from event to event.
-      bells: uint32 [number of loops], how often each has been rung.
+      bells: uint32 [number of loops], how often each has been rung; looked at after every boundary and every `Apply`.
       charge: (loop's number, effect, what it computed) -> the nanoseconds it takes. A computation is done when it
         begins, on what there is then; only an `Apply` is done when it ends, with None for what it computed.
       running: called after every boundary. The environment's loop is resumed with None when the run ends.
@@ -70,7 +70,7 @@ def drive(
             heapq.heappush(queue, (max(effect.until_ns, now), number, number, None))
 
     def wake() -> None:
-        for number in np.flatnonzero(bells != seen).tolist():
+        for number in (bells != seen).nonzero()[0].tolist():
             seen[number] = bells[number]
             if listening[number]:
                 listening[number] = False
@@ -80,14 +80,16 @@ def drive(
         begin(number, next(loop))
     while queue:
         clock.ns, order, number, answer = heapq.heappop(queue)
-        if isinstance(answer, _Begun):
+        committed = isinstance(answer, _Begun)
+        if committed:
             answer = Timed(answer.effect.compute(), answer.start_ns, clock.ns)
         try:
             begin(number, loops[number].send(clock.ns if answer is None else answer))
         except StopIteration:
             if number == 0:
                 return
-        wake()
+        if order == BOUNDARY or committed:
+            wake()
         if order == BOUNDARY and not running():
             break
     with suppress(StopIteration):
