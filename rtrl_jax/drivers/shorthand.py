@@ -44,6 +44,7 @@ def _scheduled(settings: Settings, period: int) -> Settings:
     """One learner that takes no time, in every `period` ticks."""
     if settings.learning_latency_ms is not None and str(settings.learning_latency_ms) != "0":
         raise UserError("--learning_latency_ms is for learners that take time: --learning_schedule=asynchronous")
-    if str(settings.learner_workers) not in ("0", "1"):
+    if str(settings.learner_workers) not in ("0", "1", "auto"):
         raise UserError(f"--learning_schedule=every:{period} needs one learner: leave --learner_workers at 1")
-    return dataclasses.replace(settings, learn_every=period if settings.learn_every else 0)
+    learners = "1" if settings.learner_workers == "auto" else settings.learner_workers
+    return dataclasses.replace(settings, learner_workers=learners, learn_every=period if settings.learn_every else 0)

@@ -9,6 +9,7 @@ import os
 import pathlib
 import threading
 import time
+import traceback
 from contextlib import contextmanager
 from functools import cache
 
@@ -114,11 +115,7 @@ def _assemble(settings: Settings, spec, network: str, width: float, training, tr
         workers = prepare.n_star(settings, np.maximum(tau_ns, 1) * spec.rate_hz / 1e9)
     if settings.accounting == "reference":
         workers = 2 * settings.delay + 2  # those of the episode before are busy for as long again
-    learners = 0
-    if settings.learns and str(settings.learner_workers) == "auto":
-        learners = prepare.enough_learners(settings, spec, network, width, training)
-    elif settings.learns:
-        learners = int(settings.learner_workers)
+    learners = _how_many_learn(settings, traces, spec, network, width, training)
     alone = dataclasses.replace(settings, interaction="async", workers_per_process=1)
     least = 3 * settings.delay**2 if settings.accounting == "reference" else 0
     assembly = assemble(
@@ -132,6 +129,28 @@ def _assemble(settings: Settings, spec, network: str, width: float, training, tr
         capacity=max(prepare.capacity(settings, spec), least),
     )
     return dataclasses.replace(assembly, settings=settings)
+
+
+def _how_many_learn(settings: Settings, traces, spec, network: str, width: float, training) -> int:
+    """N_L, or N_L* of the time that an update is charged."""
+    if not settings.learns:
+        return 0
+    if str(settings.learner_workers) != "auto":
+        return int(settings.learner_workers)
+    flag = "learning_latency_ms"
+    text = str(settings.learning_latency_ms or 0)
+    if settings.interaction != "async":
+        return 1
+    if text == latency.MEASURED:
+        return prepare.enough_learners(settings, spec, network, width, training)
+    if flag in traces:
+        took_ns = np.concatenate(traces[flag].gradients or [np.zeros(1)])
+    else:
+        rng = np.random.default_rng(settings.seed)
+        draw = charges.drawn_learning(text, flag, lambda learner: rng)
+        took_ns = np.array([draw(0)[0] for _ in range(SAMPLES)])
+    each = took_ns.mean() * spec.rate_hz / 1e9 / settings.learn_every
+    return max(1, math.ceil(each - prepare.WHOLE_TICK))
 
 
 def _stated_inference(settings: Settings, traces, generator):
@@ -177,15 +196,18 @@ class _Run:
         startup_s, started = time.monotonic() - began, time.monotonic()
         self._started = self._show_at = self._events_at = started
         self._save_at = started + (self._settings.checkpoint_every_s or math.inf)
+        fatal = None
         try:
             drive(loops, clock=self._clock, bells=board.bell[:, 0], charge=charge, running=self._running)
-        finally:
-            board.control[0] = STOPPING
-            seconds = time.monotonic() - started
-            self._take_in()
-            self._events.write(self._window)
-            self._events.close()
-            records = self._recorder.close()
+        except Exception as error:  # an environment of the user's own, most likely
+            fatal = error
+            self._fail("run", f"died: {type(error).__name__}: {error}", traceback.format_exc())
+        board.control[0] = STOPPING
+        seconds = time.monotonic() - started
+        self._take_in()
+        self._events.write(self._window)
+        self._events.close()
+        records = self._recorder.close()
         environment.close()
         if self._checkpointer:
             self._display.waiting("Writing the last checkpoint …")
@@ -197,12 +219,14 @@ class _Run:
             self._folder,
             failures=self._failures,
             records_lost=self._recorder.lost,
-            ended_by=self._stop_reason or "its limits",
+            ended_by=self._failures[-1]["reason"] if fatal else self._stop_reason or "its limits",
             realtime_priority=False,
             startup_s=startup_s,
             seconds=seconds,
         )
         write_json(self._folder / "summary.json", summary)
+        if fatal:
+            raise RuntimeError(f"the run {summary['ended_by']}; what was recorded is in {self._folder}") from fatal
         return summary
 
     # ---------------------------------------------------------------- the loops
@@ -435,11 +459,14 @@ class _Run:
 
     def _report_checkpoints(self) -> None:
         if self._checkpointer and (error := self._checkpointer.error()):
-            moment = {"tick": int(self._board.tick_head[0]), "time_s": time.monotonic() - self._started}
-            self._failures.append(
-                {**moment, "process": "checkpoint", "reason": error, "replaced": False, "traceback": ""}
-            )
-            self._display.say(error)
+            self._fail("checkpoint", error)
+
+    def _fail(self, what: str, reason: str, trace: str = "") -> None:
+        moment = {"tick": int(self._board.tick_head[0]), "time_s": time.monotonic() - self._started}
+        self._failures.append({"process": what, "reason": reason, **moment, "replaced": False, "traceback": trace})
+        self._display.say(reason)
+        if trace:
+            self._display.say(trace)
 
 
 def _time_inference(place: Place, snapshots, act) -> np.ndarray:
