@@ -183,11 +183,11 @@ def test_measured_times_are_those_of_this_machine(tmp_path):
 
 
 # Wall clock against virtual time. Between 2.2 and 2.8 ticks: no answer comes so close to a boundary that microseconds decide.
-RECORD = {"environment": "gymnasium/MountainCar-v0", "rate_hz": 50.0, "duration_s": 5.0, "learner_workers": "0"}
+RECORD = {"environment": "gymnasium/MountainCar-v0", "rate_hz": 50.0, "duration_s": 3.0, "learner_workers": "0"}
 WORKERS = {"inference_workers": "4", "epsilon_start": 0.0, "epsilon_end": 0.0}
-SAME_ACTION = 0.95  # of the ticks; and the same worker in all, until a busy machine first holds one of them up:
-HELD_UP_NS = 1_000_000  # that may swap two workers for good
-SAME_INACTION, SAME_DELAY = 0.06, 0.3  # where phases drift with every microsecond, only the figures agree
+# Then the tolerance is none: who acted when is the same in every tick until the machine first holds somebody up for so long:
+HELD_UP_NS = 1_000_000
+ENOUGH = 50  # ticks before that
 
 
 def _first_disturbed(folder, ticks) -> int:
@@ -195,30 +195,28 @@ def _first_disturbed(folder, ticks) -> int:
     with np.load(folder / "decisions.npz") as decisions:
         began_late = decisions["start_ns"] - ticks["published_ns"][decisions["obs_tick"]] > HELD_UP_NS
         held_up = (decisions["registered_ns"] - decisions["end_ns"] > HELD_UP_NS) | began_late
-        first = decisions["obs_tick"][held_up].min(initial=len(ticks["tick"]))
+        first = decisions["obs_tick"][held_up].min(initial=len(ticks["tick"]) - 5)  # the last are cut off
     late = ticks["tick"][ticks["lateness_ns"] > HELD_UP_NS].min(initial=len(ticks["tick"]))
     return int(min(first, late))
 
 
-@pytest.mark.parametrize("stagger", ["ticket", "max_time"])
-def test_virtual_time_repeats_a_wall_clock_run_from_its_latencies(tmp_path, stagger):
-    how = {"playout": "4"} if stagger == "ticket" else {"tau_initial_ms": 57.0}
-    common = {**RECORD, **WORKERS, "stagger": stagger, **how}
+def test_virtual_time_repeats_a_wall_clock_run_from_its_latencies(tmp_path):
+    common = {**RECORD, **WORKERS, "playout": "4"}
     emulated = {"emulated_inference_ms": "uniform:44,56", "workers_per_process": 4}
-    rtrl_jax.run(**common, **emulated, display="none", checkpoint_every_s=0.0, run_dir=str(tmp_path / "wall"))
-    with np.load(tmp_path / "wall" / "ticks.npz") as stored:
-        wall = {key: stored[key] for key in stored.files}
-    replay = {"clock": "virtual", "inference_latency_ms": f"trace:{tmp_path}/wall"}
+    for attempt in range(4):
+        recorded = tmp_path / f"wall-{attempt}"
+        rtrl_jax.run(**common, **emulated, display="none", checkpoint_every_s=0.0, run_dir=str(recorded))
+        with np.load(recorded / "ticks.npz") as stored:
+            wall = {key: stored[key] for key in stored.files}
+        until = _first_disturbed(recorded, wall)
+        if until >= ENOUGH:
+            break
+    else:
+        pytest.skip("the machine is too busy to record a wall-clock run that is not held up")
+    replay = {"clock": "virtual", "inference_latency_ms": f"trace:{recorded}"}
     _, virtual, _, _ = run(tmp_path / "virtual", **common, **replay)
-    if stagger == "ticket":
-        n = min(len(wall["tick"]), len(virtual["tick"]))
-        for name in ("obs_tick", "is_default", "action"):
-            assert (wall[name][:n] == virtual[name][:n]).mean() >= SAME_ACTION, name
-        until = min(n, _first_disturbed(tmp_path / "wall", wall))
-        assert (wall["worker"][:until] == virtual["worker"][:until]).all()
-    assert virtual["is_default"].mean() == pytest.approx(wall["is_default"].mean(), abs=SAME_INACTION)
-    delays = [(run["tick"] - run["obs_tick"])[~run["is_default"]].mean() for run in (wall, virtual)]
-    assert delays[0] == pytest.approx(delays[1], abs=SAME_DELAY)
+    for name in ("obs_tick", "worker", "is_default", "action", "reward"):
+        assert (wall[name][:until] == virtual[name][:until]).all(), name
 
 
 @pytest.mark.parametrize(
