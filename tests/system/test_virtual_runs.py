@@ -182,19 +182,19 @@ def test_measured_times_are_those_of_this_machine(tmp_path):
     assert (updates["computed_ns"] > updates["start_ns"]).all()
 
 
-# Wall clock against virtual time. Between 2.2 and 2.8 ticks: no answer comes so close to a boundary that microseconds decide.
+# Wall clock against virtual time. Inferences of 2.1 to 2.4 ticks: 12 ms pass before the boundary at which they could act.
 RECORD = {"environment": "gymnasium/MountainCar-v0", "rate_hz": 50.0, "duration_s": 3.0, "learner_workers": "0"}
 WORKERS = {"inference_workers": "4", "epsilon_start": 0.0, "epsilon_end": 0.0}
 # Then the tolerance is none: who acted when is the same in every tick until the machine first holds somebody up for so long:
-HELD_UP_NS = 1_000_000
+HELD_UP_NS = 10_000_000
 ENOUGH = 50  # ticks before that
 
 
 def _first_disturbed(folder, ticks) -> int:
     """The first tick from which on a worker began late, or the environment was late."""
     with np.load(folder / "decisions.npz") as decisions:
-        began_late = decisions["start_ns"] - ticks["published_ns"][decisions["obs_tick"]] > HELD_UP_NS
-        held_up = (decisions["registered_ns"] - decisions["end_ns"] > HELD_UP_NS) | began_late
+        waited = decisions["start_ns"] - ticks["published_ns"][decisions["obs_tick"]]
+        held_up = waited + decisions["registered_ns"] - decisions["end_ns"] > HELD_UP_NS
         first = decisions["obs_tick"][held_up].min(initial=len(ticks["tick"]) - 5)  # the last are cut off
     late = ticks["tick"][ticks["lateness_ns"] > HELD_UP_NS].min(initial=len(ticks["tick"]))
     return int(min(first, late))
@@ -202,7 +202,7 @@ def _first_disturbed(folder, ticks) -> int:
 
 def test_virtual_time_repeats_a_wall_clock_run_from_its_latencies(tmp_path):
     common = {**RECORD, **WORKERS, "playout": "4"}
-    emulated = {"emulated_inference_ms": "uniform:44,56", "workers_per_process": 4}
+    emulated = {"emulated_inference_ms": "uniform:42,48", "workers_per_process": 4}
     for attempt in range(4):
         recorded = tmp_path / f"wall-{attempt}"
         rtrl_jax.run(**common, **emulated, display="none", checkpoint_every_s=0.0, run_dir=str(recorded))
