@@ -5,6 +5,7 @@ few plain values it needs.
 """
 
 import os
+import re
 import typing
 from dataclasses import dataclass, field, fields
 
@@ -31,6 +32,30 @@ class Settings:
     default_action_index: int | None = _setting(None, "which action the no-op is; default: the environment's own (0)")
     frame_stack: int = _setting(1, "observations the network sees at once")
 
+    clock: str = _setting(
+        "wall",
+        "virtual: one process on a simulated clock, in which computations take the times stated below",
+        ("wall", "virtual"),
+    )
+    inference_latency_ms: str | None = _setting(
+        None,
+        f"virtual clock: what an inference takes; default 0. {latency.VIRTUAL_FORMS}",
+    )
+    learning_latency_ms: str | None = _setting(None, "virtual clock: what an update takes; default 0. The same forms")
+    learning_schedule: str | None = _setting(
+        None,
+        "virtual clock: asynchronous, learners that take their time, or every:N, an update in every N ticks that takes "
+        "none; default asynchronous, with --delay every:<--learn_every>",
+    )
+    delay: int | None = _setting(
+        None, "the short way to the virtual clock: decisions act exactly so many ticks after their observation"
+    )
+    accounting: str = _setting(
+        "ours",
+        "reference: the sequential agent of a given --delay as the paper's code simulates it, for comparison",
+        ("ours", "reference"),
+    )
+
     network: str = _setting(
         "auto", "auto is resnet15 for images, mlp for vectors", ("auto", "resnet15", "resnet30", "nature", "mlp")
     )
@@ -52,6 +77,7 @@ class Settings:
     emulated_inference_ms: str | None = _setting(None, f"make inference take this long: {latency.FORMS}")
     workers_per_process: int = _setting(1, "emulated workers that share a process")
 
+    policy: str = _setting("agent", "random and noop are baselines that learn nothing", ("agent", "random", "noop"))
     agent: str = _setting("dqn", "what is learned; rainbow switches all the parts below on", ("dqn", "rainbow"))
     double_q: bool | None = _setting(None, "the online network chooses the action that the target network values")
     prioritised: bool | None = _setting(None, "transitions of large error are drawn more often")
@@ -73,7 +99,7 @@ class Settings:
         "parallel: one learner, with batches --learner_workers times as large, as many times less often",
         ("round_robin", "parallel"),
     )
-    learn_every: int = _setting(4, "ticks for each update")
+    learn_every: int = _setting(4, "ticks for each update; 0 switches learning off")
     learn_start: int = _setting(1000, "transitions before the first update")
     demonstrations: str | None = _setting(None, "a file of demonstrations to learn from first")
     pretrain_steps: int = _setting(16_000, "updates on the demonstrations before the run")
@@ -121,13 +147,14 @@ class Settings:
                 raise UserError(f"--{item.name}={value}: choose one of {', '.join(choices)}")
         self._check_ranges()
         self._check_contradictions()
+        self._check_virtual()
         if self.emulated_inference_ms is not None:
             latency.parse(str(self.emulated_inference_ms))
         self.core_list()
 
     def _check_ranges(self) -> None:
         positive = (
-            "rate_hz width frame_stack workers_per_process learn_every learn_start batch_size learning_rate "
+            "rate_hz width frame_stack workers_per_process delay learn_start batch_size learning_rate "
             "gradient_clip target_every tau_initial_ms duration_s max_ticks max_episodes hang_timeout_s n_steps "
             "checkpoint_keep"
         )
@@ -151,7 +178,7 @@ class Settings:
             raise UserError(f"--value_min={self.value_min:g} must be less than --value_max={self.value_max:g}")
         if not 0 <= self.checkpoint_every_s < float("inf"):
             raise UserError(f"--checkpoint_every_s={self.checkpoint_every_s}: a number of seconds, or 0 for none")
-        for name in ("epsilon_steps", "seed", "pretrain_steps"):
+        for name in ("epsilon_steps", "seed", "pretrain_steps", "learn_every"):
             if getattr(self, name) < 0:
                 raise UserError(f"--{name}={getattr(self, name)}: it cannot be negative")
         if self.rate_hz is not None and self.rate_hz > FASTEST_HZ:
@@ -180,7 +207,7 @@ class Settings:
             ),
             (
                 self.demonstrations is not None and not self.learns,
-                "--demonstrations are for a learner: leave --learner_workers at 1",
+                "--demonstrations are for a learner: leave --learner_workers at 1, --learn_every and --policy as they were",
             ),
             (
                 sequential and str(self.learner_workers) not in ("0", "1"),
@@ -213,7 +240,30 @@ class Settings:
 
     @property
     def learns(self) -> bool:
-        return str(self.learner_workers) != "0"
+        return str(self.learner_workers) != "0" and self.learn_every > 0 and self.policy == "agent"
+
+    @property
+    def is_virtual(self) -> bool:
+        return self.clock == "virtual" or self.delay is not None
+
+    def _check_virtual(self) -> None:
+        for name in ("inference_latency_ms", "learning_latency_ms"):
+            if getattr(self, name) is not None:
+                latency.check_virtual(str(getattr(self, name)), name)
+        if self.learning_schedule is not None and not re.fullmatch(
+            r"asynchronous|every:[1-9]\d*", self.learning_schedule
+        ):
+            raise UserError(f"--learning_schedule={self.learning_schedule}: asynchronous, or every:N with N from 1 on")
+        if self.delay is not None and self.delay > MOST_WORKERS:
+            raise UserError(f"--delay={self.delay}: the most is {MOST_WORKERS}")
+        if self.accounting == "reference" and (self.delay is None or self.interaction == "async"):
+            raise UserError("--accounting=reference is of sequential agents: give --interaction=sequential and --delay")
+        if self.is_virtual and self.emulated_inference_ms is not None:
+            raise UserError("--emulated_inference_ms is for the wall clock: use --inference_latency_ms")
+        if not self.is_virtual:
+            for name in ("inference_latency_ms", "learning_latency_ms", "learning_schedule"):
+                if getattr(self, name) is not None:
+                    raise UserError(f"--{name} belongs to --clock=virtual")
 
     def core_list(self) -> list[int]:
         """The cores to use, in order. Raises UserError if this process may not run on one of them."""

@@ -1,9 +1,8 @@
-"""The real loops on a simulated clock: an event queue, a private board, inference times drawn from a distribution.
+"""The virtual driver on loops without a network: a private board, a counter to play, inference times from a function.
 
-No process, no network. Times are in ticks of one second, so that a τ of 9.99 is 9.99 ticks.
+Times are in ticks of one second, so that a τ of 9.99 is 9.99 ticks.
 """
 
-import heapq
 import itertools
 import mmap
 from collections.abc import Callable
@@ -11,17 +10,16 @@ from collections.abc import Callable
 import numpy as np
 
 from rtrl_jax import stagger as staggers
-from rtrl_jax.board.layout import RUNNING, STOPPING, Board, Dimensions, size
+from rtrl_jax.board.layout import RUNNING, Board, Dimensions, size
 from rtrl_jax.board.ring import Observations, Ring
+from rtrl_jax.drivers.virtual import Clock, drive
 from rtrl_jax.stagger.announcements import COLUMNS
 from rtrl_jax.telemetry.summary import statistics
-from rtrl_jax.workers.effects import Infer, NextBoundary, Timed, WaitBell
 from rtrl_jax.workers.environment import Limits, environment_loop
 from rtrl_jax.workers.inference import staggered, ticketed
 from rtrl_jax.workers.mailbox import Choice, Mailbox
 
 TICK_NS = 1_000_000_000
-ENVIRONMENT_FIRST, WORKERS_AFTER = 0, 1  # at the same instant
 
 
 class Counter:
@@ -71,7 +69,7 @@ def simulate(
     """
     board = private_board(workers, capacity=ticks + 16)
     observations = Observations(board.tick_head, board.tick_rows, board.frames)
-    clock = [0]
+    clock = Clock()
     rng = np.random.default_rng(seed)
     inferences = itertools.count()
     dispatcher = table = None
@@ -86,17 +84,38 @@ def simulate(
         if tau_initial:
             table.start_from(tau_initial)
 
-    def policy(obs_tick):
-        return Choice(0, True, 0)
+    def charge(number, effect, choice):
+        return round(lengths.pop(number) * TICK_NS)
+
+    lengths = {}  # of inferences under way, by loop
+
+    def timed(worker):
+        def policy(obs_tick):
+            lengths[worker + 1], greedy = tau(rng, next(inferences))
+            return Choice(0, greedy, 0)
+
+        return policy
 
     board.control[0] = RUNNING
+    judged, rows, taken = Ring(board.judged_head, board.judged_rows), [], [0]
+
+    def take_in():
+        rows.append(judged.read(taken[0])[1])
+        taken[0] += len(rows[-1])
+
+    def running():
+        if dead and observations.newest >= dead[1]:
+            board.idle[dead[0]] = 0
+        take_in()
+        return True
+
     loops = [
         environment_loop(
             Counter(episode_length),
             np.zeros(1, np.float32),
             board,
             observations,
-            lambda: clock[0],
+            clock.now_ns,
             dispatcher,
             rate_hz=1.0,
             default_action=1,
@@ -106,48 +125,15 @@ def simulate(
         )
     ]
     for worker in range(workers):
-        mailbox = Mailbox(board, worker, lambda: clock[0])
+        mailbox = Mailbox(board, worker, clock.now_ns)
         if dispatcher:
-            loops.append(ticketed(mailbox, policy))
+            loops.append(ticketed(mailbox, timed(worker)))
         else:
-            loops.append(staggered(mailbox, observations, policy, table, workers=workers, start_ns=0, tau_m_ns=TICK_NS))
-
-    order = itertools.count()
-    queue, listening = [], {}  # events (instant, rank, order, loop, answer); bell counts seen by waiting loops
-
-    def schedule(number, effect):
-        rank = ENVIRONMENT_FIRST if isinstance(effect, NextBoundary) else WORKERS_AFTER
-        if isinstance(effect, Infer):
-            choice = effect.compute()
-            length, greedy = tau(rng, next(inferences))
-            end = clock[0] + round(length * TICK_NS)
-            answer = Timed(choice._replace(greedy=greedy), clock[0], end)
-            heapq.heappush(queue, (end, rank, next(order), number, answer))
-        elif isinstance(effect, WaitBell):
-            listening[number] = int(board.bell[number, 0])
-        else:
-            at = effect.due_ns if isinstance(effect, NextBoundary) else effect.until_ns
-            heapq.heappush(queue, (max(at, clock[0]), rank, next(order), number, None))
-
-    for number, loop in enumerate(loops):
-        schedule(number, next(loop))
-    judged, rows = Ring(board.judged_head, board.judged_rows), []
-    while queue:
-        clock[0], _, _, number, answer = heapq.heappop(queue)
-        if dead and number == dead[0] + 1 and clock[0] >= dead[1] * TICK_NS:
-            board.idle[dead[0]] = 0
-            continue
-        try:
-            schedule(number, loops[number].send(answer or clock[0]))
-        except StopIteration:
-            board.control[0] = STOPPING
-            break
-        if number == 0:
-            rows.append(judged.read(sum(map(len, rows)))[1])
-            for listener in [n for n, count in listening.items() if count != board.bell[n, 0]]:
-                del listening[listener]
-                heapq.heappush(queue, (clock[0], WORKERS_AFTER, next(order), listener, None))
-    rows.append(judged.read(sum(map(len, rows)))[1])
+            loops.append(
+                staggered(mailbox, observations, timed(worker), table, workers=workers, start_ns=0, tau_m_ns=TICK_NS)
+            )
+    drive(loops, clock=clock, bells=board.bell[:, 0], charge=charge, running=running)
+    take_in()
     records, decisions = observations.ticks.read(0)[1], np.concatenate(rows)
     return statistics(records, decisions, board.update_rows[0][:0]), records, decisions
 

@@ -53,6 +53,16 @@ from rtrl_jax.settings import Settings, as_flagfile
         ({"duration_s": "long"}, "a number"),
         ({"max_ticks": 2.5}, "a whole number"),
         ({"seed": None}, "a whole number"),
+        ({"clock": "sundial"}, "choose one of"),
+        ({"inference_latency_ms": "5"}, "belongs to --clock=virtual"),
+        ({"learning_schedule": "every:4"}, "belongs to --clock=virtual"),
+        ({"clock": "virtual", "learning_schedule": "every:x"}, "every:N"),
+        ({"clock": "virtual", "learning_latency_ms": "normal:5"}, "milliseconds"),
+        ({"clock": "virtual", "emulated_inference_ms": "5"}, "use --inference_latency_ms"),
+        ({"delay": 0}, "greater than 0"),
+        ({"delay": 5000}, "the most is"),
+        ({"delay": 8, "accounting": "reference"}, "sequential"),
+        ({"learn_every": -1}, "negative"),
     ],
 )
 def test_bad_settings_are_one_line_that_says_what_to_do(wrong, says):
@@ -82,7 +92,9 @@ def test_every_setting_is_in_the_flagfile_and_what_is_set_is_in_force():
     assert "# --run_dir=/somewhere" in lines
 
 
-@pytest.mark.parametrize("text", ["12", "normal:12,1", "lognormal:12,3", "gamma:12,6", "uniform:10,14"])
+@pytest.mark.parametrize(
+    "text", ["12", "normal:12,1", "lognormal:12,3", "gamma:12,6", "uniform:10,14", "9+outlier:0.1,39"]
+)
 def test_latencies_have_the_mean_they_state(text):
     import numpy as np
 

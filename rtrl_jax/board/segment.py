@@ -67,6 +67,13 @@ def _reserve(folder: pathlib.Path, size: int) -> int:
     return descriptor
 
 
+def private(size: int) -> mmap.mmap:
+    """Memory of this process alone, for a run without others. Raises UserError if there is not enough."""
+    if size > LARGEST_SHARE_OF_FREE_MEMORY * psutil.virtual_memory().available:
+        raise UserError(f"no room for {size / 2**20:.0f} MiB in memory: lower --replay_capacity")
+    return mmap.mmap(-1, size)
+
+
 def attach(descriptor: int) -> mmap.mmap:
     """Maps the whole segment, for reading and writing.
 

@@ -17,6 +17,7 @@ from rtrl_jax.agents import parts
 from rtrl_jax.agents.exploration import linear
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.ring import Ring
+from rtrl_jax.drivers import baselines
 from rtrl_jax.drivers.assembly import Assembly
 from rtrl_jax.drivers.place import EXPLORATION, SAMPLING, Place
 from rtrl_jax.drivers.wall import now_ns
@@ -68,9 +69,11 @@ def configure_jax() -> None:
 
 
 def policy(place: Place, reader: snapshots.Reader, act, worker: int):
-    """The ε-greedy policy of one inference worker."""
+    """The ε-greedy policy of one inference worker, or the baseline that stands in for it."""
     settings = place.assembly.settings
     start, end = epsilons(settings)
+    if settings.policy != "agent":
+        return baselines.make(place, worker)
     generator, note = place.lasting_generator(EXPLORATION, worker)
     return epsilon_greedy(
         place.observations,
@@ -98,7 +101,12 @@ def _replay(place: Place):
     made_of = parts.choose(settings)
 
     def builder():
-        return TransitionBuilder(settings.gamma, per_tick=settings.discount_per == "tick", n=made_of.n_steps)
+        return TransitionBuilder(
+            settings.gamma,
+            per_tick=settings.discount_per == "tick",
+            n=made_of.n_steps,
+            undelayed_next=settings.accounting == "reference",
+        )
 
     if made_of.prioritised:
         replay = PrioritisedReplay(
@@ -134,7 +142,7 @@ def _delay(place: Place) -> int:
     return max(1, longest) + (0 if in_step or longest <= 1 else 1)
 
 
-def pretrain(place: Place, learner: Learning, updates: Ring) -> None:
+def pretrain(place: Place, learner: Learning, updates: Ring, now_ns=now_ns) -> None:
     """Learns from the demonstrations, if there are any, before the run first begins."""
     settings = place.assembly.settings
     if settings.demonstrations is None or place.incarnation > 0 or place.assembly.session > 0:

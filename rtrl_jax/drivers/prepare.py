@@ -92,11 +92,16 @@ def capacity(settings: Settings, spec: environments.Spec) -> int:
 def fill_board(assembly: Assembly, training: tuple[list, list], folder: pathlib.Path) -> tuple[int, str, Board]:
     """Creates the board with version 0 of the parameters on it. Returns (file descriptor, where it lies, board)."""
     descriptor, where = segment.create(size(assembly.dimensions), folder)
-    board = Board(assembly.dimensions, segment.attach(descriptor))
+    return descriptor, where, begin_board(assembly, training, segment.attach(descriptor))
+
+
+def begin_board(assembly: Assembly, training: tuple[list, list], memory) -> Board:
+    """A board in memory that is all zeros, with version 0 of the parameters on it."""
+    board = Board(assembly.dimensions, memory)
     board.latest[0] = -1
     board.due_tick[0], board.saved_tick[0] = NOT_BEGUN, -1
     commit(board, assembly, *training, version=0, target=True)
-    return descriptor, where, board
+    return board
 
 
 def commit(board: Board, assembly: Assembly, initial, optimiser, *, version: int, target: bool) -> None:

@@ -5,7 +5,6 @@ import math
 import os
 import pathlib
 import platform
-import signal
 import threading
 import time
 from contextlib import contextmanager, nullcontext, suppress
@@ -20,6 +19,8 @@ from rtrl_jax.drivers import message as messages
 from rtrl_jax.drivers import prepare, run_folder
 from rtrl_jax.drivers.assembly import Assembly, assemble, crowding
 from rtrl_jax.drivers.process import Child
+from rtrl_jax.drivers.run_summary import summarise
+from rtrl_jax.drivers.signals import signals_to
 from rtrl_jax.drivers.wall import now_ns
 from rtrl_jax.errors import UserError
 from rtrl_jax.replay import demonstrations
@@ -51,6 +52,10 @@ def supervise(settings: Settings) -> dict:
     if settings.duration_s is None and settings.max_ticks is None and settings.max_episodes is None:
         settings = dataclasses.replace(settings, duration_s=DEFAULT_DURATION_S)
     folder = run_folder.choose(settings.run_dir, settings.environment)
+    if settings.is_virtual:
+        from rtrl_jax.drivers import virtual_run
+
+        return virtual_run.play(settings, folder, began)
     return _supervise(settings, folder, began)
 
 
@@ -63,6 +68,10 @@ def resume(run: pathlib.Path, overrides: dict) -> dict:
     with store.locked(run):
         past, settings = restoring.open_run(run, overrides)
         settings.check()
+        if settings.is_virtual:
+            raise UserError(
+                f"--run_dir={run}: a run in virtual time cannot be resumed; start it anew, it will be the same"
+            )
         return _supervise(settings, run, began, past)
 
 
@@ -116,7 +125,7 @@ def _supervise(settings: Settings, folder: pathlib.Path, began: float, past: res
             display.say(f"starting {len(assembly.processes)} processes; the run is in {folder}")
             with nullcontext() if past else store.locked(folder):
                 run = _Run(assembly, board, descriptor, folder, display, past, earlier)
-                with _signals(run.stop), _core(assembly):
+                with signals_to(run.stop), _core(assembly):
                     run.play(began)
         except OSError as error:
             raise RuntimeError(
@@ -139,6 +148,8 @@ def _how_many_infer(sizes: tuple, display: Display) -> int:
 
 
 def _how_many_learn(sizes: tuple, display: Display) -> int:
+    if not sizes[0].learns:
+        return 0
     learners = str(sizes[0].learner_workers)
     if learners == "auto" and sizes[0].interaction != "async":
         return 1
@@ -224,7 +235,17 @@ class _Run:
         seconds = time.monotonic() - self._started if self._started else 0.0
         self._events.write(self._window)
         self._events.close()
-        self.summary = self._summarise(self._recorder.close(), startup_s, seconds)
+        self.summary = summarise(
+            self._assembly,
+            self._recorder.close(),
+            self._folder,
+            failures=self._failures,
+            records_lost=self._recorder.lost,
+            ended_by=self.fatal or self._stop_reason or "its limits",
+            realtime_priority=bool(self._board.realtime[0] > 0),
+            startup_s=startup_s,
+            seconds=seconds,
+        )
         write_json(self._folder / "summary.json", self.summary)
 
     @property
@@ -389,51 +410,6 @@ class _Run:
             if not child.wait(max(0.0, deadline - time.monotonic())):
                 child.kill()
                 child.wait(GRACE_S)
-
-    def _summarise(self, records: dict, startup_s: float, seconds: float) -> dict:
-        assembly, settings = self._assembly, self._assembly.settings
-        figures = summaries.statistics(records["ticks"], records["decisions"], records["updates"])
-        figures["inference"] = {
-            "workers": assembly.inference_workers,
-            "stagger": settings.stagger if settings.interaction == "async" else "none",
-            **figures["inference"],
-            "emulated": settings.emulated_inference_ms,
-        }
-        figures["learning"] = {"workers": len(assembly.learners), "agent": settings.agent, **figures["learning"]}
-        return {
-            "environment": settings.environment,
-            "interaction": settings.interaction,
-            "rate_hz": assembly.spec.rate_hz,
-            **figures,
-            "parameters": assembly.parameter_count,
-            "network": {"name": assembly.network, "width": assembly.width},
-            "sessions": assembly.session + 1,
-            "checkpoints": len(store.whole(self._folder)),
-            "failures": self._failures,
-            "records_lost": self._recorder.lost,
-            "ended_by": self.fatal or self._stop_reason or "its limits",
-            "realtime_priority": bool(self._board.realtime[0] > 0),
-            "machine": summaries.machine(),
-            "versions": summaries.versions(),
-            "startup_s": startup_s,
-            "seconds": seconds,
-            "run_dir": str(self._folder),
-        }
-
-
-@contextmanager
-def _signals(stop):
-    """SIGINT, SIGTERM and SIGHUP end the run cleanly, if this is the main thread (only there can they be handled)."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, lambda n, _: stop(signal.Signals(n).name)) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -25,9 +25,15 @@ TRANSITION = np.dtype(
 class TransitionBuilder:
     """Turns ticks, in portions one after another, into transitions in the order of their decisions."""
 
-    def __init__(self, gamma: float, per_tick: bool = False, n: int = 1):
-        """Args: gamma: discount per decision, or per tick if `per_tick`. n: decisions in a transition."""
+    def __init__(self, gamma: float, per_tick: bool = False, n: int = 1, undelayed_next: bool = False):
+        """Args:
+        gamma: discount per decision, or per tick if `per_tick`.
+        n: decisions in a transition.
+        undelayed_next: the paper's code's accounting: S' is the newest observation when the next action begins,
+          not the older one that action was decided from.
+        """
         self._gamma, self._per_tick, self._n = gamma, per_tick, n
+        self._undelayed_next = undelayed_next
         self.forget()
 
     def forget(self) -> None:
@@ -71,7 +77,8 @@ class TransitionBuilder:
         found = np.empty(done, TRANSITION)
         for name in ("obs_tick", "episode_start", "action"):
             found[name] = began[name]
-        found["next_tick"] = np.where(whole, following["obs_tick"], last["tick"])
+        next_tick = following["tick"] - 1 if self._undelayed_next else following["obs_tick"]
+        found["next_tick"] = np.where(whole, next_tick, last["tick"])
         found["reward"], found["apply_tick"] = reward, began["tick"]
         found["discount"] = discount(np.where(whole, following["tick"], last["tick"] + 1), count)
         found["discount"][~whole & last["terminated"]] = 0

@@ -2,16 +2,18 @@
 
 The algorithms are state machines without a clock, a process or shared memory: time taken in, waits or tickets out. So the
 same code serves real runs, simulated ones and property tests. `max_time` and `expected_time` are the paper's Algorithms
-1 and 2, `bounded` is Algorithm 1 with an estimate that can fall, `free` is no staggering at all, `ticket` is ours.
+1 and 2, `bounded` is Algorithm 1 with an estimate that can fall, `free` is no staggering at all, `ticket` is ours,
+`fixed` the spacing of the paper's simulation.
 """
 
 from rtrl_jax.stagger.bounded import Bounded
 from rtrl_jax.stagger.expected_time import ExpectedTime
+from rtrl_jax.stagger.fixed import Fixed
 from rtrl_jax.stagger.free import Free
 from rtrl_jax.stagger.max_time import MaxTime
 from rtrl_jax.stagger.ticket import Ticket
 
-__all__ = ["Bounded", "ExpectedTime", "Free", "MaxTime", "Ticket", "make"]
+__all__ = ["Bounded", "ExpectedTime", "Fixed", "Free", "MaxTime", "Ticket", "make"]
 
 
 def make(name: str, table, *, quantile: float = 0.0):

@@ -170,7 +170,7 @@ class _Desk:
     def collect(self, tick: int):
         """Yields (decision, due tick) for everything registered since the last boundary."""
         board = self._board
-        for worker in np.flatnonzero(board.decision_head != board.decision_taken).tolist():
+        for worker in (board.decision_head != board.decision_taken).nonzero()[0].tolist():
             head, rows = int(board.decision_head[worker]), board.decision_rows[worker]
             for number in range(int(board.decision_taken[worker]), head):
                 decision = rows[number % len(rows)].copy()
@@ -190,7 +190,7 @@ class _Desk:
         if self._dispatcher is None or over:
             return set()
         board = self._board
-        idle = np.flatnonzero((board.ticket_count == board.answered) & (board.idle == 1)).tolist()
+        idle = ((board.ticket_count == board.answered) & (board.idle == 1)).nonzero()[0].tolist()
         woken = set()
         for worker, obs_tick in self._dispatcher.dispatch(tick, idle, episode_start):
             board.ticket_obs[worker] = obs_tick

@@ -155,7 +155,15 @@ class Learning:
 
 
 def learner_loop(
-    learner: int, learning: Learning, turns, observations: Observations, updates: Ring, *, learn_every, start_ns: int
+    learner: int,
+    learning: Learning,
+    turns,
+    observations: Observations,
+    updates: Ring,
+    *,
+    learn_every,
+    start_ns: int,
+    idle=lambda now: Sleep(now + IDLE_NS),
 ):
     """Updates whenever the schedule asks for it, as fast as its turns come while it lags behind.
 
@@ -163,11 +171,12 @@ def learner_loop(
       turns: a `Turns`.
       updates: ring for this learner's record.
       learn_every: ticks for each update, of any learner.
+      idle: instant -> what to wait for while nothing is due.
     """
     now = yield Sleep(start_ns)
     while True:
         if not learning.due(observations.newest, learn_every, turns.until(learner)):
-            now = yield Sleep(now + IDLE_NS)
+            now = yield idle(now)
             continue
         gradient, start, computed = yield Learn(learning.gradient)
         now, applied = computed, None

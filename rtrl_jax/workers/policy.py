@@ -1,4 +1,4 @@
-"""From an observation on the board to an action: ε-greedy over the newest parameters."""
+"""From an observation on the board to an action: ε-greedy over the newest parameters, or a baseline without any."""
 
 from collections.abc import Callable
 
@@ -46,3 +46,20 @@ def epsilon_greedy(
             return Choice(int(greedy_action(parameters, observation, seed)), True, version)
 
     return choose
+
+
+def random_actions(actions: int, rng: np.random.Generator, note: Callable[[], None]) -> Callable[[int], Choice]:
+    """A baseline that needs no network but takes its time: so `greedy` is true, and a stated inference time is charged."""
+
+    def choose(obs_tick: int) -> Choice:
+        action = int(rng.integers(actions))
+        note()
+        return Choice(action, True, 0)
+
+    return choose
+
+
+def one_action(action: int) -> Callable[[int], Choice]:
+    """The other baseline: always the same, timed like the one above."""
+    choice = Choice(action, True, 0)
+    return lambda obs_tick: choice

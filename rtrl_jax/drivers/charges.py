@@ -1,0 +1,116 @@
+"""What computations cost in virtual time: drawn from a distribution, measured on this machine, or those of a recorded run."""
+
+import pathlib
+import zipfile
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from rtrl_jax import latency
+from rtrl_jax.errors import UserError
+
+EXPLORING_NS = 20_000  # an action that needs no network, as long as it takes by the wall clock
+
+
+class Charges(NamedTuple):
+    """All in nanoseconds."""
+
+    sample: Callable[[np.random.Generator, int], np.ndarray]  # n inference times, to choose N and a first delay by
+    inference: Callable[[int, bool], int]  # (worker, whether the network was needed) -> what its next one takes
+    learning: Callable[[int], tuple[int, int]]  # learner -> (its next gradient, its next update's application)
+
+
+class Trace(NamedTuple):
+    """A recorded run's times, each array in the order in which its worker met them."""
+
+    network: list[np.ndarray]  # by inference worker
+    exploring: list[np.ndarray]
+    gradients: list[np.ndarray]  # by learner
+    applying: list[np.ndarray]
+
+
+def read_trace(text: str, flag: str) -> Trace:
+    """Args: text: "trace:RUN". Raises UserError if that is no finished run, or one without inferences."""
+    folder = pathlib.Path(text.removeprefix(latency.TRACE)).expanduser()
+    try:
+        with (
+            np.load(folder / "decisions.npz", allow_pickle=False) as decisions,
+            np.load(folder / "updates.npz", allow_pickle=False) as updates,
+        ):
+            order = np.argsort(decisions["start_ns"], kind="stable")
+            worker, greedy = decisions["worker"][order], decisions["greedy"][order]
+            took = (decisions["end_ns"] - decisions["start_ns"])[order]
+            learner, gradient = updates["learner"], updates["computed_ns"] - updates["start_ns"]
+            applying = updates["end_ns"] - updates["turn_ns"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"--{flag}={text}: {folder} holds no finished run ({' '.join(str(error).split())})") from None
+    if not len(took):
+        raise UserError(f"--{flag}={text}: that run made no decision, so it has no times to replay")
+    workers, learners = range(int(worker.max()) + 1), range(int(learner.max(initial=-1)) + 1)
+    return Trace(
+        [took[(worker == w) & greedy] for w in workers],
+        [took[(worker == w) & ~greedy] for w in workers],
+        [gradient[learner == j] for j in learners],
+        [applying[learner == j] for j in learners],
+    )
+
+
+def drawn_inference(text: str, flag: str, generator: Callable[[int], np.random.Generator]):
+    """(sample, inference) of `Charges` for a stated time. Args: generator: worker -> its random generator."""
+    draw = latency.parse(text, flag)
+
+    def sample(rng, n):
+        return np.array([1e6 * draw(rng) for _ in range(n)])
+
+    def inference(worker: int, greedy: bool) -> int:
+        return round(1e6 * draw(generator(worker))) if greedy else EXPLORING_NS
+
+    return sample, inference
+
+
+def measured_inference(times_ns: np.ndarray, generator: Callable[[int], np.random.Generator]):
+    """The same for times that were measured: each inference takes one of them, drawn at random."""
+
+    def inference(worker: int, greedy: bool) -> int:
+        return int(times_ns[generator(worker).integers(len(times_ns))]) if greedy else EXPLORING_NS
+
+    return lambda rng, n: times_ns[rng.integers(len(times_ns), size=n)], inference
+
+
+def traced_inference(trace: Trace):
+    """The same for a recorded run: worker by worker, each time in its turn, and from the beginning when they run out."""
+    pool = np.concatenate(trace.network)
+    pool = pool if len(pool) else np.concatenate(trace.exploring)
+    met: dict[tuple[int, bool], int] = {}
+
+    def inference(worker: int, greedy: bool) -> int:
+        times = (trace.network if greedy else trace.exploring)[worker % len(trace.network)]
+        if not len(times):
+            times = pool if greedy else np.array([EXPLORING_NS])
+        number = met.get((worker, greedy), 0)
+        met[worker, greedy] = number + 1
+        return int(times[number % len(times)])
+
+    return lambda rng, n: pool[rng.integers(len(pool), size=n)], inference
+
+
+def drawn_learning(text: str, flag: str, generator: Callable[[int], np.random.Generator]):
+    """`Charges.learning` for a stated time, which is all the gradient's."""
+    draw = latency.parse(text, flag)
+    return lambda learner: (round(1e6 * draw(generator(learner))), 0)
+
+
+def traced_learning(trace: Trace, flag: str):
+    """`Charges.learning` of a recorded run, learner by learner."""
+    if not trace.gradients:
+        raise UserError(f"--{flag}: that run made no update, so it has no times to replay")
+    met: dict[int, int] = {}
+
+    def learning(learner: int) -> tuple[int, int]:
+        times, applying = (part[learner % len(part)] for part in (trace.gradients, trace.applying))
+        number = met.get(learner, 0)
+        met[learner] = number + 1
+        return int(times[number % len(times)]), int(applying[number % len(times)])
+
+    return learning
