@@ -174,7 +174,9 @@ class _Run:
         self._checkpointer = None
         if self._settings.checkpoint_every_s:
             manifest = describe(assembly, versions())
-            self._checkpointer = Checkpointer(assembly, board, self._observations, folder, self._lock, manifest)
+            self._checkpointer = Checkpointer(
+                assembly, board, self._observations, folder, self._recorder, self._lock, manifest
+            )
         self._failures = []
         self._stop_reason = None
         self._look_at = self._drained = 0
@@ -207,12 +209,12 @@ class _Run:
         self._take_in()
         self._events.write(self._window)
         self._events.close()
-        records = self._recorder.close()
         environment.close()
         if self._checkpointer:
             self._display.waiting("Writing the last checkpoint …")
             self._checkpointer.last()
             self._report_checkpoints()
+        records = self._recorder.close()
         summary = summarise(
             self._assembly,
             records,

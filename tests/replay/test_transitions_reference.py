@@ -14,5 +14,6 @@ def test_next_observation(undelayed_next, next_tick):
     for tick, obs_tick in ((4, 0), (8, 4)):
         ticks["is_default"][tick], ticks["obs_tick"][tick] = False, obs_tick
     builder = TransitionBuilder(0.99, undelayed_next=undelayed_next)
-    (transition,) = [made for tick, record in enumerate(ticks) for made in builder.feed(tick, record)]
-    assert (transition.obs_tick, transition.next_tick) == (0, next_tick)
+    ticks["tick"] = np.arange(9)
+    (transition,) = builder.feed(ticks)
+    assert (transition["obs_tick"], transition["next_tick"]) == (0, next_tick)
