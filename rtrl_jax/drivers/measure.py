@@ -14,11 +14,10 @@ from rtrl_jax import environments, latency
 from rtrl_jax.board.layout import Board
 from rtrl_jax.drivers import message as messages
 from rtrl_jax.drivers.assembly import Assembly, assemble
-from rtrl_jax.drivers.prepare import WHOLE_TICK, fill_board, n_star
+from rtrl_jax.drivers.prepare import STARTUP_TIMEOUT_S, WHOLE_TICK, fill_board, n_star
 from rtrl_jax.drivers.process import Child
 from rtrl_jax.settings import LEAST_CAPACITY, Settings
 
-STARTUP_TIMEOUT_S = 600.0  # compiling the largest network included
 EMULATED_DRAWS = 2000
 INFERENCES, UPDATES = 256, 16  # samples taken, or as many as five seconds allow
 

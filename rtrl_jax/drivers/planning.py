@@ -141,7 +141,7 @@ def _inference(planning, settings, spec, network, this: Size, sizes, say) -> Cos
     fits = 4 * 4 * this.count < _room()
     if this.count <= LARGEST and fits:
         return _measured(measure.inferences, settings, spec, network, this, "an inference", say)
-    reason = f"above {LARGEST / 1e6:.0f} M parameters" if fits else "too large for the memory free here"
+    reason = f"above {LARGEST / 1e6:g} M parameters" if fits else "too large for the memory free here"
     rungs = ladder(this, sizes, *INFERENCE_RUNG, INFERENCE_RUNGS)
     return _extrapolated(measure.inferences, settings, spec, network, this, rungs, reason, "an inference", say)
 
@@ -155,7 +155,7 @@ def _update(planning, settings, spec, network, this: Size, sizes, inference: Cos
     guess_s = UPDATE_IN_INFERENCES * planning.batch_size * tau_s
     reason = None
     if this.count > LARGEST:
-        reason = f"above {LARGEST / 1e6:.0f} M parameters"
+        reason = f"above {LARGEST / 1e6:g} M parameters"
     elif guess_s > LONGEST_UPDATE_S:
         reason = f"it would take about {guess_s:.0f} s"
     elif 4 * COPIES * this.count > _room():

@@ -16,6 +16,7 @@ from rtrl_jax.errors import UserError
 from rtrl_jax.settings import LEAST_CAPACITY, Settings
 from rtrl_jax.workers.learning import NOT_BEGUN
 
+STARTUP_TIMEOUT_S = 600.0  # compiling the largest network included
 PAPER_CAPACITY, SHARE_OF_MEMORY = 1_000_000, 0.25  # observations kept, unless told otherwise
 BRIM = 64  # a ring is never read at its brim
 WHOLE_TICK = 0.05  # of a tick: N* is not raised for less than that

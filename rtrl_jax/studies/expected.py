@@ -6,7 +6,7 @@ from rtrl_jax import environments
 from rtrl_jax.stagger.ticket import LONGEST
 from rtrl_jax.studies.clock import simulate
 
-LEAST_TICKS, CYCLES = 4000, 12
+LEAST_TICKS, CYCLES = 2000, 12
 SETTLE = 0.5  # of the ticks, left out: staggering takes time
 
 

@@ -99,6 +99,10 @@ def _notes(plan: dict) -> list[str]:
             f"τ_θ varies, so Algorithm 2's phases drift apart: with random phases e^(−N τ_M/τ̄) = "
             f"{_share(expected['poisson_inaction'])} of the ticks get no answer, more where answers overtake each other."
         )
+    if (ticket["enough_cores"]["inaction"] or 0) > 0.03:
+        notes.append(
+            "An answer that takes a whole number of ticks just misses the last: give the tickets a worker more."
+        )
     if tau["max_ms"] > 1.5 * tau["p995_ms"]:
         notes.append(
             "One inference took far longer than the others, and Algorithm 1 waits for it: see --stagger_quantile."
