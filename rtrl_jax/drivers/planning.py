@@ -141,7 +141,8 @@ def _inference(planning, settings, spec, network, this: Size, sizes, say) -> Cos
     fits = 4 * 4 * this.count < _room()
     if this.count <= LARGEST and fits:
         return _measured(measure.inferences, settings, spec, network, this, "an inference", say)
-    reason = f"above {LARGEST / 1e6:g} M parameters" if fits else "too large for the memory free here"
+    large = this.count > LARGEST
+    reason = f"above {LARGEST / 1e6:g} M parameters" if large else "too large for the memory free here"
     rungs = ladder(this, sizes, *INFERENCE_RUNG, INFERENCE_RUNGS)
     return _extrapolated(measure.inferences, settings, spec, network, this, rungs, reason, "an inference", say)
 

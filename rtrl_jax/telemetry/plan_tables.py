@@ -142,7 +142,7 @@ def _delay(figures: dict) -> str:
 
 
 def _size(number: int) -> str:
-    return f"{number / 2**30:.3g} GiB"
+    return f"{_number(number / 2**30)} GiB"
 
 
 def _both(figures: dict) -> str:
