@@ -95,6 +95,7 @@ class Dimensions:
     snapshot_bytes: int
     optimiser_bytes: int = 0
     priority_nodes: int = 0  # of the sum tree of a prioritised replay
+    samples: int = 0  # times that a process which only measures itself takes at most; none in a run
 
 
 class Field(NamedTuple):
@@ -136,6 +137,9 @@ def fields(d: Dimensions) -> list[Field]:
         ("decision_taken", (workers,), "i8", "environment"),
         ("stagger", (workers, d.stagger_columns), "f8", "worker w writes row w"),
         ("warm_up_ns", (workers, WARM_UP_INFERENCES), "f8", "worker w, before it is ready"),
+        # What a process that only measures itself finds out: how long its steps take, and what memory is its own.
+        ("sample_ns", (d.samples,), "f8", "that process, before it is ready; 0 where it took no sample"),
+        ("own_bytes", (1,), "i8", "that process, before it is ready"),
         # Parameters. A pin is the slot (plus one) that a reader is using; the supervisor clears those of the dead.
         ("pin", (d.processes,), "i8", "process p writes element p"),
         ("latest", (1,), "i8", "the learner with the turn (the supervisor before the start)"),

@@ -219,14 +219,30 @@ def _shape(leaf: snapshots.Leaf):
 
 def _try_out(place: Place, program: Program, reader, publisher) -> None:
     """Compiles and times an update whose outcome is thrown away, so that the run neither waits for it nor takes it for a hang."""
-    assembly, spec = place.assembly, place.assembly.spec
-    size, shape = assembly.batch_size, (assembly.batch_size, *assembly.observation_shape)
-    numbers, frames = np.zeros(size, np.float32), np.zeros(shape, spec.observation_dtype)
-    blank = agents.Batch(frames, np.zeros(size, np.int32), numbers, numbers, frames, np.ones(size, np.float32))
+    once = _update(place.assembly, program, reader, publisher)
     for _ in range(2):
         began = now_ns()
+        once()
+        took = now_ns() - began
+    place.beat(took)
+
+
+def update(place: Place):
+    """A function that makes an update on a blank batch, whose outcome is thrown away: to measure how long one takes."""
+    configure_jax()
+    publisher = snapshots.Publisher(place.board, place.assembly.leaves, place.assembly.optimiser_leaves)
+    reader = snapshots.Reader(place.board, place.process.number, partial(_in_place, place.assembly.leaves))
+    return _update(place.assembly, _program(place.assembly), reader, publisher)
+
+
+def _update(assembly: Assembly, program: Program, reader, publisher):
+    size, shape = assembly.batch_size, (assembly.batch_size, *assembly.observation_shape)
+    numbers, frames = np.zeros(size, np.float32), np.zeros(shape, assembly.spec.observation_dtype)
+    blank = agents.Batch(frames, np.zeros(size, np.int32), numbers, numbers, frames, np.ones(size, np.float32))
+
+    def once() -> None:
         with reader.pinned() as (_, online):
             slope, _, _ = program.gradient(online, online, blank, np.uint32(0))
             jax.block_until_ready(program.descend(online, publisher.optimiser(), slope))
-        took = now_ns() - began
-    place.beat(took)
+
+    return once

@@ -1,29 +1,22 @@
 """Before a run's processes start: looking at the environment, sizing the network, choosing N, filling the board."""
 
-import dataclasses
 import math
-import os
 import pathlib
-import tempfile
-import time
 
 import jax
 import numpy as np
 import psutil
 
-from rtrl_jax import environments, latency
+from rtrl_jax import environments
 from rtrl_jax.agents import parts
 from rtrl_jax.board import segment, snapshots
 from rtrl_jax.board.layout import TICK, Board, size
-from rtrl_jax.drivers import message as messages
-from rtrl_jax.drivers.assembly import Assembly, assemble
-from rtrl_jax.drivers.process import Child
+from rtrl_jax.drivers.assembly import Assembly
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings import LEAST_CAPACITY, Settings
 from rtrl_jax.workers.learning import NOT_BEGUN
 
 STARTUP_TIMEOUT_S = 600.0  # compiling the largest network included
-EMULATED_DRAWS = 2000
 PAPER_CAPACITY, SHARE_OF_MEMORY = 1_000_000, 0.25  # observations kept, unless told otherwise
 BRIM = 64  # a ring is never read at its brim
 WHOLE_TICK = 0.05  # of a tick: N* is not raised for less than that
@@ -112,52 +105,6 @@ def commit(board: Board, assembly: Assembly, initial, optimiser, *, version: int
     publisher = snapshots.Publisher(board, assembly.leaves, assembly.optimiser_leaves if learns else ())
     if not publisher.publish(initial, version, optimiser if learns else (), target=target and learns):
         raise RuntimeError("no snapshot slot is free before the start")
-
-
-def enough_workers(settings: Settings, spec: environments.Spec, network: str, width: float, training) -> int:
-    """N_I*: measures the inference time in a process of its own and takes the number its stagger algorithm needs."""
-    alone = dataclasses.replace(settings, workers_per_process=1, interaction="async")
-    assembly = assemble(
-        alone, spec, network, width, training, inference_workers=1, learner_workers=0, capacity=LEAST_CAPACITY
-    )
-    _, board = _get_ready(assembly, "inference", training)
-    tau_ns = board.warm_up_ns[0]
-    if settings.emulated_inference_ms is not None:  # known better than a few draws from it tell
-        draw, rng = latency.parse(str(settings.emulated_inference_ms)), np.random.default_rng(settings.seed)
-        tau_ns = np.array([1e6 * draw(rng) for _ in range(EMULATED_DRAWS)])
-    return n_star(settings, tau_ns * spec.rate_hz / 1e9)
-
-
-def enough_learners(settings: Settings, spec: environments.Spec, network: str, width: float, training) -> int:
-    """N_L*: measures an update in a process of its own; the least number of learners that keep up with --learn_every."""
-    alone = dataclasses.replace(settings, workers_per_process=1, interaction="async", demonstrations=None)
-    assembly = assemble(
-        alone, spec, network, width, training, inference_workers=1, learner_workers=1, capacity=LEAST_CAPACITY
-    )
-    place, board = _get_ready(assembly, "learner", training)
-    tau_l_ticks = int(board.expected_ns[place]) * spec.rate_hz / 1e9
-    return max(1, math.ceil(tau_l_ticks / settings.learn_every - WHOLE_TICK))
-
-
-def _get_ready(assembly: Assembly, role: str, training) -> tuple[int, Board]:
-    """Starts the first process of that role, which measures itself while it warms up. Returns (its number, the board)."""
-    with tempfile.TemporaryDirectory() as folder:
-        descriptor, _, board = fill_board(assembly, training, pathlib.Path(folder))
-        place = next(process for process in assembly.processes if process.role == role)
-        child = Child(
-            place, messages.write(assembly, place, descriptor, 0), descriptor, pathlib.Path(folder, "measure.log")
-        )
-        try:
-            deadline = time.monotonic() + STARTUP_TIMEOUT_S
-            while not board.ready[place.number]:
-                if child.exit_status() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"measuring how long the {role} takes failed: {child.output()}")
-                time.sleep(0.01)
-        finally:
-            child.kill()
-            child.wait(5)
-            os.close(descriptor)
-    return place.number, board
 
 
 def n_star(settings: Settings, tau_ticks: np.ndarray) -> int:

@@ -19,6 +19,7 @@ from rtrl_jax.stagger import announcements
 
 FIFO_PRIORITY = 50
 UNCOUNTED_INFERENCES = 3  # the first ones after compiling are slower
+SAMPLE_S = 5.0  # of a process that only measures itself
 
 
 def perform(message: dict) -> None:
@@ -33,9 +34,15 @@ def perform(message: dict) -> None:
         message["board_fd"],
         Observations(board.tick_head, board.tick_rows, board.frames),
     )
-    {"environment": _environment, "inference": _inference, "learner": _learner, "agent": _agent}[place.process.role](
-        place
-    )
+    roles = {
+        "environment": _environment,
+        "inference": _inference,
+        "learner": _learner,
+        "agent": _agent,
+        "inference sampler": _inference_sampler,
+        "update sampler": _update_sampler,
+    }
+    roles[place.process.role](place)
 
 
 def _environment(place: Place) -> None:
@@ -209,6 +216,50 @@ def _agent(place: Place) -> None:
         start_ns=int(board.start_ns[0]),
     )
     _drive(place, [loop], emulate=emulate)
+
+
+def _inference_sampler(place: Place) -> None:
+    """Measures inferences, in the place of a worker, and then waits to be killed. See `drivers.measure`."""
+    from rtrl_jax.drivers import brain
+
+    snapshots, act = brain.network(place)
+    blank = np.zeros(place.assembly.observation_shape, place.assembly.spec.observation_dtype)
+
+    def once() -> None:
+        with snapshots.pinned() as (_, parameters):
+            int(act(parameters, blank, np.uint32(0)))
+
+    _sample(place, once, UNCOUNTED_INFERENCES)
+
+
+def _update_sampler(place: Place) -> None:
+    """Measures updates, in the place of a learner."""
+    from rtrl_jax.drivers import brain
+
+    _sample(place, brain.update(place), uncounted=1)
+
+
+def _sample(place: Place, once, uncounted: int) -> None:
+    """Fills the row of samples: as many as it takes, but once there is one, for no longer than SAMPLE_S."""
+    for _ in range(uncounted):
+        once()
+    gc.collect()
+    end = now_ns() + round(SAMPLE_S * 1e9)
+    for i in range(len(place.board.sample_ns)):
+        began = now_ns()
+        once()
+        place.board.sample_ns[i] = now_ns() - began
+        if now_ns() > end:
+            break
+    place.board.own_bytes[0] = _own_bytes()
+    _meet(place)
+
+
+def _own_bytes() -> int:
+    """The most memory this process has had at a time, without what it shares with others (the board, libraries)."""
+    with open("/proc/self/status") as file:
+        kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in file) if "kB" in rest}
+    return 1024 * (kib["VmHWM"] - kib["RssFile"] - kib["RssShmem"])
 
 
 def _emulation(place: Place):

@@ -15,8 +15,8 @@ from rtrl_jax.board.layout import RUNNING, STOPPING, Board
 from rtrl_jax.board.ring import Observations
 from rtrl_jax.checkpoints import restoring, store
 from rtrl_jax.checkpoints.writer import Checkpointer, describe
+from rtrl_jax.drivers import measure, prepare, run_folder
 from rtrl_jax.drivers import message as messages
-from rtrl_jax.drivers import prepare, run_folder
 from rtrl_jax.drivers.assembly import Assembly, assemble, crowding
 from rtrl_jax.drivers.process import Child
 from rtrl_jax.drivers.run_summary import summarise
@@ -142,7 +142,7 @@ def _how_many_infer(sizes: tuple, display: Display) -> int:
     workers = str(sizes[0].inference_workers)
     if workers == "auto":
         display.waiting("Measuring the inference time …")
-        workers = prepare.enough_workers(*sizes)
+        workers = measure.enough_workers(*sizes)
         display.say(f"{workers} inference worker{'s' * (workers != 1)} will do")
     return int(workers)
 
@@ -155,7 +155,7 @@ def _how_many_learn(sizes: tuple, display: Display) -> int:
         return 1
     if learners == "auto":
         display.waiting("Measuring an update …")
-        learners = prepare.enough_learners(*sizes)
+        learners = measure.enough_learners(*sizes)
         display.say(f"{learners} learner{'s' * (learners != 1)} will keep up with --learn_every={sizes[0].learn_every}")
     return int(learners)
 

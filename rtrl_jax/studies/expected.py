@@ -1,0 +1,41 @@
+"""What inaction and delay to expect of so many workers with such inference times: the real loops on a simulated clock."""
+
+import numpy as np
+
+from rtrl_jax import environments
+from rtrl_jax.stagger.ticket import LONGEST
+from rtrl_jax.studies.clock import simulate
+
+LEAST_TICKS, CYCLES = 2000, 12
+SETTLE = 0.5  # of the ticks, left out: staggering takes time
+
+
+def inaction_and_delays(interaction: str, workers: int, tau_ticks: np.ndarray) -> tuple[float, np.ndarray] | None:
+    """Returns (share of the ticks left to β, delays in ticks of the actions that acted).
+
+    None where inference takes longer than anything the loops can count. The same result for the same arguments.
+
+    Args:
+      interaction: see `studies.clock.INTERACTIONS`.
+      tau_ticks: inference times in ticks, of which each inference draws one.
+    """
+    longest = float(tau_ticks.max())
+    if longest > LONGEST:
+        return None
+    environment = environments.make("toy/Inaction-v0")
+    rate_hz = environment.spec.rate_hz
+    try:
+        records = simulate(
+            environment,
+            lambda observation: 1,
+            lambda rng: float(tau_ticks[rng.integers(len(tau_ticks))]) / rate_hz,
+            interaction=interaction,
+            workers=workers,
+            ticks=max(LEAST_TICKS, round(CYCLES * longest)),
+            seed=0,
+        )
+    finally:
+        environment.close()
+    records = records[int(SETTLE * len(records)) :]
+    acting = records[~records["is_default"]]
+    return float(records["is_default"].mean()), acting["tick"] - acting["obs_tick"]
