@@ -128,7 +128,7 @@ def evaluate(world: World, settings: Settings, window: int, latency: timing.Late
 
 
 def linear_epsilon(settings: Settings):
-    """ε as a function of ticks."""
+    """ε as a function of ticks, here a traced number, which `agents.exploration.linear` does not take."""
     falling = max(1, round(settings.exploring * settings.steps))
     return lambda number: jnp.maximum(settings.epsilon_end, 1 - (1 - settings.epsilon_end) * number / falling)
 

@@ -76,15 +76,14 @@ def tick(
     decide: Callable[[jax.Array], jax.Array],
     gamma: float,
     key: jax.Array,
-    took: jax.Array | None = None,
 ):
     """Boundary `number`, and the inference that begins there.
 
     Args:
       number: [] int32, one more than the last time; 0 first.
+      latency: of the inference, which begins at every tick, or if sequential when the last one is over.
       decide: observation [features] bool -> action [] int32; with the parameters there are now.
       gamma: discount per decision.
-      took: [] int32, ticks that an inference from this observation takes; drawn from `latency` if None.
 
     Returns:
       (play, Record, two (whether there is one: [] bool, Transition) pairs).
@@ -111,7 +110,7 @@ def tick(
     is_open = play.is_open | acts
     last = going_on._replace(discount=jnp.where(terminated, 0.0, gamma), next_observation=observation)
 
-    took = clock.draw(latency, took_key) if took is None else took
+    took = clock.draw(latency, took_key)
     timing, _ = clock.hand_out(timing, number, took, latency.playout, latency.sequential)
     play = Play(
         state,

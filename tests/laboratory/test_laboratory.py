@@ -102,3 +102,14 @@ def test_bad_input(tmp_path, flags, says):
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_in_the_chain_that_was_kept_learning_came_close_to_the_best_there_is():
+    with open(ROOT / "results" / "laboratory" / "laboratory.csv") as file:
+        kept = [item for item in csv.DictReader(file) if item["environment"] == "chain"]
+    assert len(kept) == 10
+    for item in kept:
+        ticks, value = int(item["inference_ticks"]), float(item["mean_return"])
+        best = WORLDS["chain"].best(ticks, item["interaction"] == "sequential")
+        assert float(item["best_return"]) == pytest.approx(best, rel=1e-4)
+        assert (0.97 * best if ticks <= 4 else 0) < value < 1.02 * best
