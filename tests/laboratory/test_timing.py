@@ -1,0 +1,172 @@
+"""The timing model against the real loops, tick by tick, with the same inference times."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from simulation import Counter, private_board, simulate
+
+from rtrl_jax.board.layout import RUNNING
+from rtrl_jax.board.ring import Observations, Ring
+from rtrl_jax.laboratory import timing
+from rtrl_jax.workers.effects import Infer, Timed, WaitBell
+from rtrl_jax.workers.environment import Limits, environment_loop
+from rtrl_jax.workers.mailbox import Choice, Mailbox
+from rtrl_jax.workers.sequential import sequential
+
+TICKS, WINDOW = 1500, 24
+TICK_NS = 1000
+
+
+@partial(jax.jit, static_argnames=("episode_length",))
+def model(took, playout, is_sequential, episode_length=None):
+    """obs_tick of every tick: int32 [ticks], −1 where β acts. Inference i takes `took[i]` ticks."""
+
+    def one_tick(carry, tick):
+        state, fresh, episode_start, steps, inferences = carry
+        episode_start, steps = jnp.where(fresh, tick, episode_start), jnp.where(fresh, 0, steps + 1)
+        over = jnp.bool_(False) if episode_length is None else steps == episode_length
+        state, obs_tick = timing.latch(state, tick, episode_start)
+        state, begins = timing.hand_out(state, tick, took[inferences], playout, is_sequential)
+        # Nothing is decided on a finished episode, but a sequential agent finds out too late.
+        return (state, over, episode_start, steps, inferences + (begins & (is_sequential | ~over))), obs_tick
+
+    start = (timing.start(WINDOW), jnp.bool_(True), jnp.int32(0), jnp.int32(0), jnp.int32(0))
+    return jax.lax.scan(one_tick, start, jnp.arange(TICKS))[1]
+
+
+def modelled(latencies, playout, is_sequential, episode_length=None):
+    took = jnp.asarray(np.ceil(latencies), jnp.int32)
+    return np.asarray(model(took, jnp.int32(playout), jnp.bool_(is_sequential), episode_length))
+
+
+def sequential_loops(latencies, episode_length):
+    """Tick records of the real sequential agent beside the real environment loop; inference i takes `latencies[i]` ticks."""
+    board = private_board(1, capacity=TICKS + 16)
+    board.control[0] = RUNNING
+    observations, now, left = Observations(board.tick_head, board.tick_rows, board.frames), [0], iter(latencies)
+    world = environment_loop(
+        Counter(episode_length),
+        np.zeros(1, np.float32),
+        board,
+        observations,
+        lambda: now[0],
+        None,
+        rate_hz=1e9 / TICK_NS,
+        default_action=0,
+        repeat=False,
+        limits=Limits(None, TICKS, None),
+        groups=[1],
+        listeners=[1],
+    )
+    agent = sequential(
+        Mailbox(board, 0, lambda: now[0]),
+        observations,
+        lambda obs_tick: Choice(1, True, 0),
+        None,
+        Ring(board.update_head[:1], board.update_rows[0]),
+        learn_first=False,
+        learn_every=1,
+        start_ns=0,
+    )
+    boundary, resume_at, answer = next(world), next(agent).until_ns, None
+    try:
+        while True:
+            if resume_at is not None and resume_at < boundary.due_ns:
+                now[0] = resume_at
+                effect, answer = agent.send(answer or now[0]), None
+                if isinstance(effect, Infer):
+                    resume_at = now[0] + round(TICK_NS * next(left))
+                    answer = Timed(effect.compute(), now[0], resume_at)
+                else:
+                    assert isinstance(effect, WaitBell)
+                    resume_at = None
+            else:
+                now[0] = boundary.due_ns
+                boundary = world.send(now[0])
+                resume_at = now[0] if resume_at is None else resume_at
+    except StopIteration:
+        return observations.ticks.read(0)[1]
+
+
+def same(records, obs_tick):
+    np.testing.assert_array_equal(records["obs_tick"], obs_tick)
+    np.testing.assert_array_equal(records["is_default"], obs_tick == timing.NEVER)
+
+
+CONSTANT = {f"constant {d}": np.full(TICKS, d - 0.3) for d in (1, 2, 5, 16)}
+VARYING = {
+    "uniform": np.random.default_rng(1).uniform(0.1, 9.9, TICKS),
+    "gamma": np.minimum(np.random.default_rng(2).gamma(4, 1.5, TICKS), WINDOW - 0.1),
+}
+EPISODES = [None, 7, 40]
+
+
+@pytest.mark.parametrize("episode_length", EPISODES)
+@pytest.mark.parametrize("latencies", CONSTANT.values(), ids=CONSTANT)
+def test_tickets_of_constant_delay(latencies, episode_length):
+    d = int(np.ceil(latencies[0]))
+    _, records, _ = simulate(
+        "ticket",
+        d,
+        lambda rng, number: (latencies[number], True),
+        ticks=TICKS,
+        playout=d,
+        episode_length=episode_length,
+    )
+    obs_tick = modelled(latencies, d, False, episode_length)
+    same(records, obs_tick)
+    acted = np.flatnonzero(obs_tick >= 0)
+    assert (acted - obs_tick[acted] == d).all()
+    if episode_length is None:
+        assert acted.tolist() == list(range(d, TICKS))  # every tick after the first d
+
+
+@pytest.mark.parametrize("episode_length", EPISODES)
+@pytest.mark.parametrize("playout", [0, 5, 10])
+@pytest.mark.parametrize("latencies", VARYING.values(), ids=VARYING)
+def test_tickets_of_varying_inference_with_playout_early_enough_to_be_late(latencies, playout, episode_length):
+    _, records, _ = simulate(
+        "ticket",
+        WINDOW,
+        lambda rng, number: (latencies[number], True),
+        ticks=TICKS,
+        playout=playout,
+        episode_length=episode_length,
+    )
+    obs_tick = modelled(latencies, playout, False, episode_length)
+    same(records, obs_tick)
+    acted = np.flatnonzero(obs_tick >= 0)
+    assert len(np.unique(acted - obs_tick[acted])) > 1 or playout == 10
+
+
+@pytest.mark.parametrize("episode_length", EPISODES)
+@pytest.mark.parametrize("latencies", (CONSTANT | VARYING).values(), ids=CONSTANT | VARYING)
+def test_the_sequential_agent(latencies, episode_length):
+    same(sequential_loops(latencies, episode_length), modelled(latencies, 0, True, episode_length))
+
+
+def test_a_sequential_agent_of_d_ticks_has_delay_d_and_inaction_d_minus_1_of_d():
+    obs_tick = modelled(np.full(TICKS, 4.7), 0, True)
+    acted = np.flatnonzero(obs_tick >= 0)
+    assert acted.tolist() == list(range(5, TICKS, 5))
+    assert (obs_tick[acted] == acted - 5).all()
+
+
+def test_a_constant_latency_is_just_that_many_ticks():
+    ticks = np.arange(1, 1001)
+    drawn = jax.vmap(lambda mean: timing.draw(timing.latency(1, 0.0, False)._replace(mean=mean), jax.random.key(0)))
+    np.testing.assert_array_equal(drawn(jnp.asarray(ticks, jnp.float32)), ticks)
+    assert [int(timing.latency(d, 0.0, False).playout) for d in (1, 2, 16, 1000)] == [1, 2, 16, 1000]
+    assert int(timing.latency(8, 0.0, True).playout) == 0
+
+
+def test_a_latency_that_varies():
+    latency = timing.latency(8, 0.5, False)
+    drawn = jax.vmap(lambda key: timing.draw(latency, key))(jax.random.split(jax.random.key(0), 4000))
+    assert (int(drawn.min()), int(drawn.max())) == (5, 12)  # ⌈4 to 12⌉
+    assert float(drawn.mean()) == pytest.approx(8.5, abs=0.15)
+    assert int(latency.playout) == 12
+    assert timing.window_for(8, 0.5) == 12
