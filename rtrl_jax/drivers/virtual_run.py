@@ -21,7 +21,7 @@ from rtrl_jax.board.layout import JUDGED_ROWS, RUNNING, STOPPING, UPDATE_ROWS, W
 from rtrl_jax.board.ring import Observations, Ring
 from rtrl_jax.checkpoints import store
 from rtrl_jax.checkpoints.writer import Checkpointer, describe
-from rtrl_jax.drivers import baselines, charges, prepare, run_folder, shorthand
+from rtrl_jax.drivers import baselines, charges, measure, prepare, run_folder, shorthand
 from rtrl_jax.drivers.assembly import Assembly, assemble
 from rtrl_jax.drivers.child import ONE_THREAD
 from rtrl_jax.drivers.place import LATENCY, Place
@@ -108,7 +108,7 @@ def _assemble(settings: Settings, spec, network: str, width: float, training, tr
         workers = int(settings.inference_workers)
     elif str(settings.inference_latency_ms) == latency.MEASURED:
         display.waiting("Measuring the inference time …")
-        workers = prepare.enough_workers(settings, spec, network, width, training)
+        workers = measure.enough_workers(settings, spec, network, width, training)
     else:
         sample, _ = _stated_inference(settings, traces, lambda worker: None)
         tau_ns = sample(np.random.default_rng(settings.seed), SAMPLES)
@@ -142,7 +142,7 @@ def _how_many_learn(settings: Settings, traces, spec, network: str, width: float
     if settings.interaction != "async":
         return 1
     if text == latency.MEASURED:
-        return prepare.enough_learners(settings, spec, network, width, training)
+        return measure.enough_learners(settings, spec, network, width, training)
     if flag in traces:
         took_ns = np.concatenate(traces[flag].gradients or [np.zeros(1)])
     else:
