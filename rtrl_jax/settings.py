@@ -105,6 +105,9 @@ class Settings:
     max_ticks: int | None = _setting(None, "end after so many ticks")
     max_episodes: int | None = _setting(None, "end after so many episodes")
     run_dir: str | None = _setting(None, "folder for the results, new or empty; default runs/<time>-<environment>")
+    trace_seconds: float = _setting(
+        30.0, "how much of the run's beginning, and of its end, goes into trace.json.gz (ui.perfetto.dev); 0 for none"
+    )
     display: str = _setting(
         "auto", "auto draws on a terminal and prints lines elsewhere; none prints nothing at all", ("auto", "none")
     )
@@ -151,6 +154,8 @@ class Settings:
             raise UserError(f"--value_min={self.value_min:g} must be less than --value_max={self.value_max:g}")
         if not 0 <= self.checkpoint_every_s < float("inf"):
             raise UserError(f"--checkpoint_every_s={self.checkpoint_every_s}: a number of seconds, or 0 for none")
+        if not 0 <= self.trace_seconds < float("inf"):
+            raise UserError(f"--trace_seconds={self.trace_seconds}: a number of seconds, or 0 for none")
         for name in ("epsilon_steps", "seed", "pretrain_steps"):
             if getattr(self, name) < 0:
                 raise UserError(f"--{name}={getattr(self, name)}: it cannot be negative")

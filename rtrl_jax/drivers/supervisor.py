@@ -223,7 +223,7 @@ class _Run:
         seconds = time.monotonic() - self._started if self._started else 0.0
         self._events.write(self._window)
         self._events.close()
-        self.summary = self._summarise(self._recorder.close(), startup_s, seconds)
+        self.summary = self._summarise(self._recorder.close(self._assembly.settings.trace_seconds), startup_s, seconds)
         write_json(self._folder / "summary.json", self.summary)
 
     @property
