@@ -108,6 +108,7 @@ class Settings:
     trace_seconds: float = _setting(
         30.0, "how much of the run's beginning, and of its end, goes into trace.json.gz (ui.perfetto.dev); 0 for none"
     )
+    video: str | None = _setting(None, "film the game into this new .mp4 file, in real time, with the action in force")
     display: str = _setting(
         "auto", "auto draws on a terminal and prints lines elsewhere; none prints nothing at all", ("auto", "none")
     )
@@ -264,11 +265,14 @@ def _ranges(numbers: list[int]) -> str:
     return f"{numbers[0]}-{numbers[-1]}" if numbers == list(range(numbers[0], numbers[-1] + 1)) else str(numbers)[1:-1]
 
 
+ONCE = ("run_dir", "video")  # what a run makes anew: another run makes it elsewhere
+
+
 def as_flagfile(settings: Settings) -> str:
     """Every setting as a line of a flagfile that repeats the run (into a new folder)."""
     lines = []
     for item in fields(settings):
         value = getattr(settings, item.name)
         line = f"--{item.name}={'' if value is None else value}"
-        lines.append(f"# {line}" if value is None or item.name == "run_dir" else line)
+        lines.append(f"# {line}" if value is None or item.name in ONCE else line)
     return "\n".join(lines) + "\n"
