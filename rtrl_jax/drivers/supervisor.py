@@ -252,7 +252,8 @@ class _Run:
         if error := self._film.error():
             self._fail("film", error)
         else:
-            self._display.say(f"the film is {self._assembly.settings.video}")
+            lacking = f"; {self._film.repeated} ticks of it repeat the picture before" if self._film.repeated else ""
+            self._display.say(f"the film is {self._assembly.settings.video}{lacking}")
 
     @property
     def _over(self) -> bool:

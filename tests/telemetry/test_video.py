@@ -49,7 +49,7 @@ def shades(path) -> list[int]:
 
 
 def test_a_picture_for_each_tick(tmp_path):
-    shared, painter = board(), Plain()
+    shared, painter = board(pictures=32), Plain()
     film = video.Film(shared, 59.7275, tmp_path / "film.mp4", painter, 0)
     for number in range(20):
         tick(shared, number)
