@@ -96,7 +96,7 @@ class Film:
         board = self._board
         first, pictures = Ring(board.picture_head, board.pictures).read(self._tick, AT_ONCE)
         stop = first + len(pictures)
-        if stop == self._tick:
+        if stop <= self._tick:  # less if the environment of a resumed run has not begun to leave pictures
             return False
         begin, ticks = Ring(board.tick_head, board.tick_rows).read(self._tick, stop - self._tick)
         gone = [None] * max(0, first - begin)

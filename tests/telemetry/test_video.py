@@ -76,6 +76,21 @@ def test_ticks_that_slipped_or_whose_picture_is_gone_repeat_the_one_before(tmp_p
     assert painter.seen == list(range(9))
 
 
+def test_the_film_of_a_resumed_run_begins_where_it_goes_on(tmp_path):
+    shared, painter = board(pictures=32), Plain()
+    for number in range(5):  # restored: records, but no pictures
+        tick(shared, number)
+    shared.pictures[:], shared.picture_head[0] = 0, 0
+    film = video.Film(shared, 60, tmp_path / "film.mp4", painter, 5)
+    time.sleep(0.2)
+    shared.picture_head[0] = 5
+    for number in range(5, 9):
+        tick(shared, number)
+    film.close()
+    assert shades(tmp_path / "film.mp4") == [5, 6, 7, 8]
+    assert film.repeated == 0
+
+
 def test_a_fast_world_shows_every_so_many_ticks(tmp_path):
     shared = board(pictures=64)
     for number in range(24):
