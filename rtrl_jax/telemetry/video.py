@@ -10,6 +10,7 @@ import importlib.util
 import math
 import os
 import pathlib
+import subprocess
 import threading
 import time
 from fractions import Fraction
@@ -24,6 +25,8 @@ LOOK_S = 0.05
 AT_ONCE = 16  # pictures taken from the board at a time
 NICENESS = 19
 FAST = ("-preset", "ultrafast", "-crf", "23", "-threads", "1")
+# Of a film that is cut off, all but the last second can be seen.
+KEYFRAMES = ("-g", "60", "-movflags", "frag_keyframe+empty_moov")
 
 
 def check(path: str, picture_shape, environment: str) -> pathlib.Path:
@@ -35,8 +38,8 @@ def check(path: str, picture_shape, environment: str) -> pathlib.Path:
         raise UserError(f"--video={path} is there already: name a new file (nothing was overwritten)")
     if not file.parent.is_dir() or not os.access(file.parent, os.W_OK | os.X_OK):
         raise UserError(f"--video={path}: {file.parent} is no folder that you may write to")
-    if not all(importlib.util.find_spec(name) for name in ("imageio", "imageio_ffmpeg")):
-        raise UserError("--video needs imageio and its ffmpeg: python -m pip install 'imageio[ffmpeg]'")
+    if importlib.util.find_spec("imageio_ffmpeg") is None:
+        raise UserError("--video needs the ffmpeg of imageio: python -m pip install 'imageio[ffmpeg]'")
     if picture_shape is None:
         raise UserError(f"--video: {environment} has no picture to film, its observations are numbers")
     return file
@@ -59,7 +62,7 @@ class Film:
         self._ticks = self._shown = 0  # ticks that have gone by, slipped ones too; pictures in the film
         self._last = None  # of them
         self._partial = path.with_name(f"{path.stem}.partial.mp4")
-        self._writer = None
+        self._ffmpeg = None
         self._closing, self._error = threading.Event(), None
         self.repeated = 0  # ticks shown by the picture before them because theirs was gone
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -87,9 +90,16 @@ class Film:
                     time.sleep(LOOK_S)
             self._finish()
         except Exception as error:
-            self._error = f"filming into {self._path} failed: {' '.join(str(error).split()) or type(error).__name__}"
-            with contextlib.suppress(Exception):
-                self._close_writer()
+            said = self._last_words() or " ".join(str(error).split()) or type(error).__name__
+            self._error = f"filming into {self._path} failed: {said}"
+
+    def _last_words(self) -> str:
+        """What ffmpeg has to say of its failure, in one line."""
+        try:
+            self._end_ffmpeg()
+        except (OSError, RuntimeError) as error:
+            return " ".join(str(error).split())
+        return ""
 
     def _take(self) -> bool:
         """Shows what is new; False if there is nothing."""
@@ -125,34 +135,39 @@ class Film:
             self._shown += 1
 
     def _append(self, picture: np.ndarray) -> None:
-        if self._writer is None:
-            self._writer = self._open()
-        self._writer.append_data(picture)
+        if self._ffmpeg is None:
+            self._ffmpeg = self._begin(picture.shape)
+        self._ffmpeg.stdin.write(np.ascontiguousarray(picture).data)
 
-    def _open(self):
-        import imageio.v2
+    def _begin(self, shape: tuple[int, int, int]) -> subprocess.Popen:
+        """Starts ffmpeg. Not by imageio's own writer, which runs Python between fork and exec: not safe with JAX's threads."""
+        import imageio_ffmpeg
 
-        return imageio.v2.get_writer(
-            self._partial,
-            format="FFMPEG",
-            fps=float(self._fps),
-            input_params=["-r", f"{self._fps.numerator}/{self._fps.denominator}"],  # fps has two digits only
-            codec="libx264",
-            macro_block_size=2,
-            quality=None,
-            ffmpeg_log_level="error",
-            # Of a film that is cut off, all but the last second can be seen.
-            output_params=[*FAST, "-g", "60", "-movflags", "frag_keyframe+empty_moov"],
+        height, width, _ = shape
+        given = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(self._fps), "-i", "-"]
+        made = ["-an", "-c:v", "libx264", "-pix_fmt", "yuv420p", *FAST, *KEYFRAMES, str(self._partial)]
+        return subprocess.Popen(
+            [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error", *given, *made],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the supervisor alone
         )
 
-    def _close_writer(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.close()
+    def _end_ffmpeg(self) -> None:
+        ffmpeg, self._ffmpeg = self._ffmpeg, None
+        if ffmpeg is None:
+            return
+        with contextlib.suppress(BrokenPipeError):
+            ffmpeg.stdin.close()
+        with ffmpeg.stderr as said:
+            complaint = said.read().decode(errors="replace")
+        if ffmpeg.wait():
+            raise RuntimeError(complaint or f"ffmpeg ended with status {ffmpeg.returncode}")
 
     def _finish(self) -> None:
-        if self._writer is None:
+        if self._ffmpeg is None:
             return
-        self._close_writer()
+        self._end_ffmpeg()
         os.link(self._partial, self._path)  # unlike a renaming, this does not write over what came meanwhile
         self._partial.unlink()

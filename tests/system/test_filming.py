@@ -11,6 +11,7 @@ def test_a_film_of_atari_has_a_picture_for_each_tick(launch, tmp_path):
     flags = ["--environment=atari/Boxing", "--parameters=55K", "--max_ticks=150", "--learner_workers=0"]
     done = launch(*flags, "--epsilon_end=1", f"--run_dir={run}", f"--video={film}")
     assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
     assert str(film) in done.stderr.replace("\n", "")
     summary, ticks = json.loads((run / "summary.json").read_text()), np.load(run / "ticks.npz")
     assert summary["failures"] == []

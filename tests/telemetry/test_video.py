@@ -113,7 +113,7 @@ def test_what_goes_wrong_is_told_and_ends_nothing(tmp_path):
     film = video.Film(shared, 60, tmp_path / "nowhere" / "film.mp4", Plain(), 0)
     tick(shared, 0)
     film.close()
-    assert "failed" in film.error()
+    assert "No such file or directory" in film.error()
     assert film.error() is None
 
 
