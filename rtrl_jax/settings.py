@@ -131,6 +131,10 @@ class Settings:
     max_ticks: int | None = _setting(None, "end after so many ticks")
     max_episodes: int | None = _setting(None, "end after so many episodes")
     run_dir: str | None = _setting(None, "folder for the results, new or empty; default runs/<time>-<environment>")
+    trace_seconds: float = _setting(
+        30.0, "how much of the run's beginning, and of its end, goes into trace.json.gz (ui.perfetto.dev); 0 for none"
+    )
+    video: str | None = _setting(None, "film the game into this new .mp4 file, in real time, with the action in force")
     display: str = _setting(
         "auto", "auto draws on a terminal and prints lines elsewhere; none prints nothing at all", ("auto", "none")
     )
@@ -178,6 +182,8 @@ class Settings:
             raise UserError(f"--value_min={self.value_min:g} must be less than --value_max={self.value_max:g}")
         if not 0 <= self.checkpoint_every_s < float("inf"):
             raise UserError(f"--checkpoint_every_s={self.checkpoint_every_s}: a number of seconds, or 0 for none")
+        if not 0 <= self.trace_seconds < float("inf"):
+            raise UserError(f"--trace_seconds={self.trace_seconds}: a number of seconds, or 0 for none")
         for name in ("epsilon_steps", "seed", "pretrain_steps", "learn_every"):
             if getattr(self, name) < 0:
                 raise UserError(f"--{name}={getattr(self, name)}: it cannot be negative")
@@ -260,6 +266,8 @@ class Settings:
             raise UserError("--accounting=reference is of sequential agents: give --interaction=sequential and --delay")
         if self.is_virtual and self.emulated_inference_ms is not None:
             raise UserError("--emulated_inference_ms is for the wall clock: use --inference_latency_ms")
+        if self.is_virtual and self.video is not None:
+            raise UserError("--video films the wall clock: leave out --clock=virtual or --delay")
         if not self.is_virtual:
             for name in ("inference_latency_ms", "learning_latency_ms", "learning_schedule"):
                 if getattr(self, name) is not None:
@@ -309,11 +317,14 @@ def _ranges(numbers: list[int]) -> str:
     return f"{numbers[0]}-{numbers[-1]}" if numbers == list(range(numbers[0], numbers[-1] + 1)) else str(numbers)[1:-1]
 
 
+ONCE = ("run_dir", "video")  # what a run makes anew: another run makes it elsewhere
+
+
 def as_flagfile(settings: Settings) -> str:
     """Every setting as a line of a flagfile that repeats the run (into a new folder)."""
     lines = []
     for item in fields(settings):
         value = getattr(settings, item.name)
         line = f"--{item.name}={'' if value is None else value}"
-        lines.append(f"# {line}" if value is None or item.name == "run_dir" else line)
+        lines.append(f"# {line}" if value is None or item.name in ONCE else line)
     return "\n".join(lines) + "\n"

@@ -96,6 +96,8 @@ class Dimensions:
     optimiser_bytes: int = 0
     priority_nodes: int = 0  # of the sum tree of a prioritised replay
     samples: int = 0  # times that a process which only measures itself takes at most; none in a run
+    pictures: int = 0  # kept of what a person sees, one a tick; 0 unless somebody wants to see them
+    picture_shape: tuple[int, int, int] = (0, 0, 3)
 
 
 class Field(NamedTuple):
@@ -125,6 +127,9 @@ def fields(d: Dimensions) -> list[Field]:
         ("tick_head", (1,), "i8", "environment"),
         ("tick_rows", (d.capacity,), TICK, "environment"),
         ("frames", (d.capacity, *d.observation_shape), d.observation_dtype, "environment"),
+        # What a person sees after each tick: that of tick n in row n % pictures, once picture_head is n + 1.
+        ("picture_head", (1,), "i8", "environment"),
+        ("pictures", (d.pictures, *d.picture_shape), "u1", "environment"),
         ("judged_head", (1,), "i8", "environment"),
         ("judged_rows", (JUDGED_ROWS,), JUDGED, "environment"),
         # Tickets, from the environment to inference worker w, and its answers.

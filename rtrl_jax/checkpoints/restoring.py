@@ -64,7 +64,7 @@ def open_run(run: pathlib.Path, overrides: dict) -> tuple[Past, Settings]:
                 f"--{name}={overrides[name]}: the checkpoint {checkpoint} has {getattr(before, name)}; leave it out, or "
                 "start a new run"
             )
-    return Past(checkpoint, manifest), dataclasses.replace(before, **overrides, run_dir=str(run))
+    return Past(checkpoint, manifest), dataclasses.replace(before, **{"video": None, **overrides, "run_dir": str(run)})
 
 
 def check_fits(past: Past, assembly) -> None:

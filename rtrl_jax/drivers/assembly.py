@@ -13,6 +13,7 @@ from rtrl_jax.stagger.announcements import COLUMNS
 
 LEARNER_NICENESS = 19  # at niceness 0 three busy learners made the environment late by 6.7 ms, at 19 by 0.16 ms (p99)
 FEWEST_SLOTS, MOST_SLOTS = 4, 32  # one newest, one being written, the rest for slow readers
+PICTURES_S, FEWEST_PICTURES, MOST_PICTURES = 2.0, 16, 256  # how far one who looks at them may fall behind
 SLOT_MEMORY = 256 << 20  # bytes beyond which there are not more than the fewest
 
 
@@ -119,6 +120,8 @@ def assemble(
         else 1,
         snapshot_bytes=size,
         optimiser_bytes=optimiser_size if learners else 0,
+        pictures=pictures_kept(settings, spec),
+        picture_shape=spec.picture_shape or (0, 0, 3),
         priority_nodes=nodes_for(capacity) if learners and parts.choose(settings).prioritised else 0,
     )
     return Assembly(
@@ -134,6 +137,13 @@ def assemble(
         session,
         dimensions,
     )
+
+
+def pictures_kept(settings: Settings, spec: Spec) -> int:
+    """Pictures on the board: none, unless somebody wants to see them."""
+    if settings.video is None or spec.picture_shape is None:
+        return 0
+    return min(MOST_PICTURES, max(FEWEST_PICTURES, math.ceil(PICTURES_S * spec.rate_hz)))
 
 
 def lay_out(settings: Settings, inference_workers: int, learners: int) -> list[Process]:

@@ -30,7 +30,7 @@ def read_assembly(plain: dict) -> Assembly:
     plain = plain["assembly"]
     return Assembly(
         settings=Settings(**plain["settings"]),
-        spec=Spec(tuple(plain["spec"][0]), *plain["spec"][1:]),
+        spec=Spec(*(tuple(value) if isinstance(value, list) else value for value in plain["spec"])),
         network=plain["network"],
         width=plain["width"],
         inference_workers=plain["inference_workers"],
@@ -40,7 +40,7 @@ def read_assembly(plain: dict) -> Assembly:
         leaves=_leaves(plain["leaves"]),
         optimiser_leaves=_leaves(plain["optimiser_leaves"]),
         dimensions=Dimensions(
-            **{**plain["dimensions"], "observation_shape": tuple(plain["dimensions"]["observation_shape"])}
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in plain["dimensions"].items()}
         ),
     )
 

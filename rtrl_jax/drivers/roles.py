@@ -90,6 +90,7 @@ def _environment(place: Place) -> None:
         groups=place.assembly.groups,
         listeners=[process.number for process in place.assembly.processes if process.role == "agent"],
         save=save if settings.checkpoint_every_s else None,
+        picture=environment.picture if place.assembly.dimensions.pictures else None,
         session=place.assembly.session,
         resumed=resumed if board.tick_head[0] else None,
         played_ns=int(board.played_ns[0]),

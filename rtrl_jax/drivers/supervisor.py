@@ -26,7 +26,9 @@ from rtrl_jax.errors import UserError
 from rtrl_jax.replay import demonstrations
 from rtrl_jax.settings import Settings, as_flagfile
 from rtrl_jax.telemetry import summary as summaries
+from rtrl_jax.telemetry import video
 from rtrl_jax.telemetry.files import write_json, write_text
+from rtrl_jax.telemetry.film_picture import Painter
 from rtrl_jax.telemetry.live import Window
 from rtrl_jax.telemetry.recorder import Recorder
 from rtrl_jax.telemetry.tensorboard import Events
@@ -82,6 +84,10 @@ def _check_system() -> None:
 
 def _supervise(settings: Settings, folder: pathlib.Path, began: float, past: restoring.Past | None = None) -> dict:
     spec = prepare.look_at(settings)
+    if settings.video is not None:
+        settings = dataclasses.replace(
+            settings, video=str(video.check(settings.video, spec.picture_shape, settings.environment))
+        )
     network, width, tree = prepare.size_network(settings, spec)
     if settings.demonstrations is not None:  # looked at now, so that a bad file costs nothing
         settings = dataclasses.replace(settings, demonstrations=str(pathlib.Path(settings.demonstrations).absolute()))
@@ -196,6 +202,7 @@ class _Run:
                 describe(assembly, summaries.versions()),
                 past,
             )
+        self._film = None
         self._incarnations = [0] * len(assembly.processes)
         self._early_deaths = [0] * len(assembly.processes)
         self._children: list[Child] = []
@@ -219,6 +226,7 @@ class _Run:
             self._wait_until_ready()
             startup_s = time.monotonic() - began
             if not self._over:
+                self._film = self._begin_film()
                 self._board.start_ns[0] = now_ns() + LEAD_NS
                 self._board.control[0] = RUNNING
                 self._started = time.monotonic()
@@ -228,6 +236,7 @@ class _Run:
             self._board.control[0] = STOPPING
             self._end_processes()
         self._window.add(self._recorder.drain())
+        self._end_film()
         if self._checkpointer and self._started:
             self._display.waiting("Writing the last checkpoint …")
             self._checkpointer.last()
@@ -237,7 +246,7 @@ class _Run:
         self._events.close()
         self.summary = summarise(
             self._assembly,
-            self._recorder.close(),
+            self._recorder.close(self._assembly.settings.trace_seconds),
             self._folder,
             failures=self._failures,
             records_lost=self._recorder.lost,
@@ -247,6 +256,26 @@ class _Run:
             seconds=seconds,
         )
         write_json(self._folder / "summary.json", self.summary)
+
+    def _begin_film(self) -> video.Film | None:
+        settings, spec = self._assembly.settings, self._assembly.spec
+        if settings.video is None:
+            return None
+        note = "inference emulated" if settings.emulated_inference_ms else ""
+        painter = Painter(spec.picture_shape, spec.action_names, spec.rate_hz, note)
+        first_tick = int(self._board.tick_head[0])
+        return video.Film(self._board, spec.rate_hz, pathlib.Path(settings.video), painter, first_tick)
+
+    def _end_film(self) -> None:
+        if self._film is None:
+            return
+        self._display.waiting("Finishing the film …")
+        self._film.close()
+        if error := self._film.error():
+            self._fail("film", error)
+        else:
+            lacking = f"; {self._film.repeated} ticks of it repeat the picture before" if self._film.repeated else ""
+            self._display.say(f"the film is {self._assembly.settings.video}{lacking}")
 
     @property
     def _over(self) -> bool:
@@ -334,10 +363,12 @@ class _Run:
 
     def _report_checkpoints(self) -> None:
         if self._checkpointer and (error := self._checkpointer.error()):
-            self._failures.append(
-                {**self._moment(), "process": "checkpoint", "reason": error, "replaced": False, "traceback": ""}
-            )
-            self._display.say(error)
+            self._fail("checkpoint", error)
+
+    def _fail(self, what: str, error: str) -> None:
+        """Notes that something of the supervisor's own went wrong."""
+        self._failures.append({**self._moment(), "process": what, "reason": error, "replaced": False, "traceback": ""})
+        self._display.say(error)
 
     def _moment(self) -> dict:
         return {

@@ -214,7 +214,7 @@ class _Run:
             self._display.waiting("Writing the last checkpoint …")
             self._checkpointer.last()
             self._report_checkpoints()
-        records = self._recorder.close()
+        records = self._recorder.close(self._settings.trace_seconds)
         summary = summarise(
             self._assembly,
             records,

@@ -1,7 +1,8 @@
 """Environments by name: `atari/<Game>`, `gameboy/<game>`, `pokemon-<colour>/<setting>`, `toy/<name>` and `gymnasium/<id>`.
 
 An environment here is an object with reset(seed) -> frame, step(action) -> (frame, reward, terminated, truncated) and close(),
-and a `Spec` that says what its frames, actions and rate are. It knows nothing of real time; `workers.environment` does.
+and a `Spec` that says what its frames, actions and rate are. With a picture_shape, picture() -> [height, width, 3] uint8 is
+what a person sees after the last step. It knows nothing of real time; `workers.environment` does.
 """
 
 from rtrl_jax.environments.spec import Spec, nearest

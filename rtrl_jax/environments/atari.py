@@ -2,6 +2,7 @@
 
 import ale_py
 import gymnasium
+import numpy as np
 
 from rtrl_jax.environments.frames import SIDE, small_grey
 from rtrl_jax.environments.spec import Progress, Spec, nearest
@@ -34,7 +35,9 @@ class Atari:
             full_action_space=False,
             disable_env_checker=True,
         )
-        self.spec = Spec((SIDE, SIDE, 1), "uint8", int(self._game.action_space.n), 0, 60.0, 1e-5)
+        screen = (*self._console.getScreenDims(), 3)
+        names = tuple(self._game.unwrapped.get_action_meanings())
+        self.spec = Spec((SIDE, SIDE, 1), "uint8", len(names), 0, 60.0, 1e-5, screen, names)
 
     def reset(self, seed: int | None = None):
         return small_grey(self._game.reset(seed=seed)[0])
@@ -42,6 +45,10 @@ class Atari:
     def step(self, action: int):
         picture, reward, terminated, truncated, _ = self._game.step(action)
         return small_grey(picture), float(reward), bool(terminated), bool(truncated)
+
+    def picture(self) -> np.ndarray:
+        """The screen in colour: [210, 160, 3] uint8 in most games."""
+        return self._console.getScreenRGB()
 
     def save(self) -> dict:
         """All that `restore` needs to go on as if nothing had happened: the console, its random numbers, the frame count."""

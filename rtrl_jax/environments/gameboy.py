@@ -17,6 +17,8 @@ RATE_HZ = 59.7275
 BUTTONS = ("B", None, "SELECT", "START", "UP", "DOWN", "LEFT", "RIGHT", "A")  # in the emulator's order
 ACTIONS = ("A", "B", "LEFT", "UP", "RIGHT", "DOWN")  # the paper's six; β, which presses nothing, comes after them
 
+SCREEN = (144, 160, 3)
+
 
 class Variable(NamedTuple):
     """Something in RAM."""
@@ -104,7 +106,7 @@ class GameBoy:
         self._rng = np.random.default_rng(0)
         self._values, self._notes = {}, {}
         self.progress = Progress()
-        self.spec = Spec((SIDE, SIDE, 1), "uint8", len(ACTIONS), len(ACTIONS), RATE_HZ, 1e-3)
+        self.spec = Spec((SIDE, SIDE, 1), "uint8", len(ACTIONS), len(ACTIONS), RATE_HZ, 1e-3, SCREEN, ACTIONS)
 
     @property
     def encounters(self) -> int:

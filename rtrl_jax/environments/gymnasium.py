@@ -39,7 +39,9 @@ class Gymnasium:
             self.close()
             raise UserError(f"gymnasium/{name}: its observations ({type(space).__name__}) cannot be made into a vector")
         rate = self._environment.metadata.get("render_fps")
-        self.spec = Spec(shape, dtype, int(action_space.n), 0, rate, 1e-3)
+        screen = (*space.shape[:2], 3) if self._is_image else None
+        self._picture = None
+        self.spec = Spec(shape, dtype, int(action_space.n), 0, rate, 1e-3, screen)
 
     def reset(self, seed: int | None = None):
         return self._frame(self._environment.reset(seed=seed)[0])
@@ -47,6 +49,11 @@ class Gymnasium:
     def step(self, action: int):
         observation, reward, terminated, truncated, _ = self._environment.step(action + self._first_action)
         return self._frame(observation), float(reward), bool(terminated), bool(truncated)
+
+    def picture(self) -> np.ndarray:
+        """The last observation in full, if it is an image: [height, width, 3] uint8."""
+        picture = self._picture if self._picture.ndim == 3 else self._picture[..., None]
+        return np.broadcast_to(picture, self.spec.picture_shape)
 
     def save(self) -> dict | None:
         """Its state, if it has save() -> dict of plain values and restore(dict) of its own; else None."""
@@ -74,6 +81,7 @@ class Gymnasium:
 
     def _frame(self, observation) -> np.ndarray:
         if self._is_image:
+            self._picture = observation
             return small_grey(observation)
         return np.asarray(spaces.flatten(self._space, observation), np.float32)
 

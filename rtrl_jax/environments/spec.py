@@ -11,6 +11,10 @@ class Spec(NamedTuple):
     default_action: int  # β, what acts while no decision is ready; `actions` if it is none that an agent can choose
     rate_hz: float | None  # ticks a second; None if the environment does not say
     learning_rate: float  # the paper's for this kind of game
+    picture_shape: tuple[int, int, int] | None = (
+        None  # of what `picture()` returns, [height, width, 3]; None: it has none
+    )
+    action_names: tuple[str, ...] = ()  # what the actions are called; none if they are only numbered
 
     @property
     def is_image(self) -> bool:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
 
 from rtrl_jax import environments, theory
 from rtrl_jax.environments.toy import RATE_HZ, STATES
+from rtrl_jax.intervals import half_width
 from rtrl_jax.studies.clock import simulate
 
 TAU_M = 1 / RATE_HZ
@@ -150,13 +150,6 @@ def summarise(rows: list[Measured]) -> list[dict]:
         table.append({**first, **means, "seeds": len(group), "half_width": half_width(regrets)})
         del table[-1]["seed"]
     return table
-
-
-def half_width(values: np.ndarray) -> float | None:
-    """Of the 95 % interval of the mean; None for a single value."""
-    if len(values) < 2:
-        return None
-    return float(stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / np.sqrt(len(values)))
 
 
 @functools.lru_cache(maxsize=32)  # `delays_of` and the Inaction world are the same runs

@@ -1,1 +1,1 @@
-"""What a run leaves behind and shows: the recorder, the summary, TensorBoard, the terminal, the timeline picture."""
+"""What a run leaves behind and shows: the recorder, the summary, TensorBoard, the trace, films, the terminal."""

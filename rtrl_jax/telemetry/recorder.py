@@ -1,4 +1,5 @@
-"""Copies the board's record into the run folder while the run goes on, and makes ticks.npz and its neighbours at the end.
+"""Copies the board's record into the run folder while the run goes on, and makes ticks.npz, its neighbours and the trace at the
+end.
 
 Until then the records lie in *.raw files beside them, appended to several times a second: whatever kills the run loses less than
 a second of it.
@@ -11,6 +12,7 @@ import numpy as np
 
 from rtrl_jax.board.layout import JUDGED, TICK, UPDATE
 from rtrl_jax.board.ring import Ring
+from rtrl_jax.telemetry import trace
 from rtrl_jax.telemetry.files import write_arrays, write_atomically
 
 KINDS = {"ticks": TICK, "decisions": JUDGED, "updates": UPDATE}
@@ -55,21 +57,23 @@ class Recorder:
         self.complete_until_ns = began
         return news
 
-    def close(self) -> dict[str, np.ndarray]:
-        """Takes in the rest, writes the .npz files and returns all records by kind."""
+    def close(self, trace_seconds: float = trace.SECONDS) -> dict[str, np.ndarray]:
+        """Takes in the rest, writes the .npz files and the trace, and returns all records by kind."""
         self.drain()
         for file in self._files.values():
             file.close()
-        return finish(self._folder)
+        return finish(self._folder, trace_seconds)
 
 
-def finish(folder: pathlib.Path) -> dict[str, np.ndarray]:
-    """Turns a folder's .raw files into .npz files."""
+def finish(folder: pathlib.Path | str, trace_seconds: float = trace.SECONDS) -> dict[str, np.ndarray]:
+    """Turns a folder's .raw files into .npz files and a trace. Args: trace_seconds: see `trace.write`."""
+    folder = pathlib.Path(folder)
     records = read_back(folder)
     records["updates"].sort(order="end_ns")
     for kind, rows in records.items():
         write_arrays(folder / f"{kind}.npz", columns(rows))
         (folder / f"{kind}.raw").unlink()
+    trace.write(folder, records, trace_seconds)
     return records
 
 

@@ -44,6 +44,7 @@ def environment_loop(
     groups,
     listeners=(),
     save=None,
+    picture=None,
     session=0,
     resumed=None,
     played_ns=0,
@@ -63,6 +64,7 @@ def environment_loop(
       groups: for each inference worker, the number of the process (bell) that runs it.
       listeners: processes to wake at every boundary.
       save: () -> bytes, at most ENVIRONMENT_BYTES, the state of the environment and the dispatcher, for a checkpoint.
+      picture: () -> [height, width, 3] uint8, what a person sees, for the board's ring; None if nobody looks.
       session: how often the run has been resumed.
       resumed: the TICK record after which it goes on; None for a new run.
       played_ns: how long it had gone on until then.
@@ -70,6 +72,7 @@ def environment_loop(
     tau_m = 1e9 / rate_hz
     arbiter, desk = Arbiter(), _Desk(board, dispatcher, groups)
     judged = Ring(board.judged_head, board.judged_rows)
+    pictures = Ring(board.picture_head, board.pictures)
     bells = [Bell(word) for word in board.bell]
     origin = int(board.start_ns[0])
     slipped_in_all = episode = episode_start = first_tick = 0
@@ -79,6 +82,7 @@ def environment_loop(
         first_tick, episode = int(resumed["tick"]) + 1, int(resumed["episode"]) + fresh
         episode_start, last_action = int(resumed["episode_start"]), int(resumed["action"])
     tick = first_tick
+    board.picture_head[0] = first_tick
     while board.control[0] == RUNNING:
         due = origin + round((tick - first_tick + slipped_in_all) * tau_m)
         boundary = yield NextBoundary(due)
@@ -128,6 +132,8 @@ def environment_loop(
 
         for verdict in verdicts:
             judged.append((verdict.decision, verdict.status, verdict.apply_tick))
+        if picture:
+            pictures.append(picture())
         if save and board.save_wanted[0] != board.saved[0]:
             _put_down(board, tick, save)
         episode += fresh

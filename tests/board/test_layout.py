@@ -25,5 +25,10 @@ def test_every_field_has_one_writer_and_starts_at_a_cache_line():
     assert end <= start + size(DIMENSIONS)
 
 
+def test_pictures_take_room_only_if_somebody_wants_them():
+    filmed = DIMENSIONS.__class__(**{**DIMENSIONS.__dict__, "pictures": 8, "picture_shape": (144, 160, 3)})
+    assert size(filmed) - size(DIMENSIONS) == 8 * 144 * 160 * 3
+
+
 def test_a_million_observations_take_at_most_7_2_gb_with_their_records():
     assert size(DIMENSIONS.__class__(**{**DIMENSIONS.__dict__, "capacity": 1_000_000})) <= 7.2e9

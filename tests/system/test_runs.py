@@ -1,5 +1,6 @@
 """Real runs of a few seconds for every interaction and stagger mode, each analysed from its files alone."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT
+from telemetry.test_trace import check as check_trace
 
 MODES = {
     "ticket": [],
@@ -32,6 +34,12 @@ def check(folder):
     acted = np.flatnonzero(~ticks["is_default"])
     delay = acted - ticks["obs_tick"][acted]
     nominal = ticks["boundary_ns"] - ticks["lateness_ns"]
+
+    with gzip.open(folder / "trace.json.gz") as file:
+        trace = json.load(file)
+    check_trace(trace)
+    assert trace["otherData"]["ticks"] == summary["ticks"]
+    assert trace["otherData"]["decisions"] == len(decisions["worker"])
 
     assert summary["failures"] == []
     assert summary["records_lost"] == 0
