@@ -15,7 +15,8 @@ run: $(READY)
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --ignore=tests/system
+	$(BIN)/python -m pytest tests/system
 
 bench: $(READY)
 	$(BIN)/python benchmarks/realtime.py
