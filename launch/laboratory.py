@@ -21,7 +21,7 @@ DELAYS = flags.DEFINE_list(
 )
 INTERACTIONS = flags.DEFINE_list("interactions", ["async", "sequential"], "async, sequential, or both")
 SEEDS = flags.DEFINE_integer("seeds", 10, "agents trained for each point; the intervals are over them", lower_bound=1)
-STEPS = flags.DEFINE_integer("steps", 100_000, "ticks of learning for each agent", lower_bound=2000)
+STEPS = flags.DEFINE_integer("steps", 100_000, "ticks of learning for each agent", 2000, 100_000_000)
 SPREAD = flags.DEFINE_float(
     "spread",
     0.0,
@@ -36,6 +36,8 @@ LONGEST = 1000  # ticks
 def main() -> None:
     if not OUT.value:
         raise UserError("say where the results go: --out=FOLDER, new or empty")
+    if SPREAD.value != SPREAD.value:
+        raise UserError(f"--spread={SPREAD.value}: a number from 0 to 0.9")
     out = run_folder.choose(OUT.value, "", flag="--out")
     delays = _delays()
 

@@ -13,6 +13,7 @@ FORMS = (
 
 MEASURED, TRACE = "measured", "trace:"  # what virtual time takes as well
 VIRTUAL_FORMS = f"{FORMS}; or measured (on this machine, now), or trace:RUN for those of a recorded run"
+LONGEST_MS = 86_400_000.0  # a day
 
 
 def check_virtual(text: str, flag: str) -> None:
@@ -41,18 +42,18 @@ def parse(text: str, flag: str = "emulated_inference_ms") -> Callable[[np.random
         if not plus:
             return _one(usual)
         probability, length = (float(part) for part in unusual.removeprefix("outlier:").split(","))
-        if not (unusual.startswith("outlier:") and 0 <= probability <= 1 and 0 <= length < float("inf")):
+        if not (unusual.startswith("outlier:") and 0 <= probability <= 1 and 0 <= length <= LONGEST_MS):
             raise ValueError
         return _with_outliers(_one(usual), probability, length)
-    except (ValueError, KeyError, ZeroDivisionError):
+    except (ValueError, KeyError, ArithmeticError):
         raise UserError(f"--{flag}={text}: give {FORMS}") from None
 
 
 def _one(text: str) -> Callable[[np.random.Generator], float]:
-    """Raises ValueError, KeyError or ZeroDivisionError."""
+    """Raises ValueError, KeyError or ArithmeticError."""
     kind, colon, arguments = text.partition(":")
     numbers = [float(part) for part in (arguments if colon else kind).split(",")]
-    if not all(np.isfinite(numbers)) or min(numbers) < 0:
+    if not all(0 <= number <= LONGEST_MS for number in numbers):
         raise ValueError
     if not colon:
         (constant,) = numbers

@@ -133,10 +133,11 @@ def sequential_outcome(facts: Facts) -> tuple[float, float, float]:
     mean, update, every = float(facts.tau_ticks.mean()), facts.tau_l_ticks, facts.learn_every
     if mean + update <= 1:  # both fit into a tick
         return 0.0, 1.0, facts.rate_hz / every
-    if whole + update >= every:
-        cycle, share = max(whole, mean + update), 1.0
+    extra = max(0.0, update - (whole - mean))  # learning fills the wait for the boundary first
+    if whole + extra >= every:
+        cycle, share = whole + extra, 1.0
     else:
-        cycle = whole / (1 - update / every)
+        cycle = whole / (1 - extra / every)
         share = cycle / every
     delay = (1 - share) * whole + share * max(whole, mean + 1)
     return 1 - 1 / cycle, delay, share / cycle * facts.rate_hz

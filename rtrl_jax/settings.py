@@ -17,6 +17,7 @@ LONGEST_PLAYOUT = 8192
 MOST_CORES = 4096
 MOST_WORKERS = 4096
 MOST_LEARNERS = 256
+MOST_TICKS = 10**9
 FASTEST_HZ = 100_000
 
 
@@ -187,6 +188,8 @@ class Settings:
         for name in ("epsilon_steps", "seed", "pretrain_steps", "learn_every"):
             if getattr(self, name) < 0:
                 raise UserError(f"--{name}={getattr(self, name)}: it cannot be negative")
+        if self.learn_every > MOST_TICKS:
+            raise UserError(f"--learn_every={self.learn_every}: the most is {MOST_TICKS}")
         if self.rate_hz is not None and self.rate_hz > FASTEST_HZ:
             raise UserError(f"--rate_hz={self.rate_hz:g}: the most is {FASTEST_HZ}")
         if _is_count(self.inference_workers) and int(self.inference_workers) > MOST_WORKERS:
@@ -257,7 +260,7 @@ class Settings:
             if getattr(self, name) is not None:
                 latency.check_virtual(str(getattr(self, name)), name)
         if self.learning_schedule is not None and not re.fullmatch(
-            r"asynchronous|every:[1-9]\d*", self.learning_schedule
+            r"asynchronous|every:[1-9]\d{0,8}", self.learning_schedule
         ):
             raise UserError(f"--learning_schedule={self.learning_schedule}: asynchronous, or every:N with N from 1 on")
         if self.delay is not None and self.delay > MOST_WORKERS:

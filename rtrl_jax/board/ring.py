@@ -62,6 +62,11 @@ class Observations:
         newest = self.newest
         return (tick <= newest) & (tick > newest + 1 - self.capacity)
 
+    def over(self, tick: int) -> bool:
+        """Whether its episode ended with this observation, which is the newest or close to it."""
+        row = self.ticks.rows[tick % self.capacity]
+        return bool(row["terminated"] or row["truncated"])
+
     def stack(self, tick: int, depth: int) -> np.ndarray | None:
         """Copies observation `tick` with the `depth - 1` before it, on the last axis, oldest first.
 

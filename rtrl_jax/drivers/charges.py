@@ -2,6 +2,7 @@
 
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -41,12 +42,21 @@ def read_trace(text: str, flag: str) -> Trace:
             order = np.argsort(decisions["start_ns"], kind="stable")
             worker, greedy = decisions["worker"][order], decisions["greedy"][order]
             took = (decisions["end_ns"] - decisions["start_ns"])[order]
+            if not len(took):
+                raise ValueError("it made no decision")
             learner, gradient = updates["learner"], updates["computed_ns"] - updates["start_ns"]
             applying = updates["end_ns"] - updates["turn_ns"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"--{flag}={text}: {folder} holds no finished run ({' '.join(str(error).split())})") from None
-    if not len(took):
-        raise UserError(f"--{flag}={text}: that run made no decision, so it has no times to replay")
+            if (
+                min(map(np.min, (took, worker))) < 0
+                or min(part.min(initial=0) for part in (learner, gradient, applying)) < 0
+            ):
+                raise ValueError("it has negative times")
+            if worker.dtype.kind != "i" or len(took) != len(decisions["end_ns"]):
+                raise ValueError("its columns do not fit together")
+    except (OSError, ValueError, KeyError, EOFError, TypeError, IndexError, zlib.error, zipfile.BadZipFile) as error:
+        raise UserError(f"--{flag}={text}: {folder} holds no run to replay ({' '.join(str(error).split())})") from None
+    if flag == "learning_latency_ms" and not len(learner):
+        raise UserError(f"--{flag}={text}: that run made no update, so it has no times to replay")
     workers, learners = range(int(worker.max()) + 1), range(int(learner.max(initial=-1)) + 1)
     return Trace(
         [took[(worker == w) & greedy] for w in workers],
@@ -101,10 +111,8 @@ def drawn_learning(text: str, flag: str, generator: Callable[[int], np.random.Ge
     return lambda learner: (round(1e6 * draw(generator(learner))), 0)
 
 
-def traced_learning(trace: Trace, flag: str):
+def traced_learning(trace: Trace):
     """`Charges.learning` of a recorded run, learner by learner."""
-    if not trace.gradients:
-        raise UserError(f"--{flag}: that run made no update, so it has no times to replay")
     met: dict[int, int] = {}
 
     def learning(learner: int) -> tuple[int, int]:

@@ -100,7 +100,7 @@ def flags(planning: Planning, spec: environments.Spec, way: str, figures: dict) 
     for name in ["rate_hz", "network", "width", "parameters", "frame_stack", "agent", "batch_size"]:
         value = getattr(planning, name)
         if value != getattr(Settings, name):
-            chosen.append(f"--{name}={value:g}" if isinstance(value, float) else f"--{name}={value}")
+            chosen.append(f"--{name}={value}")
     learners = min(figures["learners"], MOST_LEARNERS)
     if way == "sequential":
         chosen.append("--interaction=sequential")

@@ -10,7 +10,7 @@ import numpy as np
 from rtrl_jax import latency
 from rtrl_jax.board import segment
 from rtrl_jax.board.bell import Bell
-from rtrl_jax.board.layout import ENVIRONMENT_BYTES, RUNNING, WAITING, WARM_UP_INFERENCES, Board
+from rtrl_jax.board.layout import RUNNING, WAITING, WARM_UP_INFERENCES, Board
 from rtrl_jax.board.ring import Observations, Ring
 from rtrl_jax.drivers import message as messages
 from rtrl_jax.drivers.place import LATENCY, Place
@@ -71,11 +71,6 @@ def _environment(place: Place) -> None:
         if saved["ticket"] is not None:
             dispatcher.restore(saved["ticket"], next_tick=int(resumed["tick"]) + 1)
 
-    def save() -> bytes:
-        ticket = dispatcher.save() if dispatcher else None
-        whole = saving.encode({"environment": environment.save(), "ticket": ticket})
-        return whole if len(whole) <= ENVIRONMENT_BYTES else saving.encode({"environment": None, "ticket": ticket})
-
     loop = environment_loop(
         environment,
         first_frame,
@@ -89,7 +84,7 @@ def _environment(place: Place) -> None:
         limits=Limits(settings.duration_s, settings.max_ticks, settings.max_episodes),
         groups=place.assembly.groups,
         listeners=[process.number for process in place.assembly.processes if process.role == "agent"],
-        save=save if settings.checkpoint_every_s else None,
+        save=partial(saving.whole_state, environment, dispatcher) if settings.checkpoint_every_s else None,
         picture=environment.picture if place.assembly.dimensions.pictures else None,
         session=place.assembly.session,
         resumed=resumed if board.tick_head[0] else None,

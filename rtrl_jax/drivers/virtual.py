@@ -1,8 +1,8 @@
 """The virtual driver: runs all of a run's loops in one process on a simulated clock, an event queue in place of sleeps.
 
-At one instant the environment's boundary comes first, then the others by number: nothing depends on chance but the random
-generators that the loops and the charges are given. A loop that waits for its bell is resumed when it rings and not
-before: with no other process about, no ring is ever missed.
+At one instant come first the answers that are ready, then the environment's boundary, then the others by number: nothing
+depends on chance but the random generators that the loops and the charges are given. A loop that waits for its bell is
+resumed when it rings and not before: with no other process about, no ring is ever missed.
 """
 
 import heapq
@@ -14,7 +14,7 @@ import numpy as np
 
 from rtrl_jax.workers.effects import Apply, Infer, Learn, NextBoundary, Timed, WaitBell
 
-BOUNDARY = -1  # comes before every number
+ANSWER, BOUNDARY = -2, -1  # an answer that is there at a boundary acts at it: the delay is ⌈τ/τ_M⌉
 
 
 class _Begun(NamedTuple):
@@ -59,7 +59,8 @@ def drive(
         if isinstance(effect, Infer | Learn):
             value = effect.compute()
             end = now + charge(number, effect, value)
-            heapq.heappush(queue, (end, number, number, Timed(value, now, end)))
+            order = ANSWER if isinstance(effect, Infer) else number
+            heapq.heappush(queue, (end, order, number, Timed(value, now, end)))
         elif isinstance(effect, Apply):
             heapq.heappush(queue, (now + charge(number, effect, None), number, number, _Begun(effect, now)))
         elif isinstance(effect, WaitBell):

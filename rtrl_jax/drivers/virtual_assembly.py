@@ -8,10 +8,12 @@ import numpy as np
 from rtrl_jax import latency
 from rtrl_jax.drivers import charges, measure, prepare
 from rtrl_jax.drivers.assembly import Assembly, assemble
-from rtrl_jax.settings import Settings
+from rtrl_jax.errors import UserError
+from rtrl_jax.settings import MOST_LEARNERS, MOST_WORKERS, Settings
 from rtrl_jax.telemetry.terminal import Display
 
 SAMPLES = 2000  # inference times that N is chosen by
+MOST_KEPT = 2_000_000  # observations
 
 
 def read_traces(settings: Settings) -> dict[str, charges.Trace]:
@@ -19,7 +21,7 @@ def read_traces(settings: Settings) -> dict[str, charges.Trace]:
     traces = {}
     for flag in ("inference_latency_ms", "learning_latency_ms"):
         text = str(getattr(settings, flag) or "")
-        if text.startswith(latency.TRACE):
+        if text.startswith(latency.TRACE) and (settings.learns or flag == "inference_latency_ms"):
             traces[flag] = charges.read_trace(text, flag)
     return traces
 
@@ -39,7 +41,10 @@ def put_together(settings: Settings, spec, network: str, width: float, training,
         workers = prepare.n_star(settings, np.maximum(tau_ns, 1) * spec.rate_hz / 1e9)
     if settings.accounting == "reference":
         workers = 2 * settings.delay + 2  # those of the episode before are busy for as long again
+        _check_reference(settings)
     learners = _how_many_learn(settings, traces, spec, network, width, training)
+    check_number("inference_workers", workers, MOST_WORKERS)
+    check_number("learner_workers", learners, MOST_LEARNERS)
     alone = dataclasses.replace(settings, interaction="async", workers_per_process=1)
     least = 3 * settings.delay**2 if settings.accounting == "reference" else 0
     assembly = assemble(
@@ -53,6 +58,23 @@ def put_together(settings: Settings, spec, network: str, width: float, training,
         capacity=max(prepare.capacity(settings, spec), least),
     )
     return dataclasses.replace(assembly, settings=settings)
+
+
+def _check_reference(settings: Settings) -> None:
+    if settings.interaction == "sequential_learn_first":
+        raise UserError(
+            "--accounting=reference is of --interaction=sequential: the order of learning makes no difference"
+        )
+    if 3 * settings.delay**2 > MOST_KEPT:
+        raise UserError(
+            f"--accounting=reference keeps three times --delay², {3 * settings.delay**2} observations: give a smaller --delay"
+        )
+
+
+def check_number(flag: str, number: int, most: int) -> None:
+    """Raises UserError if --flag=auto asks for more than there can be."""
+    if number > most:
+        raise UserError(f"--{flag}: times as long as these ask for {number}, and the most is {most}")
 
 
 def _how_many_learn(settings: Settings, traces, spec, network: str, width: float, training) -> int:

@@ -1,7 +1,7 @@
 """The loops of a run in virtual time, the same as a wall-clock run's, and what their computations are charged."""
 
 import time
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -33,13 +33,14 @@ class Loops:
         """
         self._assembly, self._settings, self._board = assembly, assembly.settings, board
         self._observations, self._clock, self._lock, self._traces = observations, clock, lock, traces
+        self._environment = None
 
     def build(self):
-        """Returns (environment, loops by the number of their place, their `charge` for `virtual.drive`)."""
+        """Returns (loops by the number of their place, their `charge` for `virtual.drive`)."""
         from rtrl_jax import environments
 
         settings, board, assembly = self._settings, self._board, self._assembly
-        environment = environments.make(
+        environment = self._environment = environments.make(
             settings.environment, rate_hz=settings.rate_hz, default_action_index=settings.default_action_index
         )
         first_frame = environment.reset(settings.seed)
@@ -68,7 +69,12 @@ class Loops:
         loops += self._inference_loops(policies, learnings, dispatcher)
         if not self._agent_learns:
             loops += self._learner_loops(learnings)
-        return environment, loops, self._charge(costs)
+        return loops, self._charge(costs)
+
+    def close(self) -> None:
+        """Closes the environment, if there is one yet."""
+        if self._environment:
+            self._environment.close()
 
     @property
     def _agent_learns(self) -> bool:
@@ -94,10 +100,6 @@ class Loops:
 
         settings, spec, assembly = self._settings, self._assembly.spec, self._assembly
 
-        def save() -> bytes:
-            ticket = dispatcher.save() if dispatcher else None
-            return saving.encode({"environment": environment.save(), "ticket": ticket})
-
         waiting = [1] if settings.interaction != "async" and dispatcher is None else []
         return environment_loop(
             environment,
@@ -112,7 +114,7 @@ class Loops:
             limits=Limits(settings.duration_s, settings.max_ticks, settings.max_episodes),
             groups=assembly.groups,
             listeners=waiting + ([] if self._agent_learns else assembly.learners),
-            save=save if settings.checkpoint_every_s else None,
+            save=partial(saving.whole_state, environment, dispatcher) if settings.checkpoint_every_s else None,
         )
 
     def _inference_loops(self, policies, learnings, dispatcher):
@@ -185,7 +187,7 @@ class Loops:
             sample, inference = stated_inference(settings, self._traces, of_worker)
         text, flag = str(settings.learning_latency_ms or 0), "learning_latency_ms"
         if flag in self._traces:
-            learning = charges.traced_learning(self._traces[flag], flag)
+            learning = charges.traced_learning(self._traces[flag])
         else:
             learning = charges.drawn_learning("0" if text == latency.MEASURED else text, flag, of_learner)
         return charges.Charges(sample, inference, learning)

@@ -43,6 +43,7 @@ def play(settings: Settings, folder: pathlib.Path, began: float) -> dict:
     os.environ.update(ONE_THREAD)  # JAX has computed nothing yet: a run is one core's work, and repeats to the byte
     spec = prepare.look_at(settings)
     settings = shorthand.spell_out(settings, spec.rate_hz)
+    settings.check()
     network, width, tree = prepare.size_network(settings, spec)
     if settings.demonstrations is not None:
         settings = dataclasses.replace(settings, demonstrations=str(pathlib.Path(settings.demonstrations).absolute()))
@@ -111,24 +112,25 @@ class _Run:
         board.ready[:] = 1
         board.control[0] = RUNNING
         self._display.waiting("Compiling …")
-        parts = (self._observations, self._clock, self._lock, self._traces)
-        environment, loops, charge = Loops(self._assembly, board, *parts).build()
-        startup_s, started = time.monotonic() - began, time.monotonic()
-        self._started = self._show_at = self._events_at = started
-        self._save_at = started + (self._settings.checkpoint_every_s or math.inf)
+        built = Loops(self._assembly, board, self._observations, self._clock, self._lock, self._traces)
         fatal = None
+        self._started = started = time.monotonic()
         try:
+            loops, charge = built.build()
+            self._started = self._show_at = self._events_at = started = time.monotonic()
+            self._save_at = started + (self._settings.checkpoint_every_s or math.inf)
             drive(loops, clock=self._clock, bells=board.bell[:, 0], charge=charge, running=self._running)
-        except Exception as error:  # an environment of the user's own, most likely
-            fatal = error
-            self._fail("run", f"died: {type(error).__name__}: {error}", traceback.format_exc())
+        except (Exception, KeyboardInterrupt, SystemExit) as error:  # of the user's own environment, most likely
+            fatal = f"died: {type(error).__name__}: {error}"
+            self._fail("run", fatal, traceback.format_exc())
+        startup_s = started - began
         board.control[0] = STOPPING
         seconds = time.monotonic() - started
         self._take_in()
         self._events.write(self._window)
         self._events.close()
-        environment.close()
-        if self._checkpointer:
+        built.close()
+        if self._checkpointer and not fatal:
             self._display.waiting("Writing the last checkpoint …")
             self._checkpointer.last()
             self._report_checkpoints()
@@ -139,14 +141,14 @@ class _Run:
             self._folder,
             failures=self._failures,
             records_lost=self._recorder.lost,
-            ended_by=self._failures[-1]["reason"] if fatal else self._stop_reason or "its limits",
+            ended_by=fatal or self._stop_reason or "its limits",
             realtime_priority=False,
             startup_s=startup_s,
             seconds=seconds,
         )
         write_json(self._folder / "summary.json", summary)
         if fatal:
-            raise RuntimeError(f"the run {summary['ended_by']}; what was recorded is in {self._folder}") from fatal
+            raise RuntimeError(f"the run {fatal}; what was recorded is in {self._folder}")
         return summary
 
     def _running(self) -> bool:

@@ -111,7 +111,7 @@ def tick(
     last = going_on._replace(discount=jnp.where(terminated, 0.0, gamma), next_observation=observation)
 
     took = clock.draw(latency, took_key)
-    timing, _ = clock.hand_out(timing, number, took, latency.playout, latency.sequential)
+    timing, _ = clock.hand_out(timing, number, took, latency.playout, latency.sequential, ended)
     play = Play(
         state,
         ended,

@@ -44,7 +44,7 @@ def latch(timing: Timing, tick: jax.Array, episode_start: jax.Array) -> tuple[Ti
 
 
 def hand_out(
-    timing: Timing, tick: jax.Array, took: jax.Array, playout: jax.Array, sequential: jax.Array
+    timing: Timing, tick: jax.Array, took: jax.Array, playout: jax.Array, sequential: jax.Array, over: jax.Array
 ) -> tuple[Timing, jax.Array]:
     """Begins an inference from observation `tick`, if one is to begin.
 
@@ -52,11 +52,12 @@ def hand_out(
       took: [] int32, how many ticks it will take (an answer within a tick: 1), at most W.
       playout: [] int32, D, at most W; 0 without playout.
       sequential: [] bool.
+      over: [] bool, whether the episode ended at this boundary: then nothing is left to decide.
 
     Returns:
       (timing, whether one begins: [] bool).
     """
-    begins = ~sequential | (timing.busy_until <= tick)
+    begins = (~sequential | (timing.busy_until <= tick)) & ~over
     ready = tick + jnp.maximum(took, playout)
     place = tick % timing.due.shape[0]
     due = timing.due.at[place].set(jnp.where(begins, ready, NEVER))

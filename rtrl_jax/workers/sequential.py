@@ -31,6 +31,8 @@ def sequential(mailbox, observations, policy, learning, updates, *, learn_first:
     while True:
         if learn_first:
             yield from learn()
+        while observations.over(observations.newest):  # nothing can act on an episode that has ended
+            now = yield WaitBell(now + LOOK_AGAIN_NS)
         obs_tick = observations.newest
         choice, start, now = yield Infer(partial(policy, obs_tick))
         seen = observations.newest

@@ -116,5 +116,5 @@ def test_a_trace_is_replayed_worker_by_worker_and_begins_again():
     assert [inference(0, True) for _ in range(3)] == [5, 6, 5]
     assert [inference(1, True), inference(3, True), inference(0, False)] == [7, 7, 1]
     assert inference(1, False) == charges.EXPLORING_NS
-    learning = charges.traced_learning(trace, "learning_latency_ms")
+    learning = charges.traced_learning(trace)
     assert [learning(0), learning(0), learning(1)] == [(100, 3), (200, 4), (100, 3)]

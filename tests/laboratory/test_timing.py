@@ -29,9 +29,8 @@ def model(took, playout, is_sequential, episode_length=None):
         episode_start, steps = jnp.where(fresh, tick, episode_start), jnp.where(fresh, 0, steps + 1)
         over = jnp.bool_(False) if episode_length is None else steps == episode_length
         state, obs_tick = timing.latch(state, tick, episode_start)
-        state, begins = timing.hand_out(state, tick, took[inferences], playout, is_sequential)
-        # Nothing is decided on a finished episode, but a sequential agent finds out too late.
-        return (state, over, episode_start, steps, inferences + (begins & (is_sequential | ~over))), obs_tick
+        state, begins = timing.hand_out(state, tick, took[inferences], playout, is_sequential, over)
+        return (state, over, episode_start, steps, inferences + begins), obs_tick
 
     start = (timing.start(WINDOW), jnp.bool_(True), jnp.int32(0), jnp.int32(0), jnp.int32(0))
     return jax.lax.scan(one_tick, start, jnp.arange(TICKS))[1]

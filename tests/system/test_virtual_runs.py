@@ -225,7 +225,7 @@ def test_virtual_time_repeats_a_wall_clock_run_from_its_latencies(tmp_path):
         (["--inference_latency_ms=5"], "belongs to --clock=virtual"),
         (["--clock=virtual", "--inference_latency_ms=soon"], "milliseconds"),
         (["--clock=virtual", "--inference_latency_ms=5+outlier:3,60"], "milliseconds"),
-        (["--clock=virtual", "--inference_latency_ms=trace:/no/such/run"], "holds no finished run"),
+        (["--clock=virtual", "--inference_latency_ms=trace:/no/such/run"], "holds no run to replay"),
         (["--clock=virtual", "--learning_schedule=every:0"], "every:N"),
         (["--clock=virtual", "--emulated_inference_ms=5"], "use --inference_latency_ms"),
         (["--delay=0"], "greater than 0"),
