@@ -17,8 +17,9 @@ from rtrl_jax.studies.scaling import ALGORITHMS, ALLOWED, Outcome, Point, least
 
 ENVIRONMENT = "gameboy/duel-catching"
 SIZES = ("55K", "1M", "10M", "100M", "1B")
-INFERRED, UPDATED = ("55K", "1M", "10M", "100M"), ("55K", "1M")  # measured; the others are extrapolated
+INFERRED, UPDATED = ("55K", "1M", "10M", "100M"), ("55K", "1M", "10M")  # measured; the others are extrapolated
 BATCHES = (8, 16, 32)
+LARGEST = 2  # sizes that are extrapolated from: smaller ones cost overheads, not work
 WALL_S, MOST_WALL = 6.0, 2  # seconds of a run, and the most workers more than ⌈τ/τ_M⌉ that are tried
 EMULATED_RATE_HZ = 50.0
 
@@ -69,7 +70,7 @@ def times(
                 samples.append(Time(size.count, size.flops, batch, ms, "measured", f"{len(ms)} on this machine"))
                 found.append(samples[-1])
             else:
-                law = planner.power_law([(time.flops, float(np.median(time.ms))) for time in samples])
+                law = planner.power_law([(time.flops, float(np.median(time.ms))) for time in samples[-LARGEST:]])
                 largest = samples[-1]
                 scale = law.at(size.flops) / float(np.median(largest.ms))
                 ms = [value * scale for value in largest.ms]

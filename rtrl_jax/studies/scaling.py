@@ -196,9 +196,9 @@ class Fit(NamedTuple):
 
 
 def fit(xs, ys) -> Fit | None:
-    """None for fewer than two different xs."""
+    """None for fewer than three different xs: through two any line goes."""
     xs, ys = np.asarray(xs, float), np.asarray(ys, float)
-    if len(set(xs.tolist())) < 2:
+    if len(set(xs.tolist())) < 3:
         return None
     slope, intercept = np.polyfit(xs, ys, 1)
     spread = ((ys - ys.mean()) ** 2).sum()

@@ -1,5 +1,7 @@
 """The pictures of the scaling study: N* against τ and against parameters, and what varying inference times cost."""
 
+import textwrap
+
 import matplotlib
 
 from rtrl_jax.studies import scaling, variance
@@ -8,7 +10,7 @@ from rtrl_jax.studies.scaling import Point
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 # Okabe and Ito's colours, with marks, fillings and dashes that tell the five apart in grey as well.
 STYLES = {
@@ -66,6 +68,8 @@ def finding(points: list[Point]) -> str:
             found = [p for p in mine if p.workers_by_inaction]
             line = scaling.fit([p.tau_ticks for p in found], [p.workers_by_inaction for p in found])
             name = STYLES[algorithm][0].split(" with")[0]
+            if not mine:
+                continue
             if len(found) * 2 <= len(mine):
                 parts.append((kind, f"{name}: none for {len(mine) - len(found)} of {len(mine)} τ"))
             elif line:
@@ -75,7 +79,7 @@ def finding(points: list[Point]) -> str:
         for kind in ("constant", "gamma")
         if any(k == kind for k, _ in parts)
     ]
-    return "\n".join(words)
+    return "\n".join(line for text in words for line in textwrap.wrap(text, 105))
 
 
 def against_parameters(points: list[Point], learners: list[LearnerPoint]) -> plt.Figure:
@@ -83,7 +87,7 @@ def against_parameters(points: list[Point], learners: list[LearnerPoint]) -> plt
     points = [point for point in points if point.parameters is not None and point.obtained.startswith("virtual")]
     updates = [point for point in learners if point.parameters is not None]
     epsilons = sorted({point.epsilon for point in points})
-    figure, panels = _panels(1, len(epsilons) + 1, height=4.2)
+    figure, panels = _panels(1, len(epsilons) + bool(updates), height=4.2)
     for axes, epsilon in zip(panels[0], epsilons, strict=False):
         mine = [p for p in points if p.epsilon == epsilon]
         _lines(axes, mine, lambda p: p.parameters)
@@ -94,7 +98,7 @@ def against_parameters(points: list[Point], learners: list[LearnerPoint]) -> plt
                 axes.axvspan(p.parameters * 0.5, p.parameters * 2, color="#f2f2f2", zorder=0)
         axes.set_title(f"inference, ε = {epsilon:g}", loc="left", fontsize=9)
         axes.set_ylabel(r"$N_I^*$ (inaction < 1 %)")
-    axes = panels[0, -1]
+    axes = panels[0, -1]  # of learning, if there is any
     for batch in sorted({p.batch_size for p in updates}):
         colour, mark, dashes = BATCHES.get(batch, ("#777777", "d", "-"))
         mine = [p for p in updates if p.batch_size == batch]
@@ -109,8 +113,9 @@ def against_parameters(points: list[Point], learners: list[LearnerPoint]) -> plt
         )
         beyond = [p for p in mine if not p.learners]
         axes.plot([p.parameters for p in beyond], [p.ceil for p in beyond], "+", color=colour, ms=9)
-    axes.set_title("learning (+: ⌈τ_L/(learn_every τ_M)⌉, not played)", loc="left", fontsize=9)
-    axes.set_ylabel(r"$N_L^*$ (unlearned < 1 %)")
+    if updates:
+        axes.set_title("learning (+: ⌈τ_L/(learn_every τ_M)⌉ alone)", loc="left", fontsize=9)
+        axes.set_ylabel(r"$N_L^*$ (unlearned < 1 %)")
     for axes in panels[0]:
         _logs(axes)
         axes.set_xlabel("parameters (shaded: τ extrapolated)")
@@ -254,7 +259,9 @@ def _lines(axes, points: list[Point], x) -> None:
 def _logs(axes) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(ScalarFormatter())
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: _count(value)))
+        axis.set_minor_formatter(NullFormatter())
     _plain(axes)
 
 
@@ -281,8 +288,8 @@ def _finished(figure, panels, title: str) -> plt.Figure:
     return figure
 
 
-def _count(parameters: int) -> str:
+def _count(parameters: float) -> str:
     for unit, size in (("B", 1e9), ("M", 1e6), ("K", 1e3)):
         if parameters >= 0.95 * size:
             return f"{parameters / size:.3g} {unit}"
-    return str(parameters)
+    return f"{parameters:g}"
