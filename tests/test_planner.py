@@ -164,7 +164,7 @@ def test_a_size_too_large_is_extrapolated_from_smaller_ones(monkeypatch):
     seen = []
 
     def stand_in(settings, spec, network, width, training):
-        size = drivers._size(settings, spec, network, width)
+        size = drivers.size_of(settings, spec, network, width)
         seen.append(size.count)
         seconds = size.flops / 100e9
         return drivers.measure.Sample(seconds * 1e9 * np.array([0.9, 1.0, 1.1]), 1000 + 2 * size.count)

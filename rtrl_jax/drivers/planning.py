@@ -62,7 +62,7 @@ def make(planning: Planning, say=lambda line: None) -> dict:
     settings = planning.run_settings()
     spec = prepare.look_at(settings)
     network, width, tree = prepare.size_network(settings, spec)
-    sizes = partial(_size, settings, spec, network)
+    sizes = partial(size_of, settings, spec, network)
     this = Size(width, tree, parameters.count(tree), sizes(width).flops)
     inference = _inference(planning, settings, spec, network, this, sizes, say)
     update = _update(planning, settings, spec, network, this, sizes, inference, say) if planning.learn_every else None
@@ -120,7 +120,7 @@ def flags(planning: Planning, spec: environments.Spec, way: str, figures: dict) 
     return chosen
 
 
-def _size(settings: Settings, spec: environments.Spec, network: str, width: float) -> Size:
+def size_of(settings: Settings, spec: environments.Spec, network: str, width: float) -> Size:
     """Computes nothing but shapes; the work is XLA's own count for an inference."""
     module = networks.build(network, spec.actions, width, parts.choose(settings).heads())
     *shape, channels = spec.observation_shape

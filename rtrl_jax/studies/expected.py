@@ -1,10 +1,10 @@
-"""What inaction and delay to expect of so many workers with such inference times: the real loops on a simulated clock."""
+"""What inaction and delay to expect of so many workers with such inference times: the real loops in virtual time."""
 
 import numpy as np
 
 from rtrl_jax import environments
 from rtrl_jax.stagger.ticket import LONGEST
-from rtrl_jax.studies.clock import simulate
+from rtrl_jax.studies.simulate import simulate
 
 LEAST_TICKS, CYCLES = 2000, 12
 SETTLE = 0.5  # of the ticks, left out: staggering takes time
@@ -16,24 +16,23 @@ def inaction_and_delays(interaction: str, workers: int, tau_ticks: np.ndarray) -
     None where inference takes longer than anything the loops can count. The same result for the same arguments.
 
     Args:
-      interaction: see `studies.clock.INTERACTIONS`.
+      interaction: see `studies.simulate.INTERACTIONS`.
       tau_ticks: inference times in ticks, of which each inference draws one.
     """
     longest = float(tau_ticks.max())
     if longest > LONGEST:
         return None
     environment = environments.make("toy/Inaction-v0")
-    rate_hz = environment.spec.rate_hz
     try:
         records = simulate(
             environment,
             lambda observation: 1,
-            lambda rng: float(tau_ticks[rng.integers(len(tau_ticks))]) / rate_hz,
+            lambda rng, number: (float(tau_ticks[rng.integers(len(tau_ticks))]), True),
             interaction=interaction,
             workers=workers,
             ticks=max(LEAST_TICKS, round(CYCLES * longest)),
             seed=0,
-        )
+        ).records
     finally:
         environment.close()
     records = records[int(SETTLE * len(records)) :]

@@ -15,7 +15,7 @@ import numpy as np
 from rtrl_jax import environments, theory
 from rtrl_jax.environments.toy import RATE_HZ, STATES
 from rtrl_jax.intervals import half_width
-from rtrl_jax.studies.clock import simulate
+from rtrl_jax.studies.simulate import simulate
 
 TAU_M = 1 / RATE_HZ
 BEST = 1.0  # reward a tick
@@ -160,12 +160,12 @@ def _play(name: str, latency: str, ratio: float, interaction: str, aim: int, tic
         records = simulate(
             environment,
             lambda observation: 1 + (int(observation.argmax()) + aim) % states,
-            lambda rng: float(quantile(ratio * TAU_M, rng.random())),
+            lambda rng, number: (float(quantile(ratio, rng.random())), True),
             interaction=interaction,
             workers=workers_for(interaction, latency, ratio),
             ticks=ticks,
             seed=seed,
-        )
+        ).records
     finally:
         environment.close()
     return records[int(SETTLE * ticks) :]

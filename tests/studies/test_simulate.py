@@ -1,10 +1,10 @@
-"""The simulated clock: the same record for the same seed, delays as the semantics say, bad arguments."""
+"""The studies' simulation: the same record for the same seed, delays as the semantics say, bad arguments."""
 
 import numpy as np
 import pytest
 
 from rtrl_jax import environments
-from rtrl_jax.studies.clock import simulate
+from rtrl_jax.studies.simulate import simulate
 
 
 def play(interaction, workers, tau_ticks=7.99, seed=0, ticks=600, name="toy/chain-0.5"):
@@ -12,12 +12,12 @@ def play(interaction, workers, tau_ticks=7.99, seed=0, ticks=600, name="toy/chai
     return simulate(
         environment,
         lambda observation: 1 + int(observation.argmax()),
-        lambda rng: tau_ticks * rng.uniform(0.9, 1.0) / environment.spec.rate_hz,
+        lambda rng, number: (tau_ticks * rng.uniform(0.9, 1.0), True),
         interaction=interaction,
         workers=workers,
         ticks=ticks,
         seed=seed,
-    )
+    ).records
 
 
 @pytest.mark.parametrize(("interaction", "workers"), [("sequential", 1), ("max_time", 8), ("ticket", 8)])

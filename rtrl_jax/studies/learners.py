@@ -1,0 +1,166 @@
+"""N_L*, the least number of round-robin learners that leaves less than 1 % of the updates unmade, in virtual time (Figure 8).
+
+The real learners' loops, turns and schedule; what a gradient is does not matter here, so it is nothing.
+"""
+
+import math
+import mmap
+from contextlib import nullcontext
+from functools import cache, partial
+from typing import NamedTuple
+
+import numpy as np
+
+from rtrl_jax.board import snapshots
+from rtrl_jax.board.layout import RUNNING, Board, Dimensions, size
+from rtrl_jax.board.ring import Observations, Ring
+from rtrl_jax.drivers.virtual import Clock, drive
+from rtrl_jax.stagger.announcements import COLUMNS
+from rtrl_jax.studies.scaling import ALLOWED, least
+from rtrl_jax.studies.simulate import Counter, Tau
+from rtrl_jax.workers.effects import Learn, WaitBell
+from rtrl_jax.workers.environment import Limits, environment_loop
+from rtrl_jax.workers.learning import Learning, Program, learner_loop
+from rtrl_jax.workers.turns import Turns
+
+SLOTS = 4  # nobody reads but at an instant
+LEAST_UPDATES, CYCLES = 800, 12
+MOST = 512  # learners
+NEVER, LONG_AGO = 1 << 62, -(1 << 40)
+
+
+class LearnerPoint(NamedTuple):
+    """One setting and its N_L*; None where no number up to the cap is enough, or none was tried."""
+
+    tau_ticks: float  # mean time of an update, τ_L/τ_M
+    parameters: int | None
+    batch_size: int | None
+    latency: str
+    learn_every: int
+    learners: int | None
+    ceil: int  # ⌈τ_L/(learn_every τ_M)⌉
+    unlearned: float | None  # share of the updates due that were not made, with so many learners
+    cap: int
+    obtained: str
+
+
+class _Nothing:
+    """A replay that always has something to learn from, which is nothing."""
+
+    ingested = 1
+
+    def __len__(self):
+        return 1
+
+    def ingest(self):
+        pass
+
+    def sample_with_keys(self, rng, count):
+        return None, None
+
+    def settle(self, keys, errors):
+        pass
+
+
+def unlearned(learners: int, tau_l: Tau, learn_every: int, ticks: int, seed: int = 0) -> float:
+    """Share of the updates due that are not made in the long run, counted over the second half of so many ticks.
+
+    The learners begin far behind their schedule, so they work without pause, and what is left undone follows from how
+    many updates they then make.
+
+    Args: tau_l: time of an update, all of it the gradient's, as a virtual run takes it.
+    """
+    clock, rng, world = Clock(), np.random.default_rng(seed), Counter()
+    board, leaves = _board(learners, ticks)
+    observations = Observations(board.tick_head, board.tick_rows, board.frames)
+    places = list(range(1, learners + 1))
+    turns = Turns(board, nullcontext, places)
+    rings = [Ring(board.update_head[j : j + 1], board.update_rows[j]) for j in range(learners)]
+    program = Program(lambda *_: ([np.zeros(1, np.float32)], 0.0, None), lambda online, optimiser, slope: (online, []))
+    loops = [
+        environment_loop(
+            world,
+            world.reset(),
+            board,
+            observations,
+            clock.now_ns,
+            rate_hz=world.spec.rate_hz,
+            default_action=world.spec.default_action,
+            repeat=False,
+            limits=Limits(None, ticks, None),
+            groups=[],
+        )
+    ]
+    for learner, place in enumerate(places):
+        learning = Learning(
+            _Nothing(),
+            program,
+            snapshots.Publisher(board, leaves),
+            snapshots.Reader(board, place, partial(snapshots.views, leaves)),
+            board,
+            batch_size=1,
+            target_every=NEVER,
+            learn_start=1,
+            rng=rng,
+            note=lambda: None,
+            lock=nullcontext,
+        )
+        loops.append(
+            learner_loop(
+                learner,
+                learning,
+                turns,
+                observations,
+                rings[learner],
+                learn_every=learn_every,
+                start_ns=0,
+                idle=lambda now: WaitBell(now + NEVER),
+            )
+        )
+    tick_ns = round(1e9 / world.spec.rate_hz)
+    board.control[0] = RUNNING
+    drive(
+        loops,
+        clock=clock,
+        bells=board.bell[:, 0],
+        charge=lambda loop, effect, value: round(tau_l(rng, 0)[0] * tick_ns) if isinstance(effect, Learn) else 0,
+        running=lambda: True,
+    )
+    # By whole rounds, since learners that began together finish in bursts.
+    ends = rings[0].read(0)[1]["end_ns"]
+    ends = ends[ends >= ticks // 2 * tick_ns]
+    if len(ends) < 2:
+        raise ValueError(f"ticks={ticks}: too few for learner 0 to come round twice")
+    made = learners * (len(ends) - 1) * tick_ns / float(ends[-1] - ends[0])  # updates a tick
+    return max(0.0, 1 - made * learn_every)
+
+
+def find(
+    tau_l: Tau,
+    *,
+    tau_ticks: float,
+    learn_every: int,
+    latency: str,
+    obtained: str,
+    parameters: int | None = None,
+    batch_size: int | None = None,
+    most: int = MOST,
+) -> LearnerPoint:
+    """N_L* of one setting. Args: tau_ticks: the mean of `tau_l`. Nothing is tried where even the mean needs more than `most`."""
+    ceil = max(1, math.ceil(tau_ticks / learn_every))
+    ticks = 2 * round(max(LEAST_UPDATES * learn_every, CYCLES * tau_ticks))
+    tried = cache(lambda learners: unlearned(learners, tau_l, learn_every, ticks))
+    found = least(lambda n: tried(n) < ALLOWED, ceil, most) if ceil <= most else None
+    missed = tried(found) if found else None
+    return LearnerPoint(tau_ticks, parameters, batch_size, latency, learn_every, found, ceil, missed, most, obtained)
+
+
+def _board(learners: int, ticks: int) -> tuple[Board, list]:
+    leaves, span = snapshots.arrange([np.zeros(1, np.float32)])
+    dimensions = Dimensions(ticks + 1, (1,), "float32", 1, COLUMNS, learners, learners + 1, SLOTS, span)
+    board = Board(dimensions, mmap.mmap(-1, size(dimensions)))
+    board.latest[0], board.due_tick[0] = -1, LONG_AGO
+    board.ready[:] = 1
+    if not snapshots.Publisher(board, leaves).publish([np.zeros(1, np.float32)], 0, target=True):
+        raise RuntimeError("no snapshot slot is free before the start")
+    return board, leaves
