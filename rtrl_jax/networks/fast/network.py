@@ -1,0 +1,86 @@
+"""The paper's ResNets once more, on the same parameters as the Flax module, with each convolution computed as a plan says."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from rtrl_jax.networks.fast import convolution
+from rtrl_jax.networks.fast.plan import Plan
+from rtrl_jax.networks.fast.pooling import pool
+from rtrl_jax.networks.fast.stage import stage
+from rtrl_jax.networks.heads import Heads, action_values
+from rtrl_jax.networks.resnet import POOLING_STRIDES, ResNet
+
+
+class _Head(nn.Module):
+    """The last layers alone; the names of their parameters are those in the whole network."""
+
+    actions: int
+    heads: Heads
+
+    @nn.compact
+    def __call__(self, features):
+        return action_values(features, self.actions, 512, self.heads)
+
+
+def acting(network: ResNet, plan: Plan):
+    """A function like `network.apply`, for snapshots: whose convolutions have "prepared" where they have been prepared."""
+
+    def convolve(parameters, x, layer: int, padded: bool):
+        filters = parameters["prepared" if layer in plan.prepared else "kernel"]
+        return convolution.convolve(x, filters, padded, plan.acting[layer])
+
+    return _apply(network, plan, convolve)
+
+
+def learning(network: ResNet, plan: Plan):
+    """A function like `network.apply`, for batches, with fast gradients."""
+
+    def convolve(parameters, x, layer: int, padded: bool):
+        return convolution.differentiable(padded, plan.learning[layer])(x, parameters["kernel"])
+
+    return _apply(network, plan, convolve)
+
+
+def prepare(kernels: list, plan: Plan) -> list:
+    """The arrays that a snapshot holds for `acting` besides the parameters: of numpy if the kernels are."""
+    return [convolution.prepare(kernels[layer], plan.acting[layer]) for layer in plan.prepared]
+
+
+def _apply(network: ResNet, plan: Plan, convolve):
+    bias_shape = (-1, 1, 1) if plan.planes else (-1,)
+    head = _Head(network.actions, network.heads)
+
+    def apply(variables, observation: jax.Array, **generators):
+        parameters = variables["params"]
+        layers = iter(range(len(plan.acting)))
+
+        def layer(x, padded: bool = True):
+            number = next(layers)
+            own = parameters[f"Conv_{number}"]
+            return convolve(own, x, number, padded), own["bias"].reshape(bias_shape)
+
+        x = stage(lambda pixels: pixels.astype(jnp.float32) / 255)(observation)
+        x = jnp.moveaxis(x, 3, 1) if plan.planes else x
+        for stride in POOLING_STRIDES[network.blocks]:
+            x, bias = layer(x, padded=False)
+            for axis in (2, 3) if plan.planes else (1, 2):
+                x = pool(x, stride, axis)
+            x = stage(jnp.add)(x, bias)  # the largest stays the largest
+            for _ in range(2):
+                y, bias = layer(stage(nn.relu)(x))
+                y, last = layer(stage(_biased_relu)(y, bias))
+                x = stage(_add)(x, y, last)
+        x = jnp.moveaxis(nn.relu(x), 1 if plan.planes else 3, 3)
+        last_layers = {name: own for name, own in parameters.items() if not name.startswith("Conv_")}
+        return head.apply({"params": last_layers}, x.reshape(x.shape[0], -1), **generators)
+
+    return apply
+
+
+def _biased_relu(x, bias):
+    return nn.relu(x + bias)
+
+
+def _add(x, y, bias):
+    return x + y + bias
