@@ -93,6 +93,7 @@ class Dimensions:
     processes: int
     snapshot_slots: int
     snapshot_bytes: int
+    prepared_bytes: int = 0  # of a snapshot: what only inference needs
     optimiser_bytes: int = 0
     priority_nodes: int = 0  # of the sum tree of a prioritised replay
 
@@ -145,7 +146,12 @@ def fields(d: Dimensions) -> list[Field]:
         ("slot_optimiser", (d.snapshot_slots,), "i8", "the learner with the turn"),
         ("slot_target", (d.snapshot_slots,), "i8", "the learner with the turn"),
         ("target_version", (TARGET_SLOTS,), "i8", "the learner with the turn"),
-        ("targets", (TARGET_SLOTS, d.snapshot_bytes if learners else 0), "u1", "the learner with the turn"),
+        (
+            "targets",
+            (TARGET_SLOTS, d.snapshot_bytes - d.prepared_bytes if learners else 0),
+            "u1",
+            "the learner with the turn",
+        ),
         ("optimisers", (OPTIMISER_SLOTS, d.optimiser_bytes), "u1", "the learner with the turn"),
         ("turn", (1,), "i8", "the learner with the turn; the supervisor, under the same lock, if that one is dead"),
         ("due_tick", (1,), "i8", "the learner with the turn: when the next update is due; -1 before the first"),

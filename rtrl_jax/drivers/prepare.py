@@ -62,6 +62,23 @@ def size_network(settings: Settings, spec: environments.Spec):
     return name, width, parameters.shapes(networks.build(name, spec.actions, width, heads), *observation)
 
 
+def choose_plan(settings: Settings, spec: environments.Spec, network: str, width: float, tree) -> tuple:
+    """How the network will convolve, for every process of the run. Args: tree: of parameter shapes.
+
+    Returns:
+      (plan or None, shapes of what it adds to a snapshot).
+    """
+    from rtrl_jax import networks
+    from rtrl_jax.networks import fast
+
+    *shape, channels = spec.observation_shape
+    module = networks.build(network, spec.actions, width, parts.choose(settings).heads())
+    plan = fast.choose(module, (*shape, channels * settings.frame_stack)) if settings.fast else None
+    if plan is None:
+        return None, []
+    return plan, jax.eval_shape(lambda kernels: fast.prepare(kernels, plan), fast.kernels(tree, plan))
+
+
 def first_state(settings: Settings, spec: environments.Spec, tree) -> tuple[list, list]:
     """First values of the parameters and of the optimiser's state, as lists of leaves. Args: tree: of parameter shapes."""
     from rtrl_jax.agents.agent import make_optimiser
@@ -102,15 +119,28 @@ def fill_board(assembly: Assembly, training: tuple[list, list], folder: pathlib.
 def commit(board: Board, assembly: Assembly, initial, optimiser, *, version: int, target: bool) -> None:
     """Puts a training state on the board, before the start."""
     learns = bool(assembly.dimensions.learners)
-    publisher = snapshots.Publisher(board, assembly.leaves, assembly.optimiser_leaves if learns else ())
-    publisher.publish(initial, version, optimiser if learns else (), target=target and learns)
+    prepared = _prepared(assembly, initial)
+    publisher = snapshots.Publisher(
+        board, assembly.leaves, assembly.optimiser_leaves if learns else (), assembly.prepared_leaves
+    )
+    publisher.publish(initial, version, optimiser if learns else (), target=target and learns, prepared=prepared)
 
 
-def enough_workers(settings: Settings, spec: environments.Spec, network: str, width: float, training) -> int:
+def _prepared(assembly: Assembly, initial) -> list:
+    if assembly.plan is None:
+        return []
+    from rtrl_jax.drivers import brain
+    from rtrl_jax.networks import fast
+
+    tree = jax.tree.unflatten(brain.structure(assembly), initial)
+    return fast.prepare(fast.kernels(tree, fast.Plan(*assembly.plan)), fast.Plan(*assembly.plan))
+
+
+def enough_workers(settings: Settings, spec: environments.Spec, network: str, width: float, training, fast) -> int:
     """N_I*: measures the inference time in a process of its own and takes the number its stagger algorithm needs."""
     alone = dataclasses.replace(settings, workers_per_process=1, interaction="async")
     assembly = assemble(
-        alone, spec, network, width, training, inference_workers=1, learner_workers=0, capacity=LEAST_CAPACITY
+        alone, spec, network, width, training, fast, inference_workers=1, learner_workers=0, capacity=LEAST_CAPACITY
     )
     _, board = _get_ready(assembly, "inference", training)
     tau_ns = board.warm_up_ns[0]
@@ -120,11 +150,11 @@ def enough_workers(settings: Settings, spec: environments.Spec, network: str, wi
     return n_star(settings, tau_ns * spec.rate_hz / 1e9)
 
 
-def enough_learners(settings: Settings, spec: environments.Spec, network: str, width: float, training) -> int:
+def enough_learners(settings: Settings, spec: environments.Spec, network: str, width: float, training, fast) -> int:
     """N_L*: measures an update in a process of its own; the least number of learners that keep up with --learn_every."""
     alone = dataclasses.replace(settings, workers_per_process=1, interaction="async", demonstrations=None)
     assembly = assemble(
-        alone, spec, network, width, training, inference_workers=1, learner_workers=1, capacity=LEAST_CAPACITY
+        alone, spec, network, width, training, fast, inference_workers=1, learner_workers=1, capacity=LEAST_CAPACITY
     )
     place, board = _get_ready(assembly, "learner", training)
     tau_l_ticks = int(board.expected_ns[place]) * spec.rate_hz / 1e9

@@ -84,7 +84,8 @@ def _supervise(settings: Settings, folder: pathlib.Path, began: float, past: res
     emulated = f", inference emulated: {settings.emulated_inference_ms} ms" if settings.emulated_inference_ms else ""
     with Display(settings.environment + emulated, settings.display == "auto") as display:
         training = prepare.first_state(settings, spec, tree)
-        sizes = (settings, spec, network, width, training)
+        fast = prepare.choose_plan(settings, spec, network, width, tree)
+        sizes = (settings, spec, network, width, training, fast)
         assembly = assemble(
             *sizes,
             inference_workers=_how_many_infer(sizes, display),

@@ -27,11 +27,7 @@ def build(name="resnet15", width=1.0, heads=networks.VALUES, shape=SHAPE):
 
 
 def with_prepared(values, plan):
-    values = dict(values)
-    kernels = [values[f"Conv_{layer}"]["kernel"] for layer in range(len(plan.acting))]
-    for layer, array in zip(plan.prepared, fast.prepare(kernels, plan), strict=True):
-        values[f"Conv_{layer}"] = {"bias": values[f"Conv_{layer}"]["bias"], "prepared": array}
-    return values
+    return fast.with_prepared(values, fast.prepare(fast.kernels(values, plan), plan), plan)
 
 
 def frames(count, shape=SHAPE, seed=0):

@@ -42,9 +42,24 @@ def learning(network: ResNet, plan: Plan):
     return _apply(network, plan, convolve)
 
 
+def kernels(parameters, plan: Plan) -> list:
+    """Of a tree of parameters, what `prepare` takes."""
+    return [parameters[f"Conv_{layer}"]["kernel"] for layer in plan.prepared]
+
+
 def prepare(kernels: list, plan: Plan) -> list:
     """The arrays that a snapshot holds for `acting` besides the parameters: of numpy if the kernels are."""
-    return [convolution.prepare(kernels[layer], plan.acting[layer]) for layer in plan.prepared]
+    return [
+        convolution.prepare(kernel, plan.acting[layer]) for layer, kernel in zip(plan.prepared, kernels, strict=True)
+    ]
+
+
+def with_prepared(parameters, prepared: list, plan: Plan):
+    """The tree that `acting` takes, of a snapshot's two parts."""
+    tree = dict(parameters)
+    for layer, array in zip(plan.prepared, prepared, strict=True):
+        tree[f"Conv_{layer}"] = {"bias": tree[f"Conv_{layer}"]["bias"], "prepared": array}
+    return tree
 
 
 def _apply(network: ResNet, plan: Plan, convolve):

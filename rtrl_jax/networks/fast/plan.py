@@ -1,8 +1,14 @@
 """Which way each convolution of a network is computed: by rules that held where this was measured, or as measured here."""
 
+import json
+import os
+import pathlib
+import platform
 from typing import NamedTuple
 
-from rtrl_jax.networks.fast.convolution import PLANES, WINOGRAD
+import jax
+
+from rtrl_jax.networks.fast.convolution import GRADIENT_WAYS, PLANES, WAYS, WINOGRAD
 from rtrl_jax.networks.resnet import POOLING_STRIDES, ResNet
 
 PLANES_UP_TO = 4  # filters
@@ -44,6 +50,13 @@ def shapes(network: ResNet, observation_shape) -> list[Shape]:
     return found
 
 
+def choose(network, observation_shape) -> Plan | None:
+    """What was measured on this machine if something was, else by rule; None for networks that are not the paper's."""
+    if not isinstance(network, ResNet) or observation_shape[0] != observation_shape[1]:
+        return None
+    return measured(network, observation_shape) or by_rule(network, observation_shape)
+
+
 def by_rule(network: ResNet, observation_shape) -> Plan:
     """A good plan for any width, unmeasured."""
     found = shapes(network, observation_shape)
@@ -70,3 +83,51 @@ def _learning(shape: Shape) -> tuple[str, str, str]:
     if shape.inputs < 64:
         return ("F4", "F4", "xla")
     return ("F4", "F4", "F4")
+
+
+def folder() -> pathlib.Path:
+    """Where this machine's compiled programs and measured plans are kept."""
+    return pathlib.Path(os.environ.get("RTRL_CACHE", pathlib.Path.home() / ".cache" / "rtrl_jax"))
+
+
+def _file(network: ResNet, observation_shape) -> pathlib.Path:
+    """Named after all that the choice depends on."""
+    shape = "x".join(map(str, observation_shape))
+    machine = f"{_processor()}-{jax.__version__}"
+    return folder() / "plans" / f"{network.blocks}blocks-{network.width:g}-{shape}-{machine}.json"
+
+
+def _processor() -> str:
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines() if platform.system() == "Linux" else []
+    found = {line.split(":")[0].strip(): line.split(":")[1].strip() for line in lines if ":" in line}
+    name = "-".join(found.get(key, "") for key in ("model name", "cpu family", "model"))
+    return "".join(letter if letter.isalnum() else "-" for letter in name)
+
+
+def measured(network: ResNet, observation_shape) -> Plan | None:
+    """What `keep` has kept, if it can be read."""
+    try:
+        stored = json.loads(_file(network, observation_shape).read_text())
+        plan = Plan(tuple(stored["acting"]), tuple(map(tuple, stored["learning"])))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return plan if _is_sound(plan, len(shapes(network, observation_shape))) else None
+
+
+def _is_sound(plan: Plan, layers: int) -> bool:
+    if len(plan.acting) != layers or len(plan.learning) != layers:
+        return False
+    if PLANES in plan.acting:
+        return set(plan.acting) == {PLANES} and set(plan.learning) == {(PLANES,) * 3}
+    known = all(way in WAYS for way in plan.acting)
+    return known and all(a in WAYS and b in WAYS and c in GRADIENT_WAYS for a, b, c in plan.learning)
+
+
+def keep(plan: Plan, network: ResNet, observation_shape) -> pathlib.Path:
+    """Makes it the plan of this network on this machine."""
+    path = _file(network, observation_shape)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}")
+    partial.write_text(json.dumps({"acting": plan.acting, "learning": plan.learning}))
+    partial.replace(path)  # another run may be reading it
+    return path
