@@ -93,9 +93,9 @@ class Dimensions:
     processes: int
     snapshot_slots: int
     snapshot_bytes: int
-    prepared_bytes: int = 0  # of a snapshot: what only inference needs
     optimiser_bytes: int = 0
     priority_nodes: int = 0  # of the sum tree of a prioritised replay
+    prepared_bytes: int = 0  # of a snapshot: what only inference needs
 
 
 class Field(NamedTuple):

@@ -1,15 +1,16 @@
 """The paper's ResNets once more, on the same parameters as the Flax module, with each convolution computed as a plan says."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from rtrl_jax.networks.fast import convolution
 from rtrl_jax.networks.fast.plan import Plan
-from rtrl_jax.networks.fast.pooling import pool
 from rtrl_jax.networks.fast.stage import stage
 from rtrl_jax.networks.heads import Heads, action_values
-from rtrl_jax.networks.resnet import POOLING_STRIDES, ResNet
+from rtrl_jax.networks.resnet import POOLING_STRIDES, ResNet, max_pool
 
 
 class _Head(nn.Module):
@@ -79,8 +80,8 @@ def _apply(network: ResNet, plan: Plan, convolve):
         x = jnp.moveaxis(x, 3, 1) if plan.planes else x
         for stride in POOLING_STRIDES[network.blocks]:
             x, bias = layer(x, padded=False)
-            for axis in (2, 3) if plan.planes else (1, 2):
-                x = pool(x, stride, axis)
+            axes = (2, 3) if plan.planes else (1, 2)
+            x = _pool(x, stride, axes)
             x = stage(jnp.add)(x, bias)  # the largest stays the largest
             for _ in range(2):
                 y, bias = layer(stage(nn.relu)(x))
@@ -99,3 +100,20 @@ def _biased_relu(x, bias):
 
 def _add(x, y, bias):
     return x + y + bias
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def _pool(x, stride, axes):
+    return stage(partial(max_pool, stride=stride, axes=axes))(x)
+
+
+def _remember(x, stride, axes):
+    return _pool(x, stride, axes), x
+
+
+def _pool_backward(stride, axes, x, dy):
+    # All of it anew from x: autodiff would keep two masks of numbers for each maximum.
+    return (stage(lambda x, dy: jax.vjp(partial(max_pool, stride=stride, axes=axes), x)[1](dy)[0])(x, dy),)
+
+
+_pool.defvjp(_remember, _pool_backward)

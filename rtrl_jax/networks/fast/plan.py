@@ -12,6 +12,7 @@ from rtrl_jax.networks.fast.convolution import GRADIENT_WAYS, PLANES, WAYS, WINO
 from rtrl_jax.networks.resnet import POOLING_STRIDES, ResNet
 
 PLANES_UP_TO = 4  # filters
+MOST_PREPARED = 2 << 30  # bytes of each snapshot: transformed filters are 1.8 (F2) or 4 (F4) times the kernels
 
 
 class Shape(NamedTuple):
@@ -62,7 +63,20 @@ def by_rule(network: ResNet, observation_shape) -> Plan:
     found = shapes(network, observation_shape)
     if max(shape.outputs for shape in found) <= PLANES_UP_TO:
         return Plan((PLANES,) * len(found), ((PLANES,) * 3,) * len(found))
-    return Plan(tuple(_acting(shape) for shape in found), tuple(_learning(shape) for shape in found))
+    acting = tuple(_acting(shape) for shape in found)
+    if _prepared_bytes(acting, found) > MOST_PREPARED:
+        acting = tuple("F2" if way == "F4" else way for way in acting)
+    if _prepared_bytes(acting, found) > MOST_PREPARED:
+        acting = tuple("xla" if way == "F2" else way for way in acting)
+    return Plan(acting, tuple(_learning(shape) for shape in found))
+
+
+def _prepared_bytes(acting: tuple[str, ...], found: list[Shape]) -> int:
+    return sum(
+        4 * (WINOGRAD[way] + 2) ** 2 * shape.inputs * shape.outputs
+        for way, shape in zip(acting, found, strict=True)
+        if way in WINOGRAD
+    )
 
 
 def _acting(shape: Shape) -> str:
@@ -72,7 +86,9 @@ def _acting(shape: Shape) -> str:
         return "xla"
     if shape.size > 20 and shape.inputs < 32:
         return "xla"
-    return "F4" if shape.size > 10 or shape.inputs < 64 else "F2"
+    return (
+        "F4" if shape.size > 10 or shape.inputs < 512 else "F2"
+    )  # a small image does not repay reading larger filters
 
 
 def _learning(shape: Shape) -> tuple[str, str, str]:
