@@ -1,7 +1,7 @@
 # make run    an agent plays Duel, a Game Boy game of ours, in real time for a minute
 # make test   the whole test suite, after checking style
 # make games  builds our Game Boy games anew (needs Debian's sdcc)
-# make bench  measures this machine and rewrites results/
+# make bench  measures this machine and rewrites results/; make bench ONLY=inference,update K=1,7 only speed beside PyTorch
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -19,7 +19,10 @@ test: $(READY)
 	$(BIN)/python -m pytest tests/system
 
 bench: $(READY)
+ifeq ($(ONLY)$(K),)
 	$(BIN)/python benchmarks/realtime.py
+endif
+	$(BIN)/python benchmarks/speed.py $(if $(ONLY),--only=$(ONLY)) $(if $(K),--k=$(K))
 
 games: $(READY)
 	$(MAKE) -C rtrl_jax/environments/homebrew PYTHON=$(abspath $(BIN))/python

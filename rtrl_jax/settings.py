@@ -61,6 +61,7 @@ class Settings:
         "auto", "auto is resnet15 for images, mlp for vectors", ("auto", "resnet15", "resnet30", "nature", "mlp")
     )
     width: float | None = _setting(None, "the paper's k; default 1")
+    fast: bool = _setting(True, "ResNets convolve by faster formulas (Winograd's, sums of shifts); false: plain Flax")
     parameters: str | None = _setting(None, "size in place of --width, e.g. 55K, 1M, 10M, 100M, 1B")
 
     interaction: str = _setting(

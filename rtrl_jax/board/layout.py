@@ -98,6 +98,7 @@ class Dimensions:
     samples: int = 0  # times that a process which only measures itself takes at most; none in a run
     pictures: int = 0  # kept of what a person sees, one a tick; 0 unless somebody wants to see them
     picture_shape: tuple[int, int, int] = (0, 0, 3)
+    prepared_bytes: int = 0  # of a snapshot: what only inference needs
 
 
 class Field(NamedTuple):
@@ -154,7 +155,12 @@ def fields(d: Dimensions) -> list[Field]:
         ("slot_optimiser", (d.snapshot_slots,), "i8", "the learner with the turn"),
         ("slot_target", (d.snapshot_slots,), "i8", "the learner with the turn"),
         ("target_version", (TARGET_SLOTS,), "i8", "the learner with the turn"),
-        ("targets", (TARGET_SLOTS, d.snapshot_bytes if learners else 0), "u1", "the learner with the turn"),
+        (
+            "targets",
+            (TARGET_SLOTS, d.snapshot_bytes - d.prepared_bytes if learners else 0),
+            "u1",
+            "the learner with the turn",
+        ),
         ("optimisers", (OPTIMISER_SLOTS, d.optimiser_bytes), "u1", "the learner with the turn"),
         ("turn", (1,), "i8", "the learner with the turn; the supervisor, under the same lock, if that one is dead"),
         ("due_tick", (1,), "i8", "the learner with the turn: when the next update is due; -1 before the first"),

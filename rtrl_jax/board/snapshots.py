@@ -47,8 +47,10 @@ def views(leaves, slot: np.ndarray) -> list[np.ndarray]:
 class Publisher:
     """The writing side. One process at a time: the learner with the turn, or the supervisor before the start."""
 
-    def __init__(self, board, leaves, optimiser_leaves=()):
+    def __init__(self, board, leaves, optimiser_leaves=(), prepared_leaves=()):
+        """Args: prepared_leaves: of what a slot holds for inference besides the parameters."""
         self._board = board
+        self._prepared = [views(prepared_leaves, slot) for slot in board.slots]
         self._slots = [views(leaves, slot) for slot in board.slots]
         self._targets = [views(leaves, slot) for slot in board.targets] if board.targets.size else []
         self._optimisers = [views(optimiser_leaves, slot) for slot in board.optimisers]
@@ -57,7 +59,7 @@ class Publisher:
         """Whether `publish` would find a slot."""
         return self._oldest_free_slot() is not None
 
-    def publish(self, arrays, version: int, optimiser=(), target: bool = False) -> bool:
+    def publish(self, arrays, version: int, optimiser=(), target: bool = False, prepared=()) -> bool:
         """Copies `arrays` into a free slot and commits it; False if every slot is in use (nothing has changed).
 
         Args:
@@ -65,6 +67,7 @@ class Publisher:
           version: updates so far.
           optimiser: leaves of the optimiser's state, if there is a learner.
           target: whether these parameters become the target network too.
+          prepared: made of the parameters for inference; committed with them.
         """
         board, slot = self._board, self._oldest_free_slot()
         if slot is None:
@@ -72,6 +75,7 @@ class Publisher:
         before = int(board.latest[0])  # -1 at first, and then slot_… [-1] is 0
         other = {name: 1 - int(getattr(board, name)[before]) for name in ("slot_optimiser", "slot_target")}
         _copy(self._slots[slot], arrays)
+        _copy(self._prepared[slot], prepared)
         _copy(self._optimisers[other["slot_optimiser"]], optimiser)
         if target:
             _copy(self._targets[other["slot_target"]], arrays)

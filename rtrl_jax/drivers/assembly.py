@@ -44,6 +44,8 @@ class Assembly:
     optimiser_leaves: tuple[Leaf, ...]  # of the optimiser's state
     session: int  # 0, or how often the run has been resumed
     dimensions: Dimensions
+    plan: tuple | None = None  # how the network convolves, a `networks.fast.Plan`; None: as Flax does
+    prepared_leaves: tuple[Leaf, ...] = ()  # of what that plan adds to a snapshot
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
@@ -92,6 +94,7 @@ def assemble(
     network: str,
     width: float,
     training: tuple[list, list],
+    fast: tuple[tuple | None, list] = (None, []),
     *,
     inference_workers: int,
     learner_workers: int,
@@ -102,11 +105,14 @@ def assemble(
 
     Args:
       training: leaves (or their shapes) of the parameters and of the optimiser's state, in the order of jax.tree.leaves.
+      fast: the plan (or None) and the shapes of what it adds to a snapshot.
       capacity: observations kept.
     """
     learners = min(1, learner_workers) if settings.learning == "parallel" else learner_workers
     processes = lay_out(settings, inference_workers, learners)
-    (leaves, size), (optimiser_leaves, optimiser_size) = (arrange(part) for part in training)
+    plan, prepared = fast
+    (_, parameters_size), (optimiser_leaves, optimiser_size) = (arrange(part) for part in training)
+    leaves, size = arrange([*training[0], *prepared])
     dimensions = Dimensions(
         capacity=capacity,
         observation_shape=spec.observation_shape,
@@ -119,6 +125,7 @@ def assemble(
         if learners
         else 1,
         snapshot_bytes=size,
+        prepared_bytes=size - parameters_size,
         optimiser_bytes=optimiser_size if learners else 0,
         pictures=pictures_kept(settings, spec),
         picture_shape=spec.picture_shape or (0, 0, 3),
@@ -132,10 +139,12 @@ def assemble(
         inference_workers,
         tuple(processes),
         learner_workers,
-        tuple(leaves),
+        tuple(leaves[: len(training[0])]),
         tuple(optimiser_leaves),
         session,
         dimensions,
+        plan,
+        tuple(leaves[len(training[0]) :]),
     )
 
 

@@ -3,6 +3,7 @@
 Imported only by processes that need it, after they have taken their core.
 """
 
+import ctypes
 import os
 import pathlib
 import time
@@ -21,7 +22,7 @@ from rtrl_jax.drivers import baselines
 from rtrl_jax.drivers.assembly import Assembly
 from rtrl_jax.drivers.place import EXPLORATION, SAMPLING, Place
 from rtrl_jax.drivers.wall import now_ns
-from rtrl_jax.networks import parameters
+from rtrl_jax.networks import fast, parameters
 from rtrl_jax.replay import demonstrations
 from rtrl_jax.replay.prioritised import PrioritisedReplay
 from rtrl_jax.replay.transitions import TransitionBuilder
@@ -30,25 +31,37 @@ from rtrl_jax.replay.union import UnionReplay
 from rtrl_jax.workers.learning import Learning, Program
 from rtrl_jax.workers.policy import epsilon_greedy
 
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of glibc's malloc.h
+
 
 def network(place: Place):
     """The reader of snapshots, and the compiled function from (parameters, observation, seed) to an action."""
     configure_jax()
-    module, structure = _module(place.assembly)
+    assembly = place.assembly
+    module, tree = _module(assembly), structure(assembly)
+    plan = fast.Plan(*assembly.plan) if assembly.plan else None
 
     def wrap(slot):
-        return jax.tree.unflatten(structure, _in_place(place.assembly.leaves, slot))
+        arrays = _in_place(assembly.leaves + assembly.prepared_leaves, slot)
+        own, prepared = arrays[: len(assembly.leaves)], arrays[len(assembly.leaves) :]
+        values = jax.tree.unflatten(tree, own)
+        return fast.with_prepared(values, prepared, plan) if plan else values
 
     reader = snapshots.Reader(place.board, place.process.number, wrap)
-    return reader, jax.jit(parts.choose(place.assembly.settings).make(module.apply).act)
+    apply = fast.acting(module, plan) if plan else module.apply
+    return reader, jax.jit(parts.choose(assembly.settings).make(apply).act)
 
 
 def _module(assembly: Assembly):
-    """The network, and the structure of its parameters."""
+    """The network."""
     heads = parts.choose(assembly.settings).heads()
-    module = networks.build(assembly.network, assembly.spec.actions, assembly.width, heads)
-    shapes = parameters.shapes(module, assembly.observation_shape, assembly.spec.observation_dtype)
-    return module, jax.tree.structure(shapes)
+    return networks.build(assembly.network, assembly.spec.actions, assembly.width, heads)
+
+
+def structure(assembly: Assembly):
+    """Of the tree of parameters."""
+    shapes = parameters.shapes(_module(assembly), assembly.observation_shape, assembly.spec.observation_dtype)
+    return jax.tree.structure(shapes)
 
 
 def _in_place(leaves, slot) -> list:
@@ -66,6 +79,19 @@ def configure_jax() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     jax.config.update("jax_cpu_enable_async_dispatch", False)  # a hand-over to another thread costs more than it hides
+    keep_memory()
+
+
+def keep_memory() -> None:
+    """Memory that has been freed stays with the process.
+
+    XLA asks for its working memory anew in each call; that of an update comes to 200 MB at k = 1, and the kernel's handing it
+    out page by page took a quarter of the update.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # of glibc
+        for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 64 << 20)):
+            libc.mallopt(option, value)
 
 
 def policy(place: Place, reader: snapshots.Reader, act, worker: int):
@@ -167,7 +193,7 @@ def learning(place: Place, learner: int, lock) -> Learning:
     configure_jax()
     assembly, settings, board = place.assembly, place.assembly.settings, place.board
     program = _program(assembly)
-    publisher = snapshots.Publisher(board, assembly.leaves, assembly.optimiser_leaves)
+    publisher = snapshots.Publisher(board, assembly.leaves, assembly.optimiser_leaves, assembly.prepared_leaves)
     reader = snapshots.Reader(board, place.process.number, partial(_in_place, assembly.leaves))
     _try_out(place, program, reader, publisher)
     generator, note = place.lasting_generator(SAMPLING, learner)
@@ -190,27 +216,29 @@ def learning(place: Place, learner: int, lock) -> Learning:
 
 def _program(assembly: Assembly) -> Program:
     """The two halves of an update, compiled, on flat lists of arrays."""
-    module, structure = _module(assembly)
-    agent = parts.choose(assembly.settings).make(module.apply)
+    module, tree = _module(assembly), structure(assembly)
+    plan = fast.Plan(*assembly.plan) if assembly.plan else None
+    agent = parts.choose(assembly.settings).make(fast.learning(module, plan) if plan else module.apply)
     rate = parts.learning_rate(assembly.settings, assembly.spec)
     optimiser = agents.make_optimiser(rate, assembly.settings.gradient_clip)
     gradient, descend = agents.gradient(agent), agents.descend(optimiser)
     state = jax.tree.structure(
-        jax.eval_shape(optimiser.init, jax.tree.unflatten(structure, [_shape(leaf) for leaf in assembly.leaves]))
+        jax.eval_shape(optimiser.init, jax.tree.unflatten(tree, [_shape(leaf) for leaf in assembly.leaves]))
     )
 
     def flat_gradient(online, target, batch, seed):
-        slope, loss, errors = gradient(
-            jax.tree.unflatten(structure, online), jax.tree.unflatten(structure, target), batch, seed
-        )
+        slope, loss, errors = gradient(jax.tree.unflatten(tree, online), jax.tree.unflatten(tree, target), batch, seed)
         return jax.tree.leaves(slope), loss, errors
 
     def flat_descend(online, optimiser_leaves, slope):
-        trees = (jax.tree.unflatten(structure, online), jax.tree.unflatten(state, optimiser_leaves))
-        moved, moved_state = descend(*trees, jax.tree.unflatten(structure, slope))
+        trees = (jax.tree.unflatten(tree, online), jax.tree.unflatten(state, optimiser_leaves))
+        moved, moved_state = descend(*trees, jax.tree.unflatten(tree, slope))
         return jax.tree.leaves(moved), jax.tree.leaves(moved_state)
 
-    return Program(jax.jit(flat_gradient), jax.jit(flat_descend))
+    def flat_prepare(online):
+        return fast.prepare(fast.kernels(jax.tree.unflatten(tree, online), plan), plan) if plan else []
+
+    return Program(jax.jit(flat_gradient), jax.jit(flat_descend), jax.jit(flat_prepare))
 
 
 def _shape(leaf: snapshots.Leaf):
@@ -230,7 +258,9 @@ def _try_out(place: Place, program: Program, reader, publisher) -> None:
 def update(place: Place):
     """A function that makes an update on a blank batch, whose outcome is thrown away: to measure how long one takes."""
     configure_jax()
-    publisher = snapshots.Publisher(place.board, place.assembly.leaves, place.assembly.optimiser_leaves)
+    publisher = snapshots.Publisher(
+        place.board, place.assembly.leaves, place.assembly.optimiser_leaves, place.assembly.prepared_leaves
+    )
     reader = snapshots.Reader(place.board, place.process.number, partial(_in_place, place.assembly.leaves))
     return _update(place.assembly, _program(place.assembly), reader, publisher)
 
@@ -243,6 +273,7 @@ def _update(assembly: Assembly, program: Program, reader, publisher):
     def once() -> None:
         with reader.pinned() as (_, online):
             slope, _, _ = program.gradient(online, online, blank, np.uint32(0))
-            jax.block_until_ready(program.descend(online, publisher.optimiser(), slope))
+            moved, _ = program.descend(online, publisher.optimiser(), slope)
+            jax.block_until_ready(program.prepare(moved))
 
     return once

@@ -14,7 +14,7 @@ from rtrl_jax import environments, latency
 from rtrl_jax.board.layout import Board
 from rtrl_jax.drivers import message as messages
 from rtrl_jax.drivers.assembly import Assembly, assemble
-from rtrl_jax.drivers.prepare import STARTUP_TIMEOUT_S, WHOLE_TICK, fill_board, n_star
+from rtrl_jax.drivers.prepare import STARTUP_TIMEOUT_S, WHOLE_TICK, choose_plan, fill_board, n_star
 from rtrl_jax.drivers.process import Child
 from rtrl_jax.settings import LEAST_CAPACITY, Settings
 
@@ -59,7 +59,15 @@ def enough_learners(settings: Settings, spec: environments.Spec, network: str, w
 def _alone(settings, spec, network, width, training, learners: int) -> Assembly:
     alone = dataclasses.replace(settings, workers_per_process=1, interaction="async", demonstrations=None)
     return assemble(
-        alone, spec, network, width, training, inference_workers=1, learner_workers=learners, capacity=LEAST_CAPACITY
+        alone,
+        spec,
+        network,
+        width,
+        training,
+        fast=choose_plan(alone, spec, network, width),
+        inference_workers=1,
+        learner_workers=learners,
+        capacity=LEAST_CAPACITY,
     )
 
 

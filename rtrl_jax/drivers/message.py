@@ -39,6 +39,8 @@ def read_assembly(plain: dict) -> Assembly:
         processes=tuple(Process(**{**process, "workers": tuple(process["workers"])}) for process in plain["processes"]),
         leaves=_leaves(plain["leaves"]),
         optimiser_leaves=_leaves(plain["optimiser_leaves"]),
+        prepared_leaves=_leaves(plain["prepared_leaves"]),
+        plan=_tuples(plain["plan"]),
         dimensions=Dimensions(
             **{name: tuple(value) if isinstance(value, list) else value for name, value in plain["dimensions"].items()}
         ),
@@ -47,3 +49,7 @@ def read_assembly(plain: dict) -> Assembly:
 
 def _leaves(plain: list) -> tuple[Leaf, ...]:
     return tuple(Leaf(tuple(shape), offset, dtype) for shape, offset, dtype in plain)
+
+
+def _tuples(plain):
+    return tuple(map(_tuples, plain)) if isinstance(plain, list) else plain

@@ -214,7 +214,15 @@ def _memory(settings, spec, network, this: Size, inference: Cost, update: Cost |
     state = jax.tree.leaves(jax.eval_shape(make_optimiser(1e-3, settings.gradient_clip).init, this.tree))
     capacity = prepare.capacity(settings, spec)
     numbers = {"inference_workers": workers, "learner_workers": learners, "capacity": capacity}
-    board = assemble(settings, spec, network, this.width, (shapes, state), **numbers).dimensions
+    board = assemble(
+        settings,
+        spec,
+        network,
+        this.width,
+        (shapes, state),
+        fast=prepare.choose_plan(settings, spec, network, this.width),
+        **numbers,
+    ).dimensions
     own_update = update.own_bytes if learners else 0.0
     agent = max(inference.own_bytes, own_update)
     own = {

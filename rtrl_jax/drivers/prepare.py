@@ -55,6 +55,25 @@ def size_network(settings: Settings, spec: environments.Spec):
     return name, width, parameters.shapes(networks.build(name, spec.actions, width, heads), *observation)
 
 
+def choose_plan(settings: Settings, spec: environments.Spec, network: str, width: float) -> tuple:
+    """How the network will convolve, for every process of the run.
+
+    Returns:
+      (plan or None, shapes of what it adds to a snapshot).
+    """
+    from rtrl_jax import networks
+    from rtrl_jax.networks import fast, parameters
+
+    *shape, channels = spec.observation_shape
+    observation_shape = (*shape, channels * settings.frame_stack)
+    module = networks.build(network, spec.actions, width, parts.choose(settings).heads())
+    plan = fast.choose(module, observation_shape) if settings.fast else None
+    if plan is None:
+        return None, []
+    tree = parameters.shapes(module, observation_shape, spec.observation_dtype)
+    return plan, jax.eval_shape(lambda kernels: fast.prepare(kernels, plan), fast.kernels(tree, plan))
+
+
 def first_state(settings: Settings, spec: environments.Spec, tree) -> tuple[list, list]:
     """First values of the parameters and of the optimiser's state, as lists of leaves. Args: tree: of parameter shapes."""
     from rtrl_jax.agents.agent import make_optimiser
@@ -102,9 +121,23 @@ def commit(board: Board, assembly: Assembly, initial, optimiser, *, version: int
     learns = bool(assembly.dimensions.learners)
     if not learns:
         board.latest[0] = -1  # there is one slot, and nobody reads it yet
-    publisher = snapshots.Publisher(board, assembly.leaves, assembly.optimiser_leaves if learns else ())
-    if not publisher.publish(initial, version, optimiser if learns else (), target=target and learns):
+    prepared = _prepared(assembly, initial)
+    publisher = snapshots.Publisher(
+        board, assembly.leaves, assembly.optimiser_leaves if learns else (), assembly.prepared_leaves
+    )
+    moment = {"target": target and learns, "prepared": prepared}
+    if not publisher.publish(initial, version, optimiser if learns else (), **moment):
         raise RuntimeError("no snapshot slot is free before the start")
+
+
+def _prepared(assembly: Assembly, initial) -> list:
+    if assembly.plan is None:
+        return []
+    from rtrl_jax.drivers import brain
+    from rtrl_jax.networks import fast
+
+    tree = jax.tree.unflatten(brain.structure(assembly), initial)
+    return fast.prepare(fast.kernels(tree, fast.Plan(*assembly.plan)), fast.Plan(*assembly.plan))
 
 
 def n_star(settings: Settings, tau_ticks: np.ndarray) -> int:

@@ -102,6 +102,7 @@ def _supervise(settings: Settings, folder: pathlib.Path, began: float, past: res
         sizes = (settings, spec, network, width, training)
         assembly = assemble(
             *sizes,
+            fast=prepare.choose_plan(*sizes[:4]),
             inference_workers=_how_many_infer(sizes, display),
             learner_workers=_how_many_learn(sizes, display),
             capacity=prepare.capacity(settings, spec),

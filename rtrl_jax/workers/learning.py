@@ -32,6 +32,7 @@ class Program(NamedTuple):
 
     gradient: Callable  # (parameters, target, batch, seed) -> (slope, loss, errors)
     descend: Callable  # (parameters, optimiser leaves, slope) -> (parameters, optimiser leaves)
+    prepare: Callable = lambda parameters: ()  # parameters -> what a snapshot holds for inference besides
 
 
 class Learning:
@@ -137,9 +138,10 @@ class Learning:
         """
         with self._snapshots.pinned() as (version, parameters):
             moved = self._program.descend(parameters, self._publisher.optimiser(), gradient.slope)
-            parameters, optimiser = ([np.asarray(leaf) for leaf in leaves] for leaves in moved)
+            parts = (*moved, self._program.prepare(moved[0]))
+            parameters, optimiser, prepared = ([np.asarray(leaf) for leaf in leaves] for leaves in parts)
         target = (version + 1) % self._target_every == 0
-        if not self._publisher.publish(parameters, version + 1, optimiser, target=target):
+        if not self._publisher.publish(parameters, version + 1, optimiser, target=target, prepared=prepared):
             return None
         self._replay.settle(gradient.keys, gradient.errors)
         return version

@@ -87,3 +87,12 @@ def test_a_reader_that_is_overtaken_between_looking_and_pinning_looks_again(boar
         assert version == 5
         assert int(board.pin[1]) == int(board.latest[0]) + 1
         assert all((array == 5).all() for array in arrays)
+
+
+def test_what_is_prepared_is_committed_with_its_parameters(board):
+    publisher = snapshots.Publisher(board, LEAVES[:-1], prepared_leaves=LEAVES[-1:])
+    for version in range(20):
+        assert publisher.publish(filled(version)[:-1], version, prepared=filled(version)[-1:])
+        with reader(board, 1).pinned() as (seen, arrays):
+            assert seen == version
+            assert all((array == version).all() for array in arrays)

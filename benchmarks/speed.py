@@ -1,0 +1,150 @@
+"""Measures one inference and one update beside PyTorch's and writes results/bench.json and results/bench.md.
+
+python benchmarks/speed.py                     both depths, one pinned core, in turn; leave the machine alone meanwhile
+python benchmarks/speed.py --only=inference --k=1,7 --repeats=1
+
+PyTorch lives in an environment of its own, .bench-venv, which is made when it is missing.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import venv
+
+import numpy as np
+from absl import flags
+
+from rtrl_jax.command import run_command
+from rtrl_jax.errors import UserError
+from rtrl_jax.telemetry.files import write_json, write_text
+from rtrl_jax.telemetry.summary import machine, versions
+
+PARTS = ("inference", "update")
+ONLY = flags.DEFINE_list("only", list(PARTS), "parts to measure")
+K = flags.DEFINE_list("k", ["1/16", "1", "7", "29"], "widths; updates are measured up to 7")
+DEPTH = flags.DEFINE_list("depth", ["15", "30"], "layers")
+REPEATS = flags.DEFINE_integer("repeats", 3, "how often both sides are measured in turn", lower_bound=1)
+SECONDS = flags.DEFINE_float("seconds", 3.0, "for each of PyTorch's configurations, and for us", lower_bound=0.05)
+CORE = flags.DEFINE_integer("core", 0, "where both sides run", lower_bound=0)
+OUT = flags.DEFINE_string("out", "results", "folder for the results")
+
+HERE = pathlib.Path(__file__).parent
+TORCH = pathlib.Path(".bench-venv")
+REQUIREMENTS = ["torch==2.13.0", "numpy"]
+WIDEST_UPDATE = 7
+GOALS = {  # most, as a ratio to PyTorch's best in 32 bits, of the 15 layers
+    "inference": {"1/16": 1.0, "1": 0.8, "7": 0.65, "29": 0.55},
+    "update": {"1/16": 0.9, "1": 0.8, "7": 0.7},
+}
+
+
+def main() -> None:
+    rows = [(part, depth, k) for part in ONLY.value for depth in DEPTH.value for k in K.value]
+    for part, depth, k in rows:
+        if part not in PARTS or depth not in ("15", "30"):
+            raise UserError(f"--only={part} --depth={depth}: there are {' and '.join(PARTS)}, of 15 and 30 layers")
+        width(k)
+    make_torch()
+    out = pathlib.Path(OUT.value)
+    out.mkdir(exist_ok=True)
+    path = out / "bench.json"
+    kept = {row["name"]: row for row in json.loads(path.read_text())["rows"]} if path.exists() else {}
+    for part, depth, k in rows:
+        if part == "update" and width(k) > WIDEST_UPDATE:
+            continue
+        row = measure(part, depth, k)
+        kept[row["name"]] = row
+        # After each row, as all of them take long.
+        report = {"machine": machine(), "versions": versions(), "rows": sorted(kept.values(), key=_order)}
+        write_json(path, report)
+        write_text(out / "bench.md", table(report))
+    print(table(report))
+
+
+def width(k: str) -> float:
+    """'1/16' -> 0.0625. Raises UserError."""
+    try:
+        above, _, below = k.partition("/")
+        return float(above) / float(below or 1)
+    except (ValueError, ZeroDivisionError):
+        raise UserError(f"--k={k}: give widths such as 1/16,1,7") from None
+
+
+def make_torch() -> None:
+    if (TORCH / ".ready").exists():
+        return
+    print(f"making {TORCH} with {' and '.join(REQUIREMENTS)} …", file=sys.stderr)
+    venv.create(TORCH, with_pip=True)
+    subprocess.run([TORCH / "bin/python", "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True)
+    (TORCH / ".ready").touch()
+
+
+def measure(part: str, depth: str, k: str) -> dict:
+    """One row: both sides in turn, a process each time."""
+    name = f"{part}, {depth} layers, k = {k}"
+    ours, theirs = [], []
+    for repeat in range(REPEATS.value):
+        print(f"{name}: {repeat + 1} …", file=sys.stderr, flush=True)
+        theirs.append(_side(TORCH / "bin/python", "speed_torch.py", part, depth, k))
+        ours.append(_side(sys.executable, "speed_ours.py", part, depth, k))
+    ratios = [a["ms"] / b["ms"] for a, b in zip(ours, theirs, strict=True)]
+    goal = GOALS[part].get(k) if depth == "15" else None
+    return {
+        "name": name,
+        "ours_ms": float(np.median([side["ms"] for side in ours])),
+        "theirs_ms": float(np.median([side["ms"] for side in theirs])),
+        "ratio": float(np.median(ratios)),
+        "spread": [min(ratios), max(ratios)],
+        "plain_ms": float(np.median([side["plain_ms"] for side in ours])),
+        "goal": goal,
+        "met": None if goal is None else bool(np.median(ratios) <= goal),
+        "theirs_how": theirs[-1]["how"],
+        "torch": theirs[-1]["torch"],
+        "repeats": REPEATS.value,
+        "load": os.getloadavg()[0],
+        "command": " ".join(["python", *sys.argv]),
+    }
+
+
+def _side(python, script: str, part: str, depth: str, k: str) -> dict:
+    command = ["taskset", "-c", str(CORE.value), python, HERE / script, part, depth, str(width(k)), str(SECONDS.value)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{script} failed: {done.stderr.strip().splitlines()[-1:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _order(row: dict):
+    part, depth, k = row["name"].split(", ")
+    return PARTS.index(part), depth, width(k.removeprefix("k = "))
+
+
+def table(report: dict) -> str:
+    lines = [
+        "# One inference and one update, beside PyTorch",
+        "",
+        "Medians of repeats on one pinned core, both sides in turn; the ratio is ours to PyTorch's fastest 32-bit",
+        "configuration, with the least and the most of the repeats. bench.json has the command of each row, and the load of",
+        "the machine when it ended: above 1, something else was running. Inference is one frame to an action; an update is a",
+        "batch of 16 through both networks, back, clipping and Adam, and for us the preparation of the next snapshot.",
+        f"Machine: {report['machine']['processor']}, {report['machine']['cores']} cores, "
+        f"{report['machine']['memory_gib']} GiB, {report['machine']['system']}. "
+        f"Python {report['versions']['python']}, jax {report['versions']['jax']}, torch {report['rows'][-1]['torch']}.",
+        "",
+        "| figure | ours, ms | plain Flax, ms | PyTorch, ms | ratio | goal | met |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in report["rows"]:
+        low, high = row["spread"]
+        goal, met = "" if row["goal"] is None else f"≤ {row['goal']}", {True: "yes", False: "no", None: ""}[row["met"]]
+        lines.append(
+            f"| {row['name']} | {row['ours_ms']:.4g} | {row['plain_ms']:.4g} | {row['theirs_ms']:.4g} "
+            f"| {row['ratio']:.2f} ({low:.2f} – {high:.2f}) | {goal} | {met} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,93 @@
+"""Our side of benchmarks/speed.py: one inference and one update, as a worker and a learner compute them, without the rest.
+
+python benchmarks/speed_ours.py WHAT DEPTH K SECONDS prints JSON: the fast path, and the plain Flax network beside it.
+"""
+
+import json
+import os
+import sys
+import time
+
+os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import jax
+import numpy as np
+
+from rtrl_jax import networks
+from rtrl_jax.agents import agent as agents
+from rtrl_jax.agents import dqn
+from rtrl_jax.drivers import brain
+from rtrl_jax.networks import fast, parameters
+
+SHAPE, ACTIONS, BATCH = (84, 84, 1), 6, 16
+
+
+def medians_ms(steps: dict, seconds: float) -> dict[str, float]:
+    """Of functions that take turns."""
+    for step in steps.values():
+        step()
+        step()
+    times, end = {name: [] for name in steps}, time.perf_counter() + seconds * len(steps)
+    rounds = 0
+    while rounds < 3 or (time.perf_counter() < end and rounds < 1000):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            times[name].append(time.perf_counter() - start)
+        rounds += 1
+    return {name: 1e3 * float(np.median(taken)) for name, taken in times.items()}
+
+
+def inference(network, plan, values):
+    frame = np.random.default_rng(0).integers(256, size=SHAPE, dtype=np.uint8)
+    prepared = fast.prepare(fast.kernels(values, plan), plan)
+    trees = {
+        "plain": (values, network.apply),
+        "fast": (fast.with_prepared(values, prepared, plan), fast.acting(network, plan)),
+    }
+
+    def step(values, apply):
+        act, values = jax.jit(dqn.make(apply).act), jax.device_put(values)
+        return lambda: int(act(values, frame, np.uint32(0)))
+
+    return {name: step(*pair) for name, pair in trees.items()}
+
+
+def update(network, plan, values):
+    frames, numbers = (
+        np.random.default_rng(0).integers(256, size=(BATCH, *SHAPE), dtype=np.uint8),
+        np.ones(BATCH, np.float32),
+    )
+    batch = agents.Batch(frames, np.zeros(BATCH, np.int32), numbers, numbers, frames, numbers)
+    optimiser = agents.make_optimiser(1e-4, 10.0)
+    values = jax.device_put(values)
+    state = optimiser.init(values)
+    descend = jax.jit(agents.descend(optimiser))
+    prepare = jax.jit(lambda values: fast.prepare(fast.kernels(values, plan), plan))
+
+    def step(apply, finish):
+        gradient = jax.jit(agents.gradient(dqn.make(apply)))
+
+        def whole():
+            slope, loss, _ = gradient(values, values, batch, np.uint32(0))
+            moved, _ = descend(values, state, slope)
+            return jax.block_until_ready((finish(moved), loss))
+
+        return whole
+
+    return {"plain": step(network.apply, lambda moved: moved), "fast": step(fast.learning(network, plan), prepare)}
+
+
+def main() -> None:
+    what, depth, k, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
+    brain.configure_jax()
+    network = networks.build(f"resnet{depth}", ACTIONS, k)
+    plan = fast.choose(network, SHAPE)
+    values = parameters.initialise(parameters.shapes(network, SHAPE, "uint8"), 0)
+    found = medians_ms({"inference": inference, "update": update}[what](network, plan, values), seconds)
+    print(json.dumps({"ms": found["fast"], "plain_ms": found["plain"], "jax": jax.__version__}))
+
+
+main()

@@ -1,0 +1,149 @@
+"""Which way each convolution of a network is computed: by rules that held where this was measured, or as measured here."""
+
+import json
+import os
+import pathlib
+import platform
+from typing import NamedTuple
+
+import jax
+
+from rtrl_jax.networks.fast.convolution import GRADIENT_WAYS, PLANES, WAYS, WINOGRAD
+from rtrl_jax.networks.resnet import POOLING_STRIDES, ResNet
+
+PLANES_UP_TO = 4  # filters
+MOST_PREPARED = 2 << 30  # bytes of each snapshot: transformed filters are 1.8 (F2) or 4 (F4) times the kernels
+
+
+class Shape(NamedTuple):
+    """Of a convolution's input, and how many outputs it has."""
+
+    size: int  # rows and columns
+    inputs: int
+    outputs: int
+    padded: bool
+
+
+class Plan(NamedTuple):
+    acting: tuple[str, ...]  # for each convolution its way, one image at a time
+    learning: tuple[tuple[str, str, str], ...]  # for batches: of the convolution, its input's gradient, its kernel's
+
+    @property
+    def planes(self) -> bool:
+        """Whether channels come before rows."""
+        return self.acting[0] == PLANES
+
+    @property
+    def prepared(self) -> list[int]:
+        """The convolutions whose filters are transformed in advance."""
+        return [layer for layer, way in enumerate(self.acting) if way in WINOGRAD]
+
+
+def shapes(network: ResNet, observation_shape) -> list[Shape]:
+    """Of all convolutions. Args: observation_shape: [size, size, channels]."""
+    size, _, channels = observation_shape
+    found = []
+    for block, stride in enumerate(POOLING_STRIDES[network.blocks]):
+        filters = max(1, int((16 if block == 0 else 32) * network.width))
+        found.append(Shape(size, channels, filters, False))
+        size, channels = (size - 2 - 3) // stride + 1, filters
+        found += [Shape(size, filters, filters, True)] * 4
+    return found
+
+
+def choose(network, observation_shape) -> Plan | None:
+    """What was measured on this machine if something was, else by rule; None for networks that are not the paper's."""
+    if not isinstance(network, ResNet) or observation_shape[0] != observation_shape[1]:
+        return None
+    return measured(network, observation_shape) or by_rule(network, observation_shape)
+
+
+def by_rule(network: ResNet, observation_shape) -> Plan:
+    """A good plan for any width, unmeasured."""
+    found = shapes(network, observation_shape)
+    if max(shape.outputs for shape in found) <= PLANES_UP_TO:
+        return Plan((PLANES,) * len(found), ((PLANES,) * 3,) * len(found))
+    acting = tuple(_acting(shape) for shape in found)
+    if _prepared_bytes(acting, found) > MOST_PREPARED:
+        acting = tuple("F2" if way == "F4" else way for way in acting)
+    if _prepared_bytes(acting, found) > MOST_PREPARED:
+        acting = tuple("xla" if way == "F2" else way for way in acting)
+    return Plan(acting, tuple(_learning(shape) for shape in found))
+
+
+def _prepared_bytes(acting: tuple[str, ...], found: list[Shape]) -> int:
+    return sum(
+        4 * (WINOGRAD[way] + 2) ** 2 * shape.inputs * shape.outputs
+        for way, shape in zip(acting, found, strict=True)
+        if way in WINOGRAD
+    )
+
+
+def _acting(shape: Shape) -> str:
+    if shape.inputs <= 4:
+        return "shifts" if shape.outputs < 64 else "xla"
+    if shape.outputs < 16:
+        return "xla"
+    if shape.size > 20 and shape.inputs < 32:
+        return "xla"
+    return (
+        "F4" if shape.size > 10 or shape.inputs < 512 else "F2"
+    )  # a small image does not repay reading larger filters
+
+
+def _learning(shape: Shape) -> tuple[str, str, str]:
+    if shape.inputs <= 4:
+        return ("shifts" if shape.outputs < 64 else "xla", "xla", "xla" if shape.outputs < 64 else "patches")
+    if shape.outputs < 16 or (shape.size > 20 and shape.inputs < 32):
+        return ("xla", "xla", "xla")
+    if shape.inputs < 64:
+        return ("F4", "F4", "xla")
+    return ("F4", "F4", "F4")
+
+
+def folder() -> pathlib.Path:
+    """Where this machine's compiled programs and measured plans are kept."""
+    return pathlib.Path(os.environ.get("RTRL_CACHE", pathlib.Path.home() / ".cache" / "rtrl_jax"))
+
+
+def _file(network: ResNet, observation_shape) -> pathlib.Path:
+    """Named after all that the choice depends on."""
+    shape = "x".join(map(str, observation_shape))
+    machine = f"{_processor()}-{jax.__version__}"
+    return folder() / "plans" / f"{network.blocks}blocks-{network.width:g}-{shape}-{machine}.json"
+
+
+def _processor() -> str:
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines() if platform.system() == "Linux" else []
+    found = {line.split(":")[0].strip(): line.split(":")[1].strip() for line in lines if ":" in line}
+    name = "-".join(found.get(key, "") for key in ("model name", "cpu family", "model"))
+    return "".join(letter if letter.isalnum() else "-" for letter in name)
+
+
+def measured(network: ResNet, observation_shape) -> Plan | None:
+    """What `keep` has kept, if it can be read."""
+    try:
+        stored = json.loads(_file(network, observation_shape).read_text())
+        plan = Plan(tuple(stored["acting"]), tuple(map(tuple, stored["learning"])))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return plan if _is_sound(plan, len(shapes(network, observation_shape))) else None
+
+
+def _is_sound(plan: Plan, layers: int) -> bool:
+    if len(plan.acting) != layers or len(plan.learning) != layers:
+        return False
+    if PLANES in plan.acting:
+        return set(plan.acting) == {PLANES} and set(plan.learning) == {(PLANES,) * 3}
+    known = all(way in WAYS for way in plan.acting)
+    return known and all(a in WAYS and b in WAYS and c in GRADIENT_WAYS for a, b, c in plan.learning)
+
+
+def keep(plan: Plan, network: ResNet, observation_shape) -> pathlib.Path:
+    """Makes it the plan of this network on this machine."""
+    path = _file(network, observation_shape)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}")
+    partial.write_text(json.dumps({"acting": plan.acting, "learning": plan.learning}))
+    partial.replace(path)  # another run may be reading it
+    return path

@@ -1,0 +1,134 @@
+"""The fast convolutions compute what the plain network computes: values, greedy actions and gradients."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rtrl_jax import environments, networks
+from rtrl_jax.agents import agent as agents
+from rtrl_jax.agents import dqn
+from rtrl_jax.networks import Heads, fast, parameters
+from rtrl_jax.networks.fast import convolution, plan, report
+
+SHAPE = (84, 84, 1)
+LAST_DIGITS = 1e-4  # relative
+
+
+def build(name="resnet15", width=1.0, heads=networks.VALUES, shape=SHAPE):
+    network = networks.build(name, 6, width, heads)
+    tree = parameters.shapes(network, shape, "uint8")
+    rng = np.random.default_rng(5)
+    values = parameters.initialise(tree, 3)
+    # Biases of a trained network are not zero.
+    return network, jax.tree.map(lambda a: a + 0.1 * rng.standard_normal(a.shape, np.float32) * (a.ndim == 1), values)
+
+
+def with_prepared(values, chosen):
+    return fast.with_prepared(values, fast.prepare(fast.kernels(values, chosen), chosen), chosen)
+
+
+def frames(count, shape=SHAPE, seed=0):
+    return np.random.default_rng(seed).integers(256, size=(count, *shape), dtype=np.uint8)
+
+
+def relative(got, wanted) -> float:
+    return float(np.abs(np.asarray(got) - np.asarray(wanted)).max() / np.abs(np.asarray(wanted)).max())
+
+
+@pytest.mark.parametrize(
+    ("name", "width"),
+    [
+        ("resnet15", 1 / 16),
+        ("resnet15", 1 / 4),
+        ("resnet15", 1),
+        ("resnet15", 7),
+        ("resnet30", 1 / 16),
+        ("resnet30", 0.75),
+    ],
+)
+def test_values_are_those_of_the_plain_network(name, width):
+    network, values = build(name, width)
+    chosen = fast.by_rule(network, SHAPE)
+    act, wanted = jax.jit(fast.acting(network, chosen)), jax.jit(network.apply)
+    for image in frames(4):
+        got = act({"params": with_prepared(values, chosen)}, image[None])
+        assert relative(got, wanted({"params": values}, image[None])) < LAST_DIGITS
+
+
+def test_stacked_frames_and_every_head():
+    heads, shape = Heads(dueling=True, noisy=True, atoms=11), (84, 84, 4)
+    network, values = build(heads=heads, shape=shape)
+    chosen = fast.by_rule(network, shape)
+    key, images = {"rngs": {"noise": jax.random.key(1)}}, frames(2, shape)
+    wanted = network.apply({"params": values}, images, **key)
+    assert (
+        relative(fast.acting(network, chosen)({"params": with_prepared(values, chosen)}, images, **key), wanted)
+        < LAST_DIGITS
+    )
+    assert relative(fast.learning(network, chosen)({"params": values}, images, **key), wanted) < LAST_DIGITS
+
+
+@pytest.mark.parametrize("game", ["gameboy/duel-battles", "gameboy/stacks"])
+def test_greedy_actions_on_real_frames(game):
+    network, values = build(width=0.5)
+    chosen = fast.by_rule(network, SHAPE)
+    environment, rng, seen = environments.make(game), np.random.default_rng(0), []
+    environment.reset(seed=0)
+    while len(seen) < 512:
+        frame, _, ended, _ = environment.step(int(rng.integers(environment.spec.actions)))
+        seen.append(environment.reset() if ended else frame)
+    environment.close()
+    seen = np.stack(seen)
+    wanted = np.asarray(jax.jit(network.apply)({"params": values}, seen)).argmax(1)
+    got = np.asarray(jax.jit(fast.acting(network, chosen))({"params": with_prepared(values, chosen)}, seen)).argmax(1)
+    assert np.mean(got == wanted) >= 0.999
+
+
+@pytest.mark.parametrize("way", [*convolution.WAYS])
+@pytest.mark.parametrize("padded", [True, False])
+def test_every_way_convolves_and_differentiates_alike(way, padded):
+    rng = np.random.default_rng(2)
+    x, kernel = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 9, 10, 3), (3, 3, 3, 5)))
+    dy = rng.standard_normal(convolution.xla(x, kernel, padded).shape).astype(np.float32)
+    to_kernel = way if way in convolution.GRADIENT_WAYS else "xla"
+    wanted, gradients = jax.vjp(lambda x, k: convolution.xla(x, k, padded), x, kernel)
+    got, fast_gradients = jax.vjp(convolution.differentiable(padded, (way, way, to_kernel)), x, kernel)
+    assert relative(got, wanted) < LAST_DIGITS
+    for a, b in zip(fast_gradients(dy), gradients(dy), strict=True):
+        assert relative(a, b) < LAST_DIGITS
+
+
+@pytest.mark.parametrize(("name", "width"), [("resnet15", 1 / 16), ("resnet15", 1)])
+def test_gradients_are_those_of_autodiff(name, width):
+    network, values = build(name, width)
+    chosen = fast.by_rule(network, SHAPE)
+    numbers = np.ones(4, np.float32)
+    batch = agents.Batch(frames(4), np.arange(4), numbers, numbers, frames(4, seed=1), numbers)
+    slopes = [
+        jax.jit(agents.gradient(dqn.make(apply)))(values, values, batch, np.uint32(0))[0]
+        for apply in (network.apply, fast.learning(network, chosen))
+    ]
+    wanted, got = (jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(slope)]) for slope in slopes)
+    assert float(jnp.linalg.norm(got - wanted) / jnp.linalg.norm(wanted)) < LAST_DIGITS
+
+
+def test_what_was_measured_is_kept_and_nonsense_is_not_believed(tmp_path, monkeypatch):
+    monkeypatch.setenv("RTRL_CACHE", str(tmp_path))
+    network, _ = build(width=0.25)
+    assert fast.choose(network, SHAPE) == fast.by_rule(network, SHAPE)
+    measured = fast.by_rule(network, SHAPE)._replace(acting=("xla",) * 15)
+    path = plan.keep(measured, network, SHAPE)
+    assert fast.choose(network, SHAPE) == measured
+    assert len(report.lines(network, SHAPE, measured)) == 16
+    path.write_text(path.read_text().replace("xla", "magic"))
+    assert fast.choose(network, SHAPE) == fast.by_rule(network, SHAPE)
+    assert fast.choose(networks.build("nature", 6), SHAPE) is None
+
+
+def test_transformed_filters_of_the_largest_network_fit_into_memory():
+    network = networks.build("resnet15", 6, 98)
+    tree = parameters.shapes(network, SHAPE, "uint8")
+    chosen = fast.by_rule(network, SHAPE)
+    prepared = jax.eval_shape(lambda kernels: fast.prepare(kernels, chosen), fast.kernels(tree, chosen))
+    assert 4 * parameters.count(prepared) <= plan.MOST_PREPARED

@@ -1,0 +1,46 @@
+"""Fast inference in a real run with learning: prepared filters are those of the parameters they were published with."""
+
+import jax
+import numpy as np
+import pytest
+
+import rtrl_jax
+from rtrl_jax.board.layout import TICK
+from rtrl_jax.board.ring import Observations
+from rtrl_jax.checkpoints import load_policy, replay, store
+from rtrl_jax.evaluation.policies import _network, _shapes
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_decisions_are_those_of_the_plain_network_at_their_version(tmp_path, fast):
+    summary = rtrl_jax.run(
+        environment="gameboy/duel-battles",
+        width=0.5,
+        fast=fast,
+        learning_rate=1e-3,  # so that every update moves the filters
+        learn_start=40,
+        learn_every=40,
+        epsilon_start=0.0,
+        epsilon_end=0.0,
+        max_ticks=300,
+        playout="off",
+        display="none",
+        run_dir=str(tmp_path / "run"),
+    )
+    assert summary["learning"]["updates"] >= 2
+    assert not summary["failures"]
+    checkpoint = store.find(tmp_path / "run")
+    policy, manifest = load_policy(checkpoint), store.read_manifest(checkpoint)
+    frames = np.zeros((manifest["capacity"], 84, 84, 1), np.uint8)
+    observations = Observations(np.zeros(1, np.int64), np.zeros(manifest["capacity"], TICK), frames)
+    replay.read(checkpoint, manifest, observations)
+    decisions = np.load(tmp_path / "run" / "decisions.npz")
+    ours = (decisions["version"] == manifest["updates"]) & (decisions["obs_tick"] <= manifest["tick"])
+    assert ours.any()  # on a busy machine the last update may have come late
+    tree = jax.tree.structure(_shapes(manifest, "uint8"))
+    values = jax.jit(_network(manifest).apply)(
+        {"params": jax.tree.unflatten(tree, policy.leaves)}, frames[decisions["obs_tick"][ours]]
+    )
+    chosen = np.take_along_axis(np.asarray(values), decisions["action"][ours][:, None], 1)[:, 0]
+    # Two actions of the same value to the last digits may be told apart either way.
+    np.testing.assert_allclose(chosen, values.max(1), rtol=1e-4, atol=1e-5)
