@@ -1,6 +1,6 @@
 """Does it learn? Runs configs/learns-*.flags in real time with several seeds, evaluates the checkpoints, and draws the curves.
 
-  python benchmarks/learns.py                       both games, three seeds: 40 minutes; leave the machine alone meanwhile
+  python benchmarks/learns.py                       both games, three seeds: 25 minutes; leave the machine alone meanwhile
   python benchmarks/learns.py --games=cartpole --seeds=0
 
 It writes results/learning_curves/: curves.csv, curves.json, curves.md, curves.png and curves.svg. The runs stay in --runs, and a
