@@ -21,6 +21,8 @@ test: $(READY)
 bench: $(READY)
 ifeq ($(ONLY)$(K),)
 	$(BIN)/python benchmarks/realtime.py
+	$(BIN)/python benchmarks/learning.py
+	$(BIN)/python benchmarks/virtual.py
 endif
 	$(BIN)/python benchmarks/speed.py $(if $(ONLY),--only=$(ONLY)) $(if $(K),--k=$(K))
 
