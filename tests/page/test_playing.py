@@ -10,6 +10,7 @@ from rtrl_jax.page.door import check_port, opened
 from rtrl_jax.page.lag import Delayed, Sequential
 from rtrl_jax.page.recording import Recording, check
 from rtrl_jax.replay import demonstrations
+from rtrl_jax.settings import Settings, as_flagfile
 
 SPEC = Spec((84, 84, 1), "uint8", 6, 6, 60.0, 1e-3, (144, 160, 3), ("A", "B", "LEFT", "UP", "RIGHT", "DOWN"))
 ATARI = ("NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN", "UPRIGHT", "UPRIGHTFIRE", "DOWNLEFT")
@@ -105,3 +106,20 @@ def test_doors():
             check_port(port)
     with pytest.raises(UserError, match="page_host"), opened(0, "no.such.address.invalid"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"page": -1}, "65535"),
+        ({"page": 8000, "delay": 4}, "wall clock"),
+        ({"page": 0, "page_host": "0.0.0.0", "display": "none"}, "token"),
+    ],
+)
+def test_settings_that_cannot_be(settings, said):
+    with pytest.raises(UserError, match=said):
+        Settings(**settings).check()
+
+
+def test_a_run_that_is_repeated_is_not_shown_on_the_same_port():
+    assert "\n# --page=8000\n" in as_flagfile(Settings(page=8000))

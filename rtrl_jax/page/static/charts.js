@@ -7,6 +7,11 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
+function around(_, low, high) {
+  const room = 0.08 * (high - low || 2);
+  return [low - room, high + room];
+}
+
 export class Chart {
   // kind: points (with a mean), line or bars. words: {x, y} of the axes.
   constructor(id, kind, words) {
@@ -65,7 +70,7 @@ export class Chart {
         cursor: { show: false },
         scales: {
           x: { time: false, range: this.kind === "bars" ? () => [this.data[0][0] - 0.6, this.data[0].at(-1) + 0.6] : undefined },
-          y: { range: this.kind === "points" ? undefined : (_, low, high) => [0, high > 0 ? high * 1.1 : 1] },
+          y: { range: this.kind === "points" ? around : (_, low, high) => [0, high > 0 ? high * 1.1 : 1] },
         },
         axes: [
           { ...axis(this.words.x, 30), ...(this.kind === "bars" ? { values: whole } : {}) },

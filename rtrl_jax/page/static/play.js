@@ -102,19 +102,29 @@ function show(message, pictures) {
     ["acting", message.acting || "β"],
     ...(hello.record ? [[`recorded in ${hello.record}`, `${message.recorded.toLocaleString("en")} frames`]] : []),
   ];
-  $("scores").replaceChildren(
-    ...rows.map(([name, value]) => {
-      const item = document.createElement("span");
-      const small = document.createElement("small");
-      const big = document.createElement("b");
-      small.className = "soft";
-      small.textContent = name;
-      big.textContent = typeof value === "number" ? value.toLocaleString("en") : value;
-      big.id = name === "score" ? "score" : "";
-      item.append(small, big);
-      return item;
-    })
-  );
+  const names = rows.map(([name]) => name).join();
+  if (names !== shown) {
+    shown = names;
+    $("scores").replaceChildren(...rows.map(([name]) => score(name)));
+  }
+  rows.forEach(([, value], index) => {
+    const big = $("scores").children[index].lastChild;
+    const words = typeof value === "number" ? value.toLocaleString("en") : value;
+    if (big.textContent !== words) big.textContent = words;
+  });
+}
+
+let shown = null; // which scores there are
+
+function score(name) {
+  const item = document.createElement("span");
+  const small = document.createElement("small");
+  const big = document.createElement("b");
+  small.className = "soft";
+  small.textContent = name;
+  if (name === "score") big.id = "score";
+  item.append(small, big);
+  return item;
 }
 
 const wire = connect((message, pictures) => (message.type === "hello" ? greet(message) : show(message, pictures)), notice);

@@ -46,6 +46,7 @@ function greet(message) {
   $("foot").textContent = live
     ? "Figures are of the last five seconds. Pausing freezes this page only: the world never pauses."
     : "Figures are of the whole run. A run keeps no pictures; --video films it.";
+  $("going").textContent = live ? "How it is going" : "How it went";
   timeline.clear();
   timeline.workers = message.workers;
   timeline.tickMs = 1000 / message.rate_hz;
