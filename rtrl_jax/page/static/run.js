@@ -40,6 +40,8 @@ function greet(message) {
   $("subtitle").textContent = parts.join(" · ");
   $("controls").hidden = !live;
   $("game").hidden = !live;
+  document.querySelector(".top").classList.toggle("numeric", !message.images);
+  document.querySelector(".screens").hidden = !message.images && !message.pictures;
   $("picture-figure").hidden = !message.pictures;
   $("observation-figure").hidden = !message.images;
   $("numbers").hidden = message.images;
