@@ -23,8 +23,11 @@ def define_flags(settings: type) -> None:
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[item.name])  # so that --help shows it
 
 
-def run_command(main: Callable[[], None], argv: list[str] | None = None) -> int:
-    """Parses the flags, calls `main` and returns the exit status: 0 done, 2 bad input (one line), 1 anything else."""
+def run_command(main: Callable[..., None], argv: list[str] | None = None, operands: tuple[str, ...] = ()) -> int:
+    """Parses the flags, calls `main` and returns the exit status: 0 done, 2 bad input (one line), 1 anything else.
+
+    Args: operands: what the words that are no flags are called; `main` is called with them.
+    """
     argv = argv or sys.argv
     app.define_help_flags()
     try:
@@ -32,9 +35,11 @@ def run_command(main: Callable[[], None], argv: list[str] | None = None) -> int:
             rest = flags.FLAGS(argv)
         except SystemExit:  # absl has printed the help that was asked for
             return 0
-        if len(rest) > 1:
-            raise UserError(f"{rest[1]!r} is not a flag: flags look like --name=value")
-        main()
+        if len(rest) <= len(operands):
+            raise UserError(f"{operands[len(rest) - 1]} is missing: {argv[0]} {' '.join(operands)}")
+        if len(rest) > 1 + len(operands):
+            raise UserError(f"{rest[1 + len(operands)]!r} is not a flag: flags look like --name=value")
+        main(*rest[1:])
     except (flags.Error, UserError, OSError) as error:
         bad_input = isinstance(error, flags.Error | UserError)
         print(f"{argv[0]}: {' '.join(str(error).split())}", file=sys.stderr)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 
 from rtrl_jax import latency
 from rtrl_jax.errors import UserError
+from rtrl_jax.page import door
 
 LEAST_CAPACITY = 4096
 LONGEST_PLAYOUT = 8192
@@ -137,6 +138,12 @@ class Settings:
         30.0, "how much of the run's beginning, and of its end, goes into trace.json.gz (ui.perfetto.dev); 0 for none"
     )
     video: str | None = _setting(None, "film the game into this new .mp4 file, in real time, with the action in force")
+    page: int | None = _setting(
+        None, "serve a page that shows the run live on this port of 127.0.0.1, e.g. 8000; 0 takes any that is free"
+    )
+    page_host: str = _setting(
+        "127.0.0.1", "address to serve it on, e.g. 0.0.0.0 for all of them; beyond this machine it asks for a token"
+    )
     display: str = _setting(
         "auto", "auto draws on a terminal and prints lines elsewhere; none prints nothing at all", ("auto", "none")
     )
@@ -191,6 +198,8 @@ class Settings:
                 raise UserError(f"--{name}={getattr(self, name)}: it cannot be negative")
         if self.learn_every > MOST_TICKS:
             raise UserError(f"--learn_every={self.learn_every}: the most is {MOST_TICKS}")
+        if self.page is not None:
+            door.check_port(self.page)
         if self.rate_hz is not None and self.rate_hz > FASTEST_HZ:
             raise UserError(f"--rate_hz={self.rate_hz:g}: the most is {FASTEST_HZ}")
         if _is_count(self.inference_workers) and int(self.inference_workers) > MOST_WORKERS:
@@ -243,6 +252,10 @@ class Settings:
                 self.workers_per_process > 1 and self.emulated_inference_ms is None,
                 "--workers_per_process is for workers that mostly sleep: give --emulated_inference_ms as well",
             ),
+            (
+                self.page is not None and self.display == "none" and not door.is_loopback(self.page_host),
+                "--display=none would not say the token that --page_host asks for: leave it out",
+            ),
         ]
         for is_wrong, message in wrong:
             if is_wrong:
@@ -272,6 +285,8 @@ class Settings:
             raise UserError("--emulated_inference_ms is for the wall clock: use --inference_latency_ms")
         if self.is_virtual and self.video is not None:
             raise UserError("--video films the wall clock: leave out --clock=virtual or --delay")
+        if self.is_virtual and self.page is not None:
+            raise UserError("--page shows the wall clock: leave out --clock=virtual or --delay")
         if not self.is_virtual:
             for name in ("inference_latency_ms", "learning_latency_ms", "learning_schedule"):
                 if getattr(self, name) is not None:
@@ -321,7 +336,7 @@ def _ranges(numbers: list[int]) -> str:
     return f"{numbers[0]}-{numbers[-1]}" if numbers == list(range(numbers[0], numbers[-1] + 1)) else str(numbers)[1:-1]
 
 
-ONCE = ("run_dir", "video")  # what a run makes anew: another run makes it elsewhere
+ONCE = ("run_dir", "video", "page", "page_host")  # of this run alone: another one makes, or is shown, elsewhere
 
 
 def as_flagfile(settings: Settings) -> str:

@@ -167,6 +167,7 @@ def fields(d: Dimensions) -> list[Field]:
         ("priorities", (d.priority_nodes,), "f8", "the learner with the turn"),
         ("largest_priority", (1,), "f8", "the learner with the turn"),
         ("priorities_entered", (1,), "i8", "the learner with the turn: ticks whose transitions have one"),
+        ("stop_wanted", (1,), "i8", "page: 1 once somebody there wants the run to end"),
         # For checkpoints: the state of random generators, and of the environment when it was last asked for.
         ("random_states", (workers + learners, RANDOM_WORDS), "u8", "worker w row w, learner l row workers + l"),
         ("save_wanted", (1,), "i8", "supervisor: a number, one higher for each wish"),

@@ -61,12 +61,15 @@ class Checkpointer:
             self._thread = threading.Thread(target=self._run, args=(True,), daemon=True)
             self._thread.start()
 
-    def last(self) -> None:
-        """One more, of the end: processes are gone, and the environment's has left its state. Waits until it is written."""
+    def last(self, died: bool = False) -> None:
+        """One more, of the end: processes are gone, and the environment's has left its state. Waits until it is written.
+
+        Args: died: whether the environment's is known to have left none.
+        """
         while self._thread is not None and self._thread.is_alive():
             self._recorder.drain()  # which it may be waiting for
             self._thread.join(0.02)
-        if not self._board.tick_head[0]:
+        if died or not self._board.tick_head[0]:
             return
         if self._board.saved_tick[0] == self._board.tick_head[0] - 1:
             self._run(ask=False)

@@ -11,6 +11,7 @@ from rtrl_jax.replay.sum_tree import nodes_for
 from rtrl_jax.settings import Settings
 from rtrl_jax.stagger.announcements import COLUMNS
 
+PAGE_NICENESS = 19
 LEARNER_NICENESS = 19  # at niceness 0 three busy learners made the environment late by 6.7 ms, at 19 by 0.16 ms (p99)
 FEWEST_SLOTS, MOST_SLOTS = 4, 32  # one newest, one being written, the rest for slow readers
 PICTURES_S, FEWEST_PICTURES, MOST_PICTURES = 2.0, 16, 256  # how far one who looks at them may fall behind
@@ -23,7 +24,7 @@ class Process:
 
     number: int
     name: str
-    role: str  # environment, inference, learner or agent (both, for the sequential baselines)
+    role: str  # environment, inference, learner, agent (both, for the sequential baselines) or page
     core: int
     niceness: int = 0
     workers: tuple[int, ...] = ()  # inference workers it runs
@@ -68,6 +69,11 @@ class Assembly:
         """For each learner, the number of its process."""
         roles = ("learner", "agent") if self.dimensions.learners else ()
         return [process.number for process in self.processes if process.role in roles]
+
+    @property
+    def essential(self) -> list[int]:
+        """Numbers of the processes that a run waits for, and cannot do without: all but the page."""
+        return [process.number for process in self.processes if process.role != "page"]
 
     @property
     def batch_size(self) -> int:
@@ -150,7 +156,7 @@ def assemble(
 
 def pictures_kept(settings: Settings, spec: Spec) -> int:
     """Pictures on the board: none, unless somebody wants to see them."""
-    if settings.video is None or spec.picture_shape is None:
+    if (settings.video is None and settings.page is None) or spec.picture_shape is None:
         return 0
     return min(MOST_PICTURES, max(FEWEST_PICTURES, math.ceil(PICTURES_S * spec.rate_hz)))
 
@@ -159,12 +165,14 @@ def lay_out(settings: Settings, inference_workers: int, learners: int) -> list[P
     """Processes and their cores: the environment has the first, inference the others, learners what is left.
 
     With too few cores the first learner shares the environment's, which has the right of way there, rather than slow inference.
+    The page comes last, where one more learner would be.
     """
     cores = settings.core_list()
     first, others = cores[0], cores[1:] or cores[:1]
     processes = [Process(0, "environment", "environment", first)]
     if settings.interaction != "async":
-        return [*processes, Process(1, "agent", "agent", others[0], workers=(0,))]
+        processes.append(Process(1, "agent", "agent", others[0], workers=(0,)))
+        return [*processes, *_page(settings, 2, (others[1:] or [first])[0])]
     share = settings.workers_per_process
     groups = math.ceil(inference_workers / share)
     for group in range(groups):
@@ -176,7 +184,11 @@ def lay_out(settings: Settings, inference_workers: int, learners: int) -> list[P
     for learner in range(learners):
         core = spare[learner % len(spare)]
         processes.append(Process(len(processes), f"learner {learner}", "learner", core, LEARNER_NICENESS))
-    return processes
+    return [*processes, *_page(settings, len(processes), spare[learners % len(spare)])]
+
+
+def _page(settings: Settings, number: int, core: int) -> list[Process]:
+    return [] if settings.page is None else [Process(number, "page", "page", core, PAGE_NICENESS)]
 
 
 def crowding(assembly: Assembly) -> str | None:

@@ -92,7 +92,7 @@ def _get_ready(assembly: Assembly, role: str, training) -> tuple[int, Board]:
         descriptor, _, board = fill_board(assembly, training, pathlib.Path(folder))
         place = next(process for process in assembly.processes if process.role == role)
         child = Child(
-            place, messages.write(assembly, place, descriptor, 0), descriptor, pathlib.Path(folder, "measure.log")
+            place, messages.write(assembly, place, descriptor, 0), (descriptor,), pathlib.Path(folder, "measure.log")
         )
         try:
             deadline = time.monotonic() + STARTUP_TIMEOUT_S

@@ -3,16 +3,18 @@
 import dataclasses
 import json
 import os
+import socket
 
 from rtrl_jax.board.layout import Dimensions
 from rtrl_jax.board.snapshots import Leaf
 from rtrl_jax.drivers.assembly import Assembly, Process
 from rtrl_jax.environments import Spec
+from rtrl_jax.page.door import Door
 from rtrl_jax.settings import Settings
 
 
-def write(assembly: Assembly, process: Process, board_fd: int, incarnation: int) -> str:
-    """Args: incarnation: 0 for the first process in that place, 1 for its first replacement."""
+def write(assembly: Assembly, process: Process, board_fd: int, incarnation: int, door: Door | None = None) -> str:
+    """Args: incarnation: 0 for the first process in that place, 1 for its first replacement. door: for the page."""
     plain = {
         "assembly": dataclasses.asdict(assembly),
         "place": process.number,
@@ -21,8 +23,14 @@ def write(assembly: Assembly, process: Process, board_fd: int, incarnation: int)
         "core": process.core,
         "niceness": process.niceness,
         "supervisor": os.getpid(),
+        "door": door and {"listener": door.listener.fileno(), "host": door.host, "token": door.token},
     }
     return json.dumps(plain)
+
+
+def read_door(plain: dict) -> Door:
+    """The page's door, whose socket this process was given."""
+    return Door(socket.socket(fileno=plain["door"]["listener"]), plain["door"]["host"], plain["door"]["token"])
 
 
 def read_assembly(plain: dict) -> Assembly:

@@ -13,8 +13,8 @@ MOST_LINES = 40
 class Child:
     """A process in its place. Its output goes to a log in the run folder."""
 
-    def __init__(self, place, message: str, board_fd: int, log: pathlib.Path):
-        """Args: place: an `assembly.Process`. message: see `drivers.message`; it goes through a pipe."""
+    def __init__(self, place, message: str, descriptors: tuple[int, ...], log: pathlib.Path):
+        """Args: place: an `assembly.Process`. message: see `drivers.message`; it goes through a pipe. descriptors: it gets."""
         self.place = place
         self._log = log
         # The children import what the parent can, a user's own modules too.
@@ -27,7 +27,7 @@ class Child:
                 stdout=output,
                 stderr=output,
                 env=environment,
-                pass_fds=(board_fd,),
+                pass_fds=descriptors,
                 start_new_session=True,  # Ctrl-C is for the supervisor alone
             )
         with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:

@@ -41,6 +41,7 @@ def perform(message: dict) -> None:
         "agent": _agent,
         "inference sampler": _inference_sampler,
         "update sampler": _update_sampler,
+        "page": partial(_page, message),
     }
     roles[place.process.role](place)
 
@@ -212,6 +213,13 @@ def _agent(place: Place) -> None:
         start_ns=int(board.start_ns[0]),
     )
     _drive(place, [loop], emulate=emulate)
+
+
+def _page(message: dict, place: Place) -> None:
+    """Shows the run to whoever looks. It is at no barrier, and the run does not end with it."""
+    from rtrl_jax.page.live import show
+
+    show(place, messages.read_door(message))
 
 
 def _inference_sampler(place: Place) -> None:

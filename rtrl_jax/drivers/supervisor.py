@@ -23,6 +23,7 @@ from rtrl_jax.drivers.run_summary import summarise
 from rtrl_jax.drivers.signals import signals_to
 from rtrl_jax.drivers.wall import now_ns
 from rtrl_jax.errors import UserError
+from rtrl_jax.page import door
 from rtrl_jax.replay import demonstrations
 from rtrl_jax.settings import Settings, as_flagfile
 from rtrl_jax.telemetry import summary as summaries
@@ -97,7 +98,10 @@ def _supervise(settings: Settings, folder: pathlib.Path, began: float, past: res
         _check_goes_on(settings, spec, earlier["ticks"])
 
     emulated = f", inference emulated: {settings.emulated_inference_ms} ms" if settings.emulated_inference_ms else ""
-    with Display(settings.environment + emulated, settings.display == "auto") as display:
+    with (
+        Display(settings.environment + emulated, settings.display == "auto") as display,
+        door.opened(settings.page, settings.page_host) as page,
+    ):
         training = prepare.first_state(settings, spec, tree)
         sizes = (settings, spec, network, width, training)
         assembly = assemble(
@@ -129,9 +133,11 @@ def _supervise(settings: Settings, folder: pathlib.Path, began: float, past: res
             if warning := crowding(assembly):
                 display.say(f"warning: {warning}")
             write_text(folder / "flags.txt", as_flagfile(settings))
+            if page:
+                display.say(f"the run can be watched at {page.url}")
             display.say(f"starting {len(assembly.processes)} processes; the run is in {folder}")
             with nullcontext() if past else store.locked(folder):
-                run = _Run(assembly, board, descriptor, folder, display, past, earlier)
+                run = _Run(assembly, board, descriptor, folder, display, past, earlier, page)
                 with signals_to(run.stop), _core(assembly):
                     run.play(began)
         except OSError as error:
@@ -181,8 +187,10 @@ def _check_goes_on(settings: Settings, spec, ticks) -> None:
 class _Run:
     """A run in progress. `summary` is there when `play` has returned, `fatal` says what ended it if it failed."""
 
-    def __init__(self, assembly: Assembly, board: Board, descriptor: int, folder, display: Display, past, earlier):
-        """Args: past, earlier: the checkpoint a resumed run goes on from, and its records until then; else None."""
+    def __init__(
+        self, assembly: Assembly, board: Board, descriptor: int, folder, display: Display, past, earlier, page
+    ):
+        """Args: past, earlier: the checkpoint a resumed run goes on from, and its records until then; else None. page: a Door."""
         self._assembly, self._board, self._descriptor = assembly, board, descriptor
         self._folder, self._display = folder, display
         self._recorder, self._window = Recorder(board, folder, earlier), Window()
@@ -203,10 +211,11 @@ class _Run:
                 describe(assembly, summaries.versions()),
                 past,
             )
-        self._film = None
+        self._film, self._page = None, page
         self._incarnations = [0] * len(assembly.processes)
         self._early_deaths = [0] * len(assembly.processes)
         self._children: list[Child] = []
+        self._given_up = set()  # numbers of processes that are not started any more
         self._failures = []
         self._stop_reason = None
         self._started = None
@@ -240,7 +249,7 @@ class _Run:
         self._end_film()
         if self._checkpointer and self._started:
             self._display.waiting("Writing the last checkpoint …")
-            self._checkpointer.last()
+            self._checkpointer.last(died=self.fatal is not None)
             self._report_checkpoints()
         seconds = time.monotonic() - self._started if self._started else 0.0
         self._events.write(self._window)
@@ -284,27 +293,30 @@ class _Run:
 
     def _spawn(self, process) -> Child:
         number = process.number
-        text = messages.write(self._assembly, process, self._descriptor, self._incarnations[number])
+        page = self._page if process.role == "page" else None
+        text = messages.write(self._assembly, process, self._descriptor, self._incarnations[number], page)
         log = self._folder / "logs" / f"{process.name.replace(' ', '-')}.log"
         self._board.heartbeat_ns[number] = now_ns()  # until it beats by itself, this is when it was started
-        return Child(process, text, self._descriptor, log)
+        descriptors = (self._descriptor, *([page.listener.fileno()] if page else []))
+        return Child(process, text, descriptors, log)
 
     def _wait_until_ready(self) -> None:
         patient_until = time.monotonic() + SLOW_START_S
-        while not self._over and not self._board.ready.all():
+        needed = self._assembly.essential
+        while not self._over and not self._board.ready[needed].all():
             self._window.add(self._recorder.drain())
             if self._window.updates > self._updates_before:
                 self._display.waiting(f"Learning from demonstrations: {self._window.updates} updates so far …")
             else:
-                ready = int(self._board.ready.sum())
-                self._display.waiting(f"Warming up {ready} of {len(self._children)} processes …")
-            for child in self._children:
+                ready = int(self._board.ready[needed].sum())
+                self._display.waiting(f"Warming up {ready} of {len(needed)} processes …")
+            for child in (self._children[number] for number in needed):
                 number = child.place.number
                 if child.exit_status() is not None:
                     self._fail_to_start(child, child.reason())
                 elif (silent_s := (now_ns() - int(self._board.heartbeat_ns[number])) / 1e9) > self._patience_s(number):
                     self._fail_to_start(child, f"gave no sign of life for {silent_s:.1f} s")
-            late = [child.place.name for child in self._children if not self._board.ready[child.place.number]]
+            late = [self._children[number].place.name for number in needed if not self._board.ready[number]]
             if late and time.monotonic() > patient_until:
                 self._display.say(f"still waiting for {', '.join(late[:5])}: compiling a large network takes minutes")
                 patient_until = math.inf
@@ -329,6 +341,8 @@ class _Run:
             self._window.add(self._recorder.drain())
             for number, child in enumerate(self._children):
                 self._look_after(number, child)
+            if self._board.stop_wanted[0]:
+                self.stop("the stop button of the page")
             self._pass_turn_of_the_dead()
             now = time.monotonic()
             if now >= save_at:
@@ -387,7 +401,9 @@ class _Run:
         return min(1.0, max((part for part in parts if part is not None), default=0.0))
 
     def _look_after(self, number: int, child: Child) -> None:
-        """Sees whether a process has died or hangs, and replaces it. The environment cannot be replaced."""
+        """Sees whether a process has died or hangs, and replaces it. The environment cannot be; the page can be spared."""
+        if number in self._given_up:
+            return
         status, reason = child.exit_status(), None
         if status == 0 and child.place.role == "environment":
             self._finished = True
@@ -402,8 +418,11 @@ class _Run:
         self._early_deaths[number] = 0 if self._board.ready[number] else self._early_deaths[number] + 1
         replaceable = child.place.role != "environment" and self._early_deaths[number] < MOST_EARLY_DEATHS
         self._record_failure(child, reason, replaced=replaceable)
-        if not replaceable:
+        if not replaceable and child.place.role == "page":
+            self._given_up.add(number)
+        elif not replaceable:
             self.fatal = f"{child.place.name} {reason}"
+        if not replaceable:
             return
         self._clear_place(child.place)
         self._incarnations[number] += 1
@@ -448,7 +467,7 @@ class _Run:
 def _core(assembly: Assembly):
     """Keeps the supervisor off the inference workers' cores while the run goes on."""
     before = os.sched_getaffinity(0)
-    busy = {process.core for process in assembly.processes if process.role != "environment"}
+    busy = {process.core for process in assembly.processes if process.role not in ("environment", "page")}
     free = set(assembly.settings.core_list()) - busy - {assembly.processes[0].core}
     os.sched_setaffinity(0, free or {assembly.processes[0].core})
     try:

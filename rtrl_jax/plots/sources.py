@@ -10,7 +10,7 @@ import numpy as np
 
 from rtrl_jax.errors import UserError
 
-NOT_A_DIFFERENCE = ("seed", "run_dir", "video")  # between two runs of one group
+NOT_A_DIFFERENCE = ("seed", "run_dir", "video", "page", "page_host")  # between two runs of one group
 
 
 class Run(NamedTuple):

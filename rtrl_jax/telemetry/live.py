@@ -49,3 +49,8 @@ class Window:
     def figures(self) -> dict:
         """`summary.statistics` of the window."""
         return statistics(self._recent["ticks"], self._recent["decisions"], self._recent["updates"])
+
+    def delays(self) -> np.ndarray:
+        """Of the actions in the window, in ticks."""
+        acting = self._recent["ticks"][~self._recent["ticks"]["is_default"]]
+        return acting["tick"] - acting["obs_tick"]

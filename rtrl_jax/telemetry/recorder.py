@@ -10,49 +10,35 @@ import time
 
 import numpy as np
 
-from rtrl_jax.board.layout import JUDGED, TICK, UPDATE
-from rtrl_jax.board.ring import Ring
 from rtrl_jax.telemetry import trace
 from rtrl_jax.telemetry.files import write_arrays, write_atomically
-
-KINDS = {"ticks": TICK, "decisions": JUDGED, "updates": UPDATE}
+from rtrl_jax.telemetry.tail import KINDS, Tail
 
 
 class Recorder:
-    """Reads three kinds of ring on the board. `lost` counts records that were overwritten before they were read."""
+    """Writes what a `Tail` reads. `lost` counts records that were overwritten before they were read."""
 
     def __init__(self, board, folder: pathlib.Path, earlier: dict[str, np.ndarray] | None = None):
         """Args: earlier: records of the sessions before, by kind, which those of this one are added to."""
         self._folder = folder
-        self._rings = {
-            "ticks": [Ring(board.tick_head, board.tick_rows)],
-            "decisions": [Ring(board.judged_head, board.judged_rows)],
-            "updates": [
-                Ring(board.update_head[i : i + 1], board.update_rows[i]) for i in range(board.dimensions.learners)
-            ],
-        }
-        self._read = {kind: [0] * len(rings) for kind, rings in self._rings.items()}
-        self._read["ticks"] = [int(board.tick_head[0])]
+        self._tail = Tail(board, first_tick=int(board.tick_head[0]))
         self._files = {}
         for kind, dtype in KINDS.items():
             rows = earlier[kind] if earlier else np.empty(0, dtype)
             write_atomically(folder / f"{kind}.raw", lambda file, rows=rows: file.write(rows.tobytes()))
             self._files[kind] = open(folder / f"{kind}.raw", "ab")  # noqa: SIM115
-        self.lost = 0
         self.complete_until_ns = 0  # what had happened by then is in the files
+
+    @property
+    def lost(self) -> int:
+        return self._tail.lost
 
     def drain(self) -> dict[str, np.ndarray]:
         """Appends what is new to the files and returns it: TICK, JUDGED and UPDATE records by kind."""
-        news, began = {}, time.monotonic_ns()
-        for kind, rings in self._rings.items():
-            parts = [np.empty(0, KINDS[kind])]
-            for i, ring in enumerate(rings):
-                first, records = ring.read(self._read[kind][i])
-                self.lost += first - self._read[kind][i]
-                self._read[kind][i] = first + len(records)
-                parts.append(records)
-            news[kind] = np.concatenate(parts)
-            self._files[kind].write(news[kind].tobytes())
+        began = time.monotonic_ns()
+        news = self._tail.drain()
+        for kind, records in news.items():
+            self._files[kind].write(records.tobytes())
             self._files[kind].flush()
         self.complete_until_ns = began
         return news

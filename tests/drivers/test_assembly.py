@@ -134,3 +134,14 @@ def test_a_whisker_over_a_tick_does_not_need_another_worker():
 
 def test_sequential_needs_one():
     assert prepare.n_star(dataclasses.replace(Settings(), interaction="sequential"), np.array([70.0])) == 1
+
+
+def test_the_page_comes_last_is_nice_and_is_not_waited_for():
+    for cores, interaction in ((1, "async"), (2, "async"), (4, "async"), (4, "sequential")):
+        without = lay_out(settings(cores, interaction=interaction), 1, 1)
+        processes = lay_out(settings(cores, interaction=interaction, page=8000), 1, 1)
+        assert processes[:-1] == without
+        page = processes[-1]
+        assert (page.role, page.niceness, page.number) == ("page", 19, len(without))
+        if cores == 4:
+            assert page.core not in {process.core for process in without}

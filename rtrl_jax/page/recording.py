@@ -1,0 +1,52 @@
+"""A person's play as a demonstration: something for an agent to learn from first."""
+
+import pathlib
+
+import numpy as np
+
+from rtrl_jax.errors import UserError
+from rtrl_jax.replay import demonstrations
+
+MOST_FRAMES = 108_000  # half an hour, 760 MB in memory
+
+
+def check(path: str, spec) -> pathlib.Path:
+    """The file to write. Raises UserError if it is there, cannot be, or nothing could be learned from it."""
+    file = pathlib.Path(path).expanduser().absolute()
+    if file.suffix != ".npz":
+        raise UserError(f"--record={path}: it should end in .npz")
+    if file.exists() or file.is_symlink() or not file.parent.is_dir():
+        raise UserError(f"--record={path}: name a new file in a folder that exists (nothing was overwritten)")
+    if not spec.is_image:
+        raise UserError("--record: demonstrations are of games whose observations are pictures")
+    return file
+
+
+class Recording:
+    """Takes in tick after tick; `write` makes the file."""
+
+    def __init__(self, default_action: int):
+        self._default = default_action
+        self._frames, self._actions, self._rewards, self._ends = [], [], [], []
+
+    def __len__(self) -> int:
+        return len(self._actions)
+
+    def add(self, frame: np.ndarray, action: int, reward: float, terminated: bool, truncated: bool) -> None:
+        """Args: action: in force at this tick."""
+        if len(self) < MOST_FRAMES:
+            self._frames.append(frame.copy())
+            self._actions.append(-1 if action == self._default else action)
+            self._rewards.append(reward)
+            self._ends.append(1 if terminated else 2 if truncated else 0)
+
+    def write(self, path: pathlib.Path) -> str:
+        """Writes the file, if there is anything to learn from, and says what was done."""
+        if not any(action >= 0 for action in self._actions):
+            return f"nothing was pressed, so {path} was not written"
+        if not self._ends[-1]:
+            self._ends[-1] = 2  # the recording breaks off here
+        demonstrations.write(path, np.stack(self._frames), self._actions, self._rewards, self._ends)
+        pressed = sum(action >= 0 for action in self._actions)
+        full = "; it was full, what came after is not in it" if len(self) == MOST_FRAMES else ""
+        return f"wrote {path}: {len(self)} frames, {pressed} actions, {sum(self._rewards):g} points{full}"

@@ -1,0 +1,85 @@
+"""A run's records as small lists for the browser, and the curves drawn of them."""
+
+import numpy as np
+
+from rtrl_jax.telemetry.summary import PROGRESS
+
+MOST_ROWS = 600  # of one kind in a message
+MOST_POINTS = 1000  # of a curve
+MEAN_OF = 20  # episodes
+TICKS = ("tick", "at", "obs_tick", "worker", "action")
+DECISIONS = ("worker", "start", "end", "obs_tick", "status", "apply_tick", "greedy")
+
+
+def rows(ticks: np.ndarray, decisions: np.ndarray, origin_ns: int) -> dict:
+    """The newest MOST_ROWS of TICK and JUDGED records, times in ms since `origin_ns`; columns as in TICKS and DECISIONS.
+
+    `worker` is −1 in a tick on which β acted.
+    """
+    ticks, made = ticks[-MOST_ROWS:], decisions["decision"][-MOST_ROWS:]
+    decisions = decisions[-MOST_ROWS:]
+    return {
+        "ticks": _columns(
+            ticks["tick"], _ms(ticks["boundary_ns"], origin_ns), ticks["obs_tick"], ticks["worker"], ticks["action"]
+        ),
+        "decisions": _columns(
+            made["worker"],
+            _ms(made["start_ns"], origin_ns),
+            _ms(made["end_ns"], origin_ns),
+            made["obs_tick"],
+            decisions["status"],
+            decisions["apply_tick"],
+            made["greedy"].astype(int),
+        ),
+    }
+
+
+def _ms(stamps_ns: np.ndarray, origin_ns: int) -> np.ndarray:
+    return np.round((stamps_ns - origin_ns) / 1e6, 2)
+
+
+def _columns(*columns: np.ndarray) -> list[list]:
+    return [list(row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def returns_curve(ends: list[int], returns: list[float], rate_hz: float) -> dict:
+    """Return of each episode, and the mean of the last MEAN_OF, against minutes; thinned to MOST_POINTS."""
+    minutes, values = np.asarray(ends, float) / rate_hz / 60, np.asarray(returns, float)
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    number = np.arange(1, len(values) + 1)
+    first = np.maximum(number - MEAN_OF, 0)
+    mean = (total[number] - total[first]) / (number - first)
+    chosen = _spread(len(values))
+    return {"x": _plain(minutes[chosen], 4), "y": _plain(values[chosen], 3), "mean": _plain(mean[chosen], 3)}
+
+
+def curve(x, y) -> dict:
+    """Thinned to MOST_POINTS."""
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    chosen = _spread(len(x))
+    return {"x": _plain(x[chosen], 4), "y": _plain(y[chosen], 3)}
+
+
+def progress_curve(ticks: np.ndarray, rate_hz: float) -> dict | None:
+    """Wins against minutes; None in a game without encounters."""
+    if not len(ticks) or not any(ticks[name].any() for name in PROGRESS):
+        return None
+    return curve(ticks["tick"] / rate_hz / 60, ticks["wins"])
+
+
+def histogram(delays: np.ndarray) -> dict:
+    """How many actions were so many ticks old; the longest tenth of a percent in one bin at the end."""
+    if not len(delays):
+        return {"x": [], "y": []}
+    last = int(np.ceil(np.quantile(delays, 0.999)))
+    counts = np.bincount(np.minimum(delays, last))
+    first = int(np.flatnonzero(counts)[0])
+    return {"x": list(range(first, len(counts))), "y": counts[first:].tolist()}
+
+
+def _spread(length: int) -> np.ndarray:
+    return np.unique(np.linspace(0, length - 1, min(length, MOST_POINTS)).astype(int)) if length else np.empty(0, int)
+
+
+def _plain(values: np.ndarray, digits: int) -> list:
+    return [round(value, digits) if np.isfinite(value) else None for value in values.tolist()]

@@ -1,0 +1,38 @@
+"""Follows the board's record: what has been written since the last look. Any number of processes may, each with its own."""
+
+import numpy as np
+
+from rtrl_jax.board.layout import JUDGED, TICK, UPDATE
+from rtrl_jax.board.ring import Ring
+
+KINDS = {"ticks": TICK, "decisions": JUDGED, "updates": UPDATE}
+
+
+class Tail:
+    """Reads three kinds of ring on the board. `lost` counts records that were overwritten before they were read."""
+
+    def __init__(self, board, first_tick: int):
+        """Args: first_tick: the first one to read."""
+        self._rings = {
+            "ticks": [Ring(board.tick_head, board.tick_rows)],
+            "decisions": [Ring(board.judged_head, board.judged_rows)],
+            "updates": [
+                Ring(board.update_head[i : i + 1], board.update_rows[i]) for i in range(board.dimensions.learners)
+            ],
+        }
+        self._read = {kind: [0] * len(rings) for kind, rings in self._rings.items()}
+        self._read["ticks"] = [first_tick]
+        self.lost = 0
+
+    def drain(self) -> dict[str, np.ndarray]:
+        """What is new: TICK, JUDGED and UPDATE records by kind."""
+        news = {}
+        for kind, rings in self._rings.items():
+            parts = [np.empty(0, KINDS[kind])]
+            for i, ring in enumerate(rings):
+                first, records = ring.read(self._read[kind][i])
+                self.lost += first - self._read[kind][i]
+                self._read[kind][i] = first + len(records)
+                parts.append(records)
+            news[kind] = np.concatenate(parts)
+        return news

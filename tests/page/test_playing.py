@@ -1,0 +1,125 @@
+"""What lies between a hand and a game: buttons, taps, delays and recordings."""
+
+import numpy as np
+import pytest
+
+from rtrl_jax.environments import Spec
+from rtrl_jax.errors import UserError
+from rtrl_jax.page.controls import Controls, Held
+from rtrl_jax.page.door import check_port, opened
+from rtrl_jax.page.lag import Delayed, Sequential
+from rtrl_jax.page.recording import Recording, check
+from rtrl_jax.replay import demonstrations
+from rtrl_jax.settings import Settings, as_flagfile
+
+SPEC = Spec((84, 84, 1), "uint8", 6, 6, 60.0, 1e-3, (144, 160, 3), ("A", "B", "LEFT", "UP", "RIGHT", "DOWN"))
+ATARI = ("NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN", "UPRIGHT", "UPRIGHTFIRE", "DOWNLEFT")
+
+
+def test_a_game_boys_buttons_are_single_actions_and_the_last_one_wins():
+    controls = Controls(6, SPEC.action_names, 6)
+    assert controls.keys["A"] == ("KeyX",)
+    assert controls.keys["LEFT"] == ("ArrowLeft",)
+    assert controls.action([]) == 6
+    assert controls.action(["LEFT"]) == 2
+    assert controls.action(["LEFT", "A"]) == 0
+
+
+def test_a_joystick_goes_both_ways_at_once():
+    controls = Controls(len(ATARI), ATARI, 0)
+    assert set(controls.buttons) == {"FIRE", "UP", "RIGHT", "LEFT", "DOWN"}
+    assert controls.action(["UP", "RIGHT"]) == 6
+    assert controls.action(["FIRE", "RIGHT", "UP"]) == 7
+    assert controls.action(["FIRE", "LEFT"]) == 4  # there is no LEFTFIRE here
+    assert controls.action([]) == 0
+
+
+def test_actions_without_names_are_numbers():
+    controls = Controls(3, (), 0)
+    assert controls.buttons == ("1", "2")
+    assert controls.keys["2"] == ("Digit2",)
+    assert controls.action(["2"]) == 2
+
+
+def test_a_tap_shorter_than_a_tick_counts_once():
+    held, me, you = Held(("A", "B")), object(), object()
+    held.press(me, "A")
+    held.release(me, "A")
+    assert held.take() == ["A"]
+    assert held.take() == []
+    held.press(you, "B")
+    held.press(me, "A")
+    held.take()
+    held.release_all(me)
+    assert held.take() == ["B"]
+    with pytest.raises(ValueError, match="button"):
+        held.press(me, "START")
+
+
+@pytest.mark.parametrize("delay", [1, 2, 8])
+def test_a_delay_is_so_many_ticks(delay):
+    lag = Delayed(delay, default_action=6)
+    # What is pressed at tick t answers to picture t − 1: it acts at t − 1 + delay.
+    acted = [lag.act(tick) for tick in range(20)]
+    assert acted == [6] * (delay - 1) + list(range(20 - (delay - 1)))
+
+
+def test_a_slow_sequential_agent_acts_once_in_so_many_ticks():
+    lag = Sequential(5, default_action=6)
+    assert [lag.act(tick) for tick in range(12)] == [6, 6, 6, 6, 6, 0, 6, 6, 6, 6, 5, 6]
+
+
+def test_a_recording_can_be_read_back(tmp_path):
+    recording, frame = Recording(default_action=6), np.full((84, 84, 1), 7, np.uint8)
+    for action, reward, ended in ((6, 0, False), (2, 1.5, False), (0, 0, True), (6, 0, False)):
+        recording.add(frame, action, reward, ended, False)
+    path = check(str(tmp_path / "mine.npz"), SPEC)
+    assert "4 frames, 2 actions, 1.5 points" in recording.write(path)
+    arrays = demonstrations.read(path, SPEC.observation_shape, SPEC.actions)
+    assert arrays["actions"].tolist() == [-1, 2, 0, -1]
+    assert arrays["ends"].tolist() == [0, 0, 1, 2]
+    with pytest.raises(UserError, match="new file"):
+        check(str(path), SPEC)
+
+
+def test_a_recording_of_nothing_is_not_written(tmp_path):
+    recording = Recording(default_action=6)
+    recording.add(np.zeros((84, 84, 1), np.uint8), 6, 0.0, False, False)
+    assert "nothing was pressed" in recording.write(tmp_path / "none.npz")
+    assert not (tmp_path / "none.npz").exists()
+
+
+def test_doors():
+    with opened(None, "127.0.0.1") as none:
+        assert none is None
+    with opened(0, "127.0.0.1") as door:
+        assert door.token is None
+        port = door.listener.getsockname()[1]
+        assert door.url == f"http://127.0.0.1:{port}/"
+        with pytest.raises(UserError, match=f"--page={port}.*choose another"), opened(port, "127.0.0.1"):
+            pass
+    with opened(0, "0.0.0.0") as door:
+        assert len(door.token) > 20
+        assert door.url.endswith(f"?token={door.token}")
+    for port in (-1, 65536):
+        with pytest.raises(UserError, match="65535"):
+            check_port(port)
+    with pytest.raises(UserError, match="page_host"), opened(0, "no.such.address.invalid"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"page": -1}, "65535"),
+        ({"page": 8000, "delay": 4}, "wall clock"),
+        ({"page": 0, "page_host": "0.0.0.0", "display": "none"}, "token"),
+    ],
+)
+def test_settings_that_cannot_be(settings, said):
+    with pytest.raises(UserError, match=said):
+        Settings(**settings).check()
+
+
+def test_a_run_that_is_repeated_is_not_shown_on_the_same_port():
+    assert "\n# --page=8000\n" in as_flagfile(Settings(page=8000))
