@@ -1,6 +1,6 @@
 """Does it learn? Runs configs/learns-*.flags in real time with several seeds, evaluates the checkpoints, and draws the curves.
 
-  python benchmarks/learns.py                       both games, three seeds: 25 minutes; leave the machine alone meanwhile
+  python benchmarks/learns.py                       both games, three seeds: 20 minutes; leave the machine alone meanwhile
   python benchmarks/learns.py --games=cartpole --seeds=0
 
 It writes results/learning_curves/: curves.csv, curves.json, curves.md, curves.png and curves.svg. The runs stay in --runs, and a
@@ -32,7 +32,7 @@ CHOSEN = flags.DEFINE_list("games", list(GAMES), f"of {', '.join(GAMES)}")
 SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "a run for each")
 EPISODES = flags.DEFINE_integer("episodes", 20, "played with each checkpoint", lower_bound=2)
 POINTS = flags.DEFINE_integer(
-    "points", 7, "checkpoints of each run that are evaluated, the first and the last among them"
+    "points", 6, "checkpoints of each run that are evaluated, the first and the last among them"
 )
 EPSILON = flags.DEFINE_float("epsilon", 0.05, "while evaluating")
 RUNS = flags.DEFINE_string("runs", "runs/learns", "folder of the runs")

@@ -167,7 +167,7 @@ def against_variance(table: list[variance.Row]) -> plt.Figure:
     shown = {
         "inaction": ("inaction, 12 workers", "share of ticks left to β"),
         "delay": ("delay, 12 workers", "mean delay (ticks)"),
-        "workers_by_inaction": (f"N* for inaction < 1 % (× at the top: none below {variance.MOST})", "workers"),
+        "workers_by_inaction": (f"N* for inaction < 1 % (× at the top: none up to {variance.MOST})", "workers"),
         "outlier_cost": ("cost of one inference of 60 ticks", "ticks lost in the 2,000 after it"),
     }
     for axes, (field, (title, label)) in zip(panels.flat, shown.items(), strict=True):
