@@ -149,8 +149,8 @@ def as_text(points: list[dict], runs: list[dict]) -> str:
         "Mean return of an episode, with 95 % bootstrap intervals over all seeds' episodes; `curves.csv` has every point, "
         "the flags are in `configs/learns-*.flags`.",
         "",
-        "An untrained network with ε = 0.05 presses one button nearly all the time. In Duel that alone can win: with seed 1 it is the "
-        "button that leads to the capsules (0.5), with seed 2 one that does not (−1).",
+        "An untrained network with ε = 0.05 presses one button nearly all the time. In Duel that alone can win: with seed 1 it "
+        "is the button that leads to the capsules (0.5), with seed 2 one that does not (−1).",
         "",
         "![Evaluated return against minutes of real time](curves.png)",
     ]
