@@ -81,6 +81,12 @@ def drive(
     for number in at_boundary:
         with suppress(StopIteration):
             loops[number].send(None)
+    for number, answer in enumerate(
+        answers
+    ):  # what has been computed is also told: an update that was made is recorded
+        if answer is not None and due[number] < math.inf:
+            with suppress(StopIteration):
+                loops[number].send(answer)
 
 
 def _wait_exactly(until_ns: float, spin_ns: int) -> None:

@@ -193,7 +193,7 @@ def test_a_game_is_played_and_recorded(browser, begin, tmp_path):
     browser.get(url)
     wait_for(lambda: "59.73" in text(browser, "subtitle"))
     assert text(browser, "overlay")
-    assert not moves(browser, "picture", 0.5)  # nothing happens before the first press
+    wait_for(lambda: not moves(browser, "picture", 0.5))  # once it is drawn, nothing happens before the first press
     ActionChains(browser).key_down(Keys.ARROW_DOWN).pause(1.0).key_up(Keys.ARROW_DOWN).perform()
     score = lambda: int(text(browser, "score").replace(",", "") or 0)  # noqa: E731
     wait_for(lambda: score() > 0)
