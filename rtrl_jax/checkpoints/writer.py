@@ -44,7 +44,6 @@ class Checkpointer:
         )
         self._thread = None
         self._error = None
-        self.seconds: list[float] = []  # each took
 
     def warm_up(self) -> None:
         """Imports what writing takes, while there is time."""
@@ -84,19 +83,17 @@ class Checkpointer:
     def _run(self, ask: bool) -> None:
         if ask:
             _be_nice()
-        began = time.monotonic()
         try:
-            if self._write(ask):
-                self.seconds.append(time.monotonic() - began)
+            self._write(ask)
         except Exception as error:
             store.clear(self._folder)
             self._replay.clear()
             self._error = f"a checkpoint could not be written ({type(error).__name__}: {' '.join(str(error).split())})"
 
-    def _write(self, ask: bool) -> bool:
+    def _write(self, ask: bool) -> None:
         environment = self._environment_state(ask)
         if environment is None:
-            return False
+            return
         tick, state = environment
         board, assembly = self._board, self._assembly
         with self._hold():
@@ -117,7 +114,6 @@ class Checkpointer:
         store.write(self._folder, manifest, training, arrays, {"environment": state})
         store.prune(self._folder, assembly.settings.checkpoint_keep)
         self._replay.prune([json.loads((path / "manifest.json").read_text()) for path in store.whole(self._folder)])
-        return True
 
     def _environment_state(self, ask: bool) -> tuple[int, bytes] | None:
         """(tick, the state of environment and dispatcher after it); None if the run has ended meanwhile."""
