@@ -9,7 +9,8 @@ from rtrl_jax import environments, networks
 from rtrl_jax.agents import agent as agents
 from rtrl_jax.agents import dqn
 from rtrl_jax.networks import Heads, fast, parameters
-from rtrl_jax.networks.fast import convolution, plan, report
+from rtrl_jax.networks.fast import convolution, plan, pooling, report
+from rtrl_jax.networks.resnet import max_pool
 
 SHAPE = (84, 84, 1)
 LAST_DIGITS = 1e-4  # relative
@@ -85,18 +86,53 @@ def test_greedy_actions_on_real_frames(game):
     assert np.mean(got == wanted) >= 0.999
 
 
-@pytest.mark.parametrize("way", [*convolution.WAYS])
+@pytest.mark.parametrize("way", [*convolution.WAYS, convolution.PLANES])
 @pytest.mark.parametrize("padded", [True, False])
-def test_every_way_convolves_and_differentiates_alike(way, padded):
+@pytest.mark.parametrize("rectify", [True, False])
+def test_every_way_convolves_and_differentiates_alike(way, padded, rectify):
     rng = np.random.default_rng(2)
-    x, kernel = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 9, 10, 3), (3, 3, 3, 5)))
-    dy = rng.standard_normal(convolution.xla(x, kernel, padded).shape).astype(np.float32)
-    to_kernel = way if way in convolution.GRADIENT_WAYS else "xla"
-    wanted, gradients = jax.vjp(lambda x, k: convolution.xla(x, k, padded), x, kernel)
-    got, fast_gradients = jax.vjp(convolution.differentiable(padded, (way, way, to_kernel)), x, kernel)
+    order = "NCHW" if way == convolution.PLANES else "HWNC"
+    sizes = {"H": 9, "W": 10, "N": 2, "C": 3}
+    x, kernel, bias = (
+        rng.standard_normal(shape).astype(np.float32)
+        for shape in (tuple(sizes[axis] for axis in order), (3, 3, 3, 5), (5,))
+    )
+    out = convolution.xla(x, kernel, padded, order).shape
+    residual, dy = (rng.standard_normal(out).astype(np.float32) for _ in range(2))
+    bias_shape = [5 if axis == "C" else 1 for axis in order]
+
+    def plain(x, kernel, bias, residual):
+        y = convolution.xla(jax.nn.relu(x) if rectify else x, kernel, padded, order)
+        return y + bias.reshape(bias_shape) + residual
+
+    def quick(*arrays):
+        to_kernel = way if way in (*convolution.GRADIENT_WAYS, convolution.PLANES) else "xla"
+        return convolution.differentiable(padded, (way, way, to_kernel), rectify, *arrays)
+
+    wanted, gradients = jax.vjp(plain, x, kernel, bias, residual)
+    got, fast_gradients = jax.vjp(quick, x, kernel, bias, residual)
     assert relative(got, wanted) < LAST_DIGITS
     for a, b in zip(fast_gradients(dy), gradients(dy), strict=True):
         assert relative(a, b) < LAST_DIGITS
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("axes", "size"), [((0, 1), 9), ((0, 1), 10), ((2, 3), 10)])
+def test_pooling_pools_and_differentiates_alike(stride, axes, size):
+    rng, shape = np.random.default_rng(3), [2, 2, 2, 2]
+    for axis in axes:
+        shape[axis] = size
+    x = rng.standard_normal(shape).astype(np.float32)
+    wanted, gradient = jax.vjp(lambda x: max_pool(x, stride, axes), x)
+    got, fast_gradient = jax.vjp(lambda x: pooling.pool(x, stride, axes), x)
+    dy = rng.standard_normal(wanted.shape).astype(np.float32)
+    np.testing.assert_array_equal(got, wanted)
+    np.testing.assert_allclose(fast_gradient(dy)[0], gradient(dy)[0], rtol=1e-6, atol=1e-6)
+
+
+def test_of_equal_numbers_the_first_gets_the_gradient():
+    _, gradient = jax.vjp(lambda x: pooling.pool(x, 1, (0, 1)), np.zeros((3, 3, 1), np.float32))
+    assert gradient(np.ones((1, 1, 1), np.float32))[0].ravel().tolist() == [1] + [0] * 8
 
 
 @pytest.mark.parametrize(("name", "width"), [("resnet15", 1 / 16), ("resnet15", 1)])

@@ -1,14 +1,16 @@
 """Ways to compute the same 3x3 convolution. Which is the fastest depends on its shape: `plan` says which is used where.
 
-All take [batch, height, width, inputs] float32 and answer [batch, height, width, outputs]; two rows and columns less if not
-`padded`. `shifted_planes` alone has channels before rows: networks of so few filters are kept in that order throughout.
+All take [height, width, batch, inputs] float32 and answer [height, width, batch, outputs]; two rows and columns less if not
+`padded`. The way "planes" alone has [batch, channels, height, width]: networks of so few filters keep that order throughout.
 """
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 
 from rtrl_jax.networks.fast import winograd
-from rtrl_jax.networks.fast.stage import stage
+from rtrl_jax.networks.fast.stage import pad, relu, stage
 
 WINOGRAD = {"F2": 2, "F4": 4}
 PLANES = "planes"
@@ -21,14 +23,31 @@ def prepare(kernel, way: str):
     return winograd.filters(kernel, WINOGRAD[way]) if way in WINOGRAD else kernel
 
 
-def convolve(x: jax.Array, prepared: jax.Array, padded: bool, way: str) -> jax.Array:
-    """The convolution, in that way. Args: prepared: of `prepare`."""
+def add_all(y, *others):
+    return sum(others, y)
+
+
+def convolve(
+    x: jax.Array, prepared: jax.Array, padded: bool, way: str, after=add_all, *others, rectify: bool = False
+) -> jax.Array:
+    """after(convolution of x, *others), in that way.
+
+    Args:
+      prepared: of `prepare`.
+      after: a function of single numbers; Winograd's ways compute it in passing, without another walk through memory.
+      others: of the result's shape, or [outputs].
+      rectify: whether the convolution is of relu(x) instead.
+    """
     if way in WINOGRAD:
-        return winograd.convolve(x, prepared, padded, WINOGRAD[way])
-    return {"xla": xla, "patches": patches, "shifts": shifts, PLANES: shifted_planes}[way](x, prepared, padded)
+        return winograd.convolve(x, prepared, padded, WINOGRAD[way], after, *others, rectify=rectify)
+    x = stage(relu)(x) if rectify else x
+    y = {"xla": xla, "patches": patches, "shifts": shifts, PLANES: shifted_planes}[way](x, prepared, padded)
+    if not others:
+        return y
+    return stage(after)(y, *[a.reshape(-1, 1, 1) if way == PLANES and a.ndim == 1 else a for a in others])
 
 
-def xla(x: jax.Array, kernel: jax.Array, padded: bool, order: str = "NHWC") -> jax.Array:
+def xla(x: jax.Array, kernel: jax.Array, padded: bool, order: str = "HWNC") -> jax.Array:
     return jax.lax.conv_general_dilated(
         x, kernel, (1, 1), "SAME" if padded else "VALID", dimension_numbers=(order, "HWIO", order)
     )
@@ -44,12 +63,12 @@ def patches(x: jax.Array, kernel: jax.Array, padded: bool) -> jax.Array:
 
 def shifts(x: jax.Array, kernel: jax.Array, padded: bool) -> jax.Array:
     """Sums of the shifted image times numbers, in one loop: good for very few inputs."""
-    x = _pad(x, padded, (1, 2))
-    rows, columns = x.shape[1] - 2, x.shape[2] - 2
+    x = _pad(x, padded, (0, 1))
+    rows, columns = x.shape[0] - 2, x.shape[1] - 2
 
     def add_up(x, kernel):
         return sum(
-            x[:, i : i + rows, j : j + columns, c : c + 1] * kernel[i, j, c]
+            x[i : i + rows, j : j + columns, :, c : c + 1] * kernel[i, j, c]
             for i in range(3)
             for j in range(3)
             for c in range(x.shape[3])
@@ -75,54 +94,63 @@ def shifted_planes(x: jax.Array, kernel: jax.Array, padded: bool) -> jax.Array:
     return stage(lambda *planes: jnp.stack(planes, 1))(*planes)
 
 
-def filter_gradient(x: jax.Array, dy: jax.Array, padded: bool, way: str) -> jax.Array:
+def filter_gradient(x: jax.Array, dy: jax.Array, padded: bool, way: str, rectify: bool = False) -> jax.Array:
     """The gradient [3, 3, inputs, outputs] in the kernel, given that in the output."""
     if way in WINOGRAD:
-        return winograd.filter_gradient(x, dy, padded, WINOGRAD[way])
+        return winograd.filter_gradient(x, dy, padded, WINOGRAD[way], rectify)
+    x = stage(relu)(x) if rectify else x
     if way == "patches":
         gathered, outputs = _gather(x, padded), dy.shape[-1]
         return (gathered.reshape(-1, gathered.shape[-1]).T @ dy.reshape(-1, outputs)).reshape(3, 3, -1, outputs)
-    order = "NCHW" if way == PLANES else "NHWC"
+    order = "NCHW" if way == PLANES else "HWNC"
     channels = order.index("C")
     kernel = jax.ShapeDtypeStruct((3, 3, x.shape[channels], dy.shape[channels]), x.dtype)
-    (gradient,) = jax.linear_transpose(lambda k: xla(x, k, padded, order), kernel)(
-        dy
-    )  # no stage: XLA would not know it for a convolution
+    # No stage: XLA would not know it for a convolution.
+    (gradient,) = jax.linear_transpose(lambda k: xla(x, k, padded, order), kernel)(dy)
     return gradient
 
 
-def differentiable(padded: bool, ways: tuple[str, str, str]):
-    """(x, kernel) -> y whose gradients are computed in ways of their own.
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def differentiable(padded: bool, ways: tuple[str, str, str], rectify: bool, x, kernel, *others):
+    """The convolution plus `others`, with gradients computed in ways of their own.
 
     Args:
       ways: of the convolution, of its gradient in x (itself a convolution), of that in the kernel.
     """
-    forward, to_input, to_kernel = ways
+    return convolve(x, prepare(kernel, ways[0]), padded, ways[0], add_all, *others, rectify=rectify)
 
-    @jax.custom_vjp
-    def apply(x, kernel):
-        return convolve(x, prepare(kernel, forward), padded, forward)
 
-    def remember(x, kernel):
-        return apply(x, kernel), (x, kernel)
+def _remember(padded, ways, rectify, x, kernel, *others):
+    shapes = [a.shape for a in others]
+    return differentiable(padded, ways, rectify, x, kernel, *others), (x, kernel, shapes)
 
-    def backward(saved, dy):
-        x, kernel = saved
-        turned = kernel[::-1, ::-1].swapaxes(2, 3)
-        spread = dy if padded else _pad(dy, True, (2, 3) if to_input == PLANES else (1, 2))
-        dx = convolve(spread, prepare(turned, to_input), True, to_input)
-        return dx, filter_gradient(x, dy, padded, to_kernel)
 
-    apply.defvjp(remember, backward)
-    return apply
+def _backward(padded, ways, rectify, saved, dy):
+    x, kernel, shapes = saved
+    _, to_input, to_kernel = ways
+    planes = to_input == PLANES
+    turned = prepare(kernel[::-1, ::-1].swapaxes(2, 3), to_input)
+    spread = dy if padded else _pad(dy, True, (2, 3) if planes else (0, 1))
+    mask = (_where_positive, x) if rectify else ()
+    dx = convolve(spread, turned, True, to_input, *mask)
+    dkernel = filter_gradient(x, dy, padded, to_kernel, rectify)
+    of_bias = (0, 2, 3) if planes else (0, 1, 2)
+    return dx, dkernel, *[dy if len(shape) == 4 else dy.sum(of_bias) for shape in shapes]
+
+
+differentiable.defvjp(_remember, _backward)
+
+
+def _where_positive(dy, x):
+    return jax.lax.select(x > 0, dy, jnp.zeros_like(dy))
 
 
 def _gather(x: jax.Array, padded: bool) -> jax.Array:
-    """[batch, height, width, 9 * inputs], what lies under the kernel at each place."""
-    x = _pad(x, padded, (1, 2))
-    rows, columns = x.shape[1] - 2, x.shape[2] - 2
+    """[height, width, batch, 9 * inputs], what lies under the kernel at each place."""
+    x = _pad(x, padded, (0, 1))
+    rows, columns = x.shape[0] - 2, x.shape[1] - 2
     gather = stage(
-        lambda x: jnp.concatenate([x[:, i : i + rows, j : j + columns] for i in range(3) for j in range(3)], -1)
+        lambda x: jnp.concatenate([x[i : i + rows, j : j + columns] for i in range(3) for j in range(3)], -1)
     )
     return gather(x)
 
@@ -130,4 +158,4 @@ def _gather(x: jax.Array, padded: bool) -> jax.Array:
 def _pad(x: jax.Array, padded: bool, axes: tuple[int, int]) -> jax.Array:
     if not padded:
         return x
-    return stage(lambda x: jnp.pad(x, [(1, 1) if axis in axes else (0, 0) for axis in range(4)]))(x)
+    return stage(lambda x: pad(x, *[(1, 1) if axis in axes else (0, 0) for axis in range(4)]))(x)

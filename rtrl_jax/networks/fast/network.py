@@ -1,16 +1,15 @@
 """The paper's ResNets once more, on the same parameters as the Flax module, with each convolution computed as a plan says."""
 
-from functools import partial
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from rtrl_jax.networks.fast import convolution
 from rtrl_jax.networks.fast.plan import Plan
-from rtrl_jax.networks.fast.stage import stage
+from rtrl_jax.networks.fast.pooling import pool
+from rtrl_jax.networks.fast.stage import relu, stage
 from rtrl_jax.networks.heads import Heads, action_values
-from rtrl_jax.networks.resnet import POOLING_STRIDES, ResNet, max_pool
+from rtrl_jax.networks.resnet import POOLING_STRIDES, ResNet
 
 
 class _Head(nn.Module):
@@ -27,20 +26,29 @@ class _Head(nn.Module):
 def acting(network: ResNet, plan: Plan):
     """A function like `network.apply`, for snapshots: whose convolutions have "prepared" where they have been prepared."""
 
-    def convolve(parameters, x, layer: int, padded: bool):
-        filters = parameters["prepared" if layer in plan.prepared else "kernel"]
-        return convolution.convolve(x, filters, padded, plan.acting[layer])
+    def convolve(layer: int, own, x, *others, after=convolution.add_all, padded: bool = True, rectify: bool = False):
+        filters = own["prepared" if layer in plan.prepared else "kernel"]
+        return convolution.convolve(x, filters, padded, plan.acting[layer], after, *others, rectify=rectify)
 
-    return _apply(network, plan, convolve)
+    def pair(layer: int, one, two, x):
+        y = convolve(layer, one, x, one["bias"], after=_biased_relu, rectify=True)
+        return convolve(layer + 1, two, y, two["bias"], x)
+
+    return _apply(network, plan, convolve, pair)
 
 
 def learning(network: ResNet, plan: Plan):
     """A function like `network.apply`, for batches, with fast gradients."""
 
-    def convolve(parameters, x, layer: int, padded: bool):
-        return convolution.differentiable(padded, plan.learning[layer])(x, parameters["kernel"])
+    def convolve(layer: int, own, x, *others, padded: bool = True, rectify: bool = False):
+        return convolution.differentiable(padded, plan.learning[layer], rectify, x, own["kernel"], *others)
 
-    return _apply(network, plan, convolve)
+    def pair(layer: int, one, two, x):
+        # Each takes the positive part of what it gets, so that its gradient can be masked in passing.
+        y = convolve(layer, one, x, one["bias"], rectify=True)
+        return convolve(layer + 1, two, y, two["bias"], x, rectify=True)
+
+    return _apply(network, plan, convolve, pair)
 
 
 def kernels(parameters, plan: Plan) -> list:
@@ -63,57 +71,39 @@ def with_prepared(parameters, prepared: list, plan: Plan):
     return tree
 
 
-def _apply(network: ResNet, plan: Plan, convolve):
-    bias_shape = (-1, 1, 1) if plan.planes else (-1,)
+def _apply(network: ResNet, plan: Plan, convolve, pair):
+    """Args:
+    convolve: (layer, its parameters, x, padded=) -> its convolution, without bias.
+    pair: (layer, its parameters, the next one's, x) -> x after a residual pair.
+    """
+    order = (0, 3, 1, 2) if plan.planes else (1, 2, 0, 3)
+    back = (0, 2, 3, 1) if plan.planes else (2, 0, 1, 3)
     head = _Head(network.actions, network.heads)
 
     def apply(variables, observation: jax.Array, **generators):
-        parameters = variables["params"]
-        layers = iter(range(len(plan.acting)))
-
-        def layer(x, padded: bool = True):
-            number = next(layers)
-            own = parameters[f"Conv_{number}"]
-            return convolve(own, x, number, padded), own["bias"].reshape(bias_shape)
-
-        x = stage(lambda pixels: pixels.astype(jnp.float32) / 255)(observation)
-        x = jnp.moveaxis(x, 3, 1) if plan.planes else x
+        parameters, layer = variables["params"], 0
+        own = [parameters[f"Conv_{number}"] for number in range(len(plan.acting))]
+        x = stage(lambda pixels: pixels.transpose(order).astype(jnp.float32) / 255)(observation)
         for stride in POOLING_STRIDES[network.blocks]:
-            x, bias = layer(x, padded=False)
-            axes = (2, 3) if plan.planes else (1, 2)
-            x = _pool(x, stride, axes)
-            x = stage(jnp.add)(x, bias)  # the largest stays the largest
-            for _ in range(2):
-                y, bias = layer(stage(nn.relu)(x))
-                y, last = layer(stage(_biased_relu)(y, bias))
-                x = stage(_add)(x, y, last)
-        x = jnp.moveaxis(nn.relu(x), 1 if plan.planes else 3, 3)
+            x = convolve(layer, own[layer], x, padded=False)
+            x = _pool(x, own[layer]["bias"], stride, plan.planes)  # the largest stays the largest with a bias added
+            for first in (layer + 1, layer + 3):
+                x = pair(first, own[first], own[first + 1], x)
+            layer += 5
+        x = nn.relu(x).transpose(back)
         last_layers = {name: own for name, own in parameters.items() if not name.startswith("Conv_")}
         return head.apply({"params": last_layers}, x.reshape(x.shape[0], -1), **generators)
 
     return apply
 
 
-def _biased_relu(x, bias):
-    return nn.relu(x + bias)
+def _pool(x, bias, stride: int, planes: bool):
+    if planes:
+        return stage(jnp.add)(pool(x, stride, (2, 3)), bias.reshape(-1, 1, 1))
+    *_, batch, channels = x.shape
+    y = pool(x.reshape(*x.shape[:2], -1), stride, (0, 1))
+    return stage(jnp.add)(y.reshape(*y.shape[:2], batch, channels), bias)
 
 
-def _add(x, y, bias):
-    return x + y + bias
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
-def _pool(x, stride, axes):
-    return stage(partial(max_pool, stride=stride, axes=axes))(x)
-
-
-def _remember(x, stride, axes):
-    return _pool(x, stride, axes), x
-
-
-def _pool_backward(stride, axes, x, dy):
-    # All of it anew from x: autodiff would keep two masks of numbers for each maximum.
-    return (stage(lambda x, dy: jax.vjp(partial(max_pool, stride=stride, axes=axes), x)[1](dy)[0])(x, dy),)
-
-
-_pool.defvjp(_remember, _pool_backward)
+def _biased_relu(y, bias):
+    return relu(y + bias)

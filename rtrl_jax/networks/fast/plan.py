@@ -94,10 +94,6 @@ def _acting(shape: Shape) -> str:
 def _learning(shape: Shape) -> tuple[str, str, str]:
     if shape.inputs <= 4:
         return ("shifts" if shape.outputs < 64 else "xla", "xla", "xla" if shape.outputs < 64 else "patches")
-    if shape.outputs < 16 or (shape.size > 20 and shape.inputs < 32):
-        return ("xla", "xla", "xla")
-    if shape.inputs < 64:
-        return ("F4", "F4", "xla")
     return ("F4", "F4", "F4")
 
 
