@@ -84,7 +84,7 @@ def main() -> None:
     what, depth, k, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
     brain.configure_jax()
     network = networks.build(f"resnet{depth}", ACTIONS, k)
-    plan = fast.choose(network, SHAPE)
+    plan = fast.choose(network, SHAPE, BATCH)
     values = parameters.initialise(parameters.shapes(network, SHAPE, "uint8"), 0)
     found = medians_ms({"inference": inference, "update": update}[what](network, plan, values), seconds)
     print(json.dumps({"ms": found["fast"], "plain_ms": found["plain"], "jax": jax.__version__}))

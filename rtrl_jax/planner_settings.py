@@ -31,11 +31,16 @@ class Planning:
     cores: int | None = _setting(None, "how many cores the plan is for; default: as many as this machine has")
     learn_every: int = _setting(4, "ticks for each update; 0: nothing is learned")
     batch_size: int = _setting(16, "transitions in an update")
+    inference_dtype: str = _setting("float32", "as of launch/run.py", ("float32", "bfloat16"))
     inference_ms: str | None = _setting(None, f"take this instead of measuring an inference: {latency.FORMS}")
     update_ms: float | None = _setting(None, "take this instead of measuring an update: milliseconds")
     p_minimax: float = _setting(
         0.9, "how predictable the world is: probability of the likeliest next state at worst; 1 is deterministic"
     )
+    layers: bool = _setting(
+        False, "instead of a plan, show how each convolution is computed; tries all ways if that was not done here yet"
+    )
+    remeasure: bool = _setting(False, "with --layers: try all ways again, and keep the fastest for runs to come")
     out: str | None = _setting(None, "file to write the plan to (.json), which must not exist yet")
     display: str = _setting("auto", "auto prints tables; none prints nothing (give --out)", ("auto", "none"))
 
@@ -51,6 +56,10 @@ class Planning:
             raise UserError(f"--learn_every={self.learn_every}: a number of ticks, or 0 to learn nothing")
         if self.update_ms is not None and not self.learn_every:
             raise UserError("--update_ms is for a learner: leave it out with --learn_every=0")
+        if self.remeasure and not self.layers:
+            raise UserError("--remeasure belongs to --layers")
+        if self.layers and (self.out is not None or self.display == "none"):
+            raise UserError("--layers prints a table and no plan: leave out --out and --display=none")
         if not 0 <= self.p_minimax <= 1:
             raise UserError(f"--p_minimax={self.p_minimax}: it must lie between 0 and 1")
         if self.inference_ms is not None:
@@ -87,7 +96,7 @@ class Planning:
 
     def run_settings(self) -> Settings:
         """Those of a run that learns and infers as planned."""
-        same = "environment rate_hz network width parameters frame_stack agent batch_size"
+        same = "environment rate_hz network width parameters frame_stack agent batch_size inference_dtype"
         return Settings(
             **{name: getattr(self, name) for name in same.split()},
             learn_every=self.learn_every or Settings.learn_every,

@@ -63,6 +63,12 @@ class Settings:
     )
     width: float | None = _setting(None, "the paper's k; default 1")
     fast: bool = _setting(True, "ResNets convolve by faster formulas (Winograd's, sums of shifts); false: plain Flax")
+    inference_dtype: str = _setting(
+        "float32",
+        "bfloat16: Winograd convolutions multiply shorter numbers when acting: faster in wide networks, less exact",
+        ("float32", "bfloat16"),
+    )
+    device: str = _setting("cpu", "where networks run: cpu, gpu or gpu:1")
     parameters: str | None = _setting(None, "size in place of --width, e.g. 55K, 1M, 10M, 100M, 1B")
 
     interaction: str = _setting(
@@ -251,6 +257,10 @@ class Settings:
             (
                 self.workers_per_process > 1 and self.emulated_inference_ms is None,
                 "--workers_per_process is for workers that mostly sleep: give --emulated_inference_ms as well",
+            ),
+            (
+                self.inference_dtype != "float32" and (self.device != "cpu" or not self.fast),
+                f"--inference_dtype={self.inference_dtype} belongs to --fast on --device=cpu",
             ),
             (
                 self.page is not None and self.display == "none" and not door.is_loopback(self.page_host),

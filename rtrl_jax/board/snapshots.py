@@ -12,6 +12,7 @@ Whichever came first, either the publisher sees the pin or the reader sees the f
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import ml_dtypes  # noqa: F401 - so that numpy knows bfloat16 by name
 import numpy as np
 
 from rtrl_jax.board.layout import ALIGNMENT
@@ -19,7 +20,7 @@ from rtrl_jax.board.segment import fence
 
 
 class Leaf(NamedTuple):
-    """One array inside a slot, of four-byte numbers."""
+    """One array inside a slot."""
 
     shape: tuple[int, ...]
     offset: int  # bytes
@@ -29,19 +30,23 @@ class Leaf(NamedTuple):
     def size(self) -> int:
         return int(np.prod(self.shape, dtype=np.int64))
 
+    @property
+    def bytes(self) -> int:
+        return self.size * np.dtype(self.dtype).itemsize
+
 
 def arrange(arrays) -> tuple[list[Leaf], int]:
     """Lays arrays (anything with a shape and a dtype) out one after another, aligned. Returns (leaves, bytes)."""
     leaves, offset = [], 0
     for array in arrays:
         leaves.append(Leaf(tuple(array.shape), offset, np.dtype(array.dtype).name))
-        offset += -(-leaves[-1].size * 4 // ALIGNMENT) * ALIGNMENT
+        offset += -(-leaves[-1].bytes // ALIGNMENT) * ALIGNMENT
     return leaves, offset
 
 
 def views(leaves, slot: np.ndarray) -> list[np.ndarray]:
     """The arrays of one slot, in place."""
-    return [slot[leaf.offset : leaf.offset + 4 * leaf.size].view(leaf.dtype).reshape(leaf.shape) for leaf in leaves]
+    return [slot[leaf.offset : leaf.offset + leaf.bytes].view(leaf.dtype).reshape(leaf.shape) for leaf in leaves]
 
 
 class Publisher:

@@ -29,6 +29,10 @@ class Process:
     niceness: int = 0
     workers: tuple[int, ...] = ()  # inference workers it runs
 
+    @property
+    def uses_networks(self) -> bool:
+        return self.role not in ("environment", "page")
+
 
 @dataclass(frozen=True)
 class Assembly:
@@ -173,7 +177,8 @@ def lay_out(settings: Settings, inference_workers: int, learners: int) -> list[P
     if settings.interaction != "async":
         processes.append(Process(1, "agent", "agent", others[0], workers=(0,)))
         return [*processes, *_page(settings, 2, (others[1:] or [first])[0])]
-    share = settings.workers_per_process
+    # Workers of one process share a card, which would make those of several wait for each other all the same.
+    share = settings.workers_per_process if settings.device == "cpu" else inference_workers
     groups = math.ceil(inference_workers / share)
     for group in range(groups):
         workers = tuple(range(group * share, min((group + 1) * share, inference_workers)))

@@ -4,7 +4,6 @@ Imported only by processes that need it, after they have taken their core.
 """
 
 import ctypes
-import os
 import pathlib
 import time
 from functools import partial
@@ -18,7 +17,7 @@ from rtrl_jax.agents import parts
 from rtrl_jax.agents.exploration import linear
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.ring import Ring
-from rtrl_jax.drivers import baselines
+from rtrl_jax.drivers import baselines, device
 from rtrl_jax.drivers.assembly import Assembly
 from rtrl_jax.drivers.place import EXPLORATION, SAMPLING, Place
 from rtrl_jax.drivers.wall import now_ns
@@ -41,13 +40,12 @@ def network(place: Place):
     module, tree = _module(assembly), structure(assembly)
     plan = fast.Plan(*assembly.plan) if assembly.plan else None
 
-    def wrap(slot):
-        arrays = _in_place(assembly.leaves + assembly.prepared_leaves, slot)
+    def as_tree(arrays):
         own, prepared = arrays[: len(assembly.leaves)], arrays[len(assembly.leaves) :]
         values = jax.tree.unflatten(tree, own)
         return fast.with_prepared(values, prepared, plan) if plan else values
 
-    reader = snapshots.Reader(place.board, place.process.number, wrap)
+    reader = _reader(place, assembly.leaves + assembly.prepared_leaves, as_tree)
     apply = fast.acting(module, plan) if plan else module.apply
     return reader, jax.jit(parts.choose(assembly.settings).make(apply).act)
 
@@ -64,6 +62,17 @@ def structure(assembly: Assembly):
     return jax.tree.structure(shapes)
 
 
+def _reader(place: Place, leaves, as_tree=lambda arrays: arrays):
+    """Of snapshots, in place or copied to the card."""
+    card = device.find(place.assembly.settings.device)
+    arrays = partial(snapshots.views, leaves) if card else partial(_in_place, leaves)
+    reader = snapshots.Reader(place.board, place.process.number, lambda slot: as_tree(arrays(slot)))
+    if card is None:
+        return reader
+    jax.config.update("jax_default_device", card)
+    return device.Copies(reader, card)
+
+
 def _in_place(leaves, slot) -> list:
     """The arrays of a slot as JAX arrays that share its memory."""
     views = snapshots.views(leaves, slot)
@@ -74,8 +83,7 @@ def _in_place(leaves, slot) -> list:
 
 
 def configure_jax() -> None:
-    folder = pathlib.Path(os.environ.get("RTRL_CACHE", pathlib.Path.home() / ".cache" / "rtrl_jax"))
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_dir", str(fast.cache_folder()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     jax.config.update("jax_cpu_enable_async_dispatch", False)  # a hand-over to another thread costs more than it hides
@@ -194,7 +202,7 @@ def learning(place: Place, learner: int, lock) -> Learning:
     assembly, settings, board = place.assembly, place.assembly.settings, place.board
     program = _program(assembly)
     publisher = snapshots.Publisher(board, assembly.leaves, assembly.optimiser_leaves, assembly.prepared_leaves)
-    reader = snapshots.Reader(board, place.process.number, partial(_in_place, assembly.leaves))
+    reader = _reader(place, assembly.leaves)
     _try_out(place, program, reader, publisher)
     generator, note = place.lasting_generator(SAMPLING, learner)
     learner = Learning(
@@ -261,7 +269,7 @@ def update(place: Place):
     publisher = snapshots.Publisher(
         place.board, place.assembly.leaves, place.assembly.optimiser_leaves, place.assembly.prepared_leaves
     )
-    reader = snapshots.Reader(place.board, place.process.number, partial(_in_place, place.assembly.leaves))
+    reader = _reader(place, place.assembly.leaves)
     return _update(place.assembly, _program(place.assembly), reader, publisher)
 
 

@@ -15,7 +15,6 @@ ONE_THREAD = {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    "JAX_PLATFORMS": "cpu",
 }
 
 
@@ -25,7 +24,7 @@ def main() -> None:
     die_with(message["supervisor"])
     os.sched_setaffinity(0, {message["core"]})
     os.nice(message["niceness"])
-    os.environ.update(ONE_THREAD)
+    os.environ.update({**ONE_THREAD, **message["environment"]})
 
     from rtrl_jax.drivers import roles
 

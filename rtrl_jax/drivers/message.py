@@ -7,6 +7,7 @@ import socket
 
 from rtrl_jax.board.layout import Dimensions
 from rtrl_jax.board.snapshots import Leaf
+from rtrl_jax.drivers import device
 from rtrl_jax.drivers.assembly import Assembly, Process
 from rtrl_jax.environments import Spec
 from rtrl_jax.page.door import Door
@@ -23,6 +24,7 @@ def write(assembly: Assembly, process: Process, board_fd: int, incarnation: int,
         "core": process.core,
         "niceness": process.niceness,
         "supervisor": os.getpid(),
+        "environment": device.environment(assembly.settings.device if process.uses_networks else device.IN_PLACE),
         "door": door and {"listener": door.listener.fileno(), "host": door.host, "token": door.token},
     }
     return json.dumps(plain)

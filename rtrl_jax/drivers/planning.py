@@ -97,7 +97,7 @@ def make(planning: Planning, say=lambda line: None) -> dict:
 def flags(planning: Planning, spec: environments.Spec, way: str, figures: dict) -> list[str]:
     """Of launch/run.py, for a run as planned on the cores given."""
     chosen = [f"--environment={planning.environment}"]
-    for name in ["rate_hz", "network", "width", "parameters", "frame_stack", "agent", "batch_size"]:
+    for name in ["rate_hz", "network", "width", "parameters", "frame_stack", "agent", "batch_size", "inference_dtype"]:
         value = getattr(planning, name)
         if value != getattr(Settings, name):
             chosen.append(f"--{name}={value}")

@@ -11,6 +11,7 @@ from rtrl_jax import environments
 from rtrl_jax.agents import parts
 from rtrl_jax.board import segment, snapshots
 from rtrl_jax.board.layout import TICK, Board, size
+from rtrl_jax.drivers import device
 from rtrl_jax.drivers.assembly import Assembly
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings import LEAST_CAPACITY, Settings
@@ -36,6 +37,7 @@ def size_network(settings: Settings, spec: environments.Spec):
     from rtrl_jax import networks
     from rtrl_jax.networks import parameters
 
+    device.find(settings.device)
     name = settings.network
     if name == "auto":
         name = "resnet15" if spec.is_image else "mlp"
@@ -67,7 +69,14 @@ def choose_plan(settings: Settings, spec: environments.Spec, network: str, width
     *shape, channels = spec.observation_shape
     observation_shape = (*shape, channels * settings.frame_stack)
     module = networks.build(network, spec.actions, width, parts.choose(settings).heads())
-    plan = fast.choose(module, observation_shape) if settings.fast else None
+    plan = None
+    if settings.fast and settings.device == device.IN_PLACE:
+        plan = fast.choose(module, observation_shape, settings.batch_size, settings.inference_dtype)
+    if settings.inference_dtype != "float32" and (plan is None or not plan.prepared):
+        raise UserError(
+            f"--inference_dtype={settings.inference_dtype} is for Winograd convolutions, of which this network has none: "
+            "leave it at float32"
+        )
     if plan is None:
         return None, []
     tree = parameters.shapes(module, observation_shape, spec.observation_dtype)

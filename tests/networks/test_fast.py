@@ -9,7 +9,7 @@ from rtrl_jax import environments, networks
 from rtrl_jax.agents import agent as agents
 from rtrl_jax.agents import dqn
 from rtrl_jax.networks import Heads, fast, parameters
-from rtrl_jax.networks.fast import convolution, plan, pooling, report
+from rtrl_jax.networks.fast import convolution, measure, plan, pooling
 from rtrl_jax.networks.resnet import max_pool
 
 SHAPE = (84, 84, 1)
@@ -152,14 +152,47 @@ def test_gradients_are_those_of_autodiff(name, width):
 def test_what_was_measured_is_kept_and_nonsense_is_not_believed(tmp_path, monkeypatch):
     monkeypatch.setenv("RTRL_CACHE", str(tmp_path))
     network, _ = build(width=0.25)
-    assert fast.choose(network, SHAPE) == fast.by_rule(network, SHAPE)
-    measured = fast.by_rule(network, SHAPE)._replace(acting=("xla",) * 15)
-    path = plan.keep(measured, network, SHAPE)
-    assert fast.choose(network, SHAPE) == measured
-    assert len(report.lines(network, SHAPE, measured)) == 16
+    of = (network, SHAPE, 16)
+    assert fast.choose(*of) == plan.by_rule(network, SHAPE)
+    measured, times = plan.by_rule(network, SHAPE)._replace(acting=("xla",) * 15), [[{}] * 4] * 15
+    path = plan.keep(measured, times, *of)
+    assert fast.choose(*of) == measured
+    assert fast.choose(network, SHAPE, 32) == fast.choose(*of, "bfloat16")._replace(dtype="float32") != measured
     path.write_text(path.read_text().replace("xla", "magic"))
-    assert fast.choose(network, SHAPE) == fast.by_rule(network, SHAPE)
-    assert fast.choose(networks.build("nature", 6), SHAPE) is None
+    assert fast.choose(*of) == plan.by_rule(network, SHAPE)
+    assert fast.choose(networks.build("nature", 6), SHAPE, 16) is None
+
+
+def test_the_fastest_way_is_taken_of_those_that_were_measured():
+    network, shape = networks.build("resnet15", 6, 0.5), (36, 36, 1)
+    found, times = measure.measure(network, shape, 2, "float32", seconds=0.003)
+    rule = plan.by_rule(network, shape)
+    for layer, (acting, *learning) in enumerate(times):
+        assert set(acting) >= {"xla", "F2", "F4"}
+        ways = zip((found.acting[layer], *found.learning[layer]), (acting, *learning), strict=True)
+        for (way, measured), usual in zip(ways, (rule.acting[layer], *rule.learning[layer]), strict=True):
+            fastest = min(measured, key=measured.get, default=usual)
+            assert way == fastest or (
+                way == usual and measured.get(usual, 0) * measure.WORTH < measured.get(fastest, 1)
+            )
+    values = parameters.initialise(parameters.shapes(network, shape, "uint8"), 3)
+    images = frames(2, shape)
+    assert (
+        relative(fast.learning(network, found)({"params": values}, images), network.apply({"params": values}, images))
+        < LAST_DIGITS
+    )
+
+
+def test_short_numbers_cost_a_hundredth_of_a_value():
+    network, values = build(width=1)
+    chosen = plan.by_rule(network, SHAPE, "bfloat16")
+    assert {way for way in chosen.acting if way in convolution.WINOGRAD} == {"F2"}
+    variables = {"params": with_prepared(values, chosen)}
+    assert {leaf.dtype.name for leaf in fast.prepare(fast.kernels(values, chosen), chosen)} == {"bfloat16"}
+    act = jax.jit(fast.acting(network, chosen))
+    for image in frames(2):
+        got = relative(act(variables, image[None]), network.apply({"params": values}, image[None]))
+        assert 1e-6 < got < 0.02
 
 
 def test_transformed_filters_of_the_largest_network_fit_into_memory():

@@ -1,6 +1,19 @@
 """The paper's ResNets, faster: other ways to convolve behind the same `apply` (--fast=false leaves them out)."""
 
 from rtrl_jax.networks.fast.network import acting, kernels, learning, prepare, with_prepared
-from rtrl_jax.networks.fast.plan import Plan, by_rule, choose, shapes
+from rtrl_jax.networks.fast.plan import Plan, by_rule, cache_folder, choose, keep, measured, shapes
 
-__all__ = ["Plan", "acting", "by_rule", "choose", "kernels", "learning", "prepare", "shapes", "with_prepared"]
+__all__ = [
+    "Plan",
+    "acting",
+    "by_rule",
+    "cache_folder",
+    "choose",
+    "keep",
+    "kernels",
+    "learning",
+    "measured",
+    "prepare",
+    "shapes",
+    "with_prepared",
+]

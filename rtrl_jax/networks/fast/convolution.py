@@ -18,9 +18,13 @@ WAYS = ("xla", "F2", "F4", "patches", "shifts")  # of those with channels last
 GRADIENT_WAYS = ("xla", "F2", "F4", "patches")  # for filters' gradients
 
 
-def prepare(kernel, way: str):
-    """What a way wants instead of the kernel [3, 3, inputs, outputs]: of numpy if that is."""
-    return winograd.filters(kernel, WINOGRAD[way]) if way in WINOGRAD else kernel
+def prepare(kernel, way: str, dtype: str = "float32"):
+    """What a way wants instead of the kernel [3, 3, inputs, outputs]: of numpy if that is.
+
+    Args:
+      dtype: of Winograd's products.
+    """
+    return winograd.filters(kernel, WINOGRAD[way]).astype(jnp.dtype(dtype)) if way in WINOGRAD else kernel
 
 
 def add_all(y, *others):

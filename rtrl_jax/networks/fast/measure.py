@@ -1,50 +1,112 @@
-"""Finds the fastest way of each convolution by trying all of them on this machine: seconds at k = 1, minutes at k = 29."""
+"""Finds the fastest way of each convolution by trying all of them on this machine: half a minute at k = 1, minutes at k = 29."""
 
 import time
+from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rtrl_jax.networks.fast import convolution
-from rtrl_jax.networks.fast.plan import PLANES_UP_TO, Plan, Shape, by_rule, shapes
+from rtrl_jax.networks.fast.plan import Plan, Shape, by_rule, is_thin, shapes, within_memory
 from rtrl_jax.networks.resnet import ResNet
 
+HOPELESS = 3  # times as slow as the fastest so far in a first look: not measured further
+WORTH = 0.93  # of the time of the rule's way: what is hardly faster alone is no faster among the others
 
-def measure(network: ResNet, observation_shape, seconds: float = 0.1) -> tuple[Plan, list[dict[str, float]]]:
-    """Only the ways of acting are chosen so; those of learning stay the rule's.
+
+def measure(
+    network: ResNet, observation_shape, batch_size: int, dtype: str, say=lambda line: None, seconds: float = 0.1
+) -> tuple[Plan, list[list[dict[str, float]]]]:
+    """Tries each way of each different convolution.
 
     Args:
-      seconds: for each way of each different convolution.
+      say: told what is going on, a line at a time.
+      seconds: for each way.
 
     Returns:
-      (plan, for each convolution the milliseconds of each way).
+      (plan, for each convolution the milliseconds of each way: in acting, and of the three passes in learning).
     """
-    rule, found = by_rule(network, observation_shape), shapes(network, observation_shape)
-    if max(shape.outputs for shape in found) <= PLANES_UP_TO:
-        return rule, [{} for _ in found]
-    times = {shape: _times_ms(shape, seconds) for shape in set(found)}
-    best = tuple(min(times[shape], key=times[shape].get) for shape in found)
-    return Plan(best, rule.learning), [times[shape] for shape in found]
+    found, rule = shapes(network, observation_shape), by_rule(network, observation_shape, dtype)
+    if is_thin(found):
+        return rule, [[{}] * 4 for _ in found]
+    times = {}
+    for number, shape in enumerate(sorted(set(found), key=found.index)):
+        say(f"Measuring convolution {number + 1} of {len(set(found))}: {shape.size}x{shape.size}x{shape.inputs} …")
+        times[shape] = _times_ms(shape, batch_size, dtype, seconds)
+    best = [
+        [_best(*pair) for pair in zip((acting, *learning), times[shape], strict=True)]
+        for acting, learning, shape in zip(rule.acting, rule.learning, found, strict=True)
+    ]
+    acting = within_memory(tuple(ways[0] for ways in best), found, dtype)
+    return Plan(acting, tuple(tuple(ways[1:]) for ways in best), dtype), [times[shape] for shape in found]
 
 
-def _times_ms(shape: Shape, seconds: float) -> dict[str, float]:
+def _best(of_rule: str, times: dict[str, float]) -> str:
+    best = min(times, key=times.get, default=of_rule)
+    return of_rule if of_rule in times and times[best] > WORTH * times[of_rule] else best
+
+
+def _times_ms(shape: Shape, batch_size: int, dtype: str, seconds: float) -> list[dict[str, float]]:
+    """Of each way, as it is used: with rectified inputs, bias and residual where the network has them."""
     rng = np.random.default_rng(0)
-    x = jax.device_put(rng.standard_normal((1, shape.size, shape.size, shape.inputs), np.float32))
-    kernel = rng.standard_normal((3, 3, shape.inputs, shape.outputs), np.float32)
-    ways = [way for way in convolution.WAYS if way != "shifts" or shape.inputs <= 4]
-    steps = {way: _step(x, kernel, shape.padded, way) for way in ways}
-    times = {way: [] for way in ways}
-    end = time.perf_counter() + seconds * len(ways)
-    while not times[ways[0]] or time.perf_counter() < end:
-        for way in ways:
-            began = time.perf_counter()
-            jax.block_until_ready(steps[way]())
-            times[way].append(1e3 * (time.perf_counter() - began))
-    return {way: min(taken) for way, taken in times.items()}  # what disturbs only makes it longer
+    size = shape.size if shape.padded else shape.size - 2
+
+    def draw(*dimensions):
+        return jnp.asarray(rng.standard_normal(dimensions, np.float32))
+
+    kernel, turned = draw(3, 3, shape.inputs, shape.outputs), draw(3, 3, shape.outputs, shape.inputs)
+    one, x = draw(shape.size, shape.size, 1, shape.inputs), draw(shape.size, shape.size, batch_size, shape.inputs)
+    dy = draw(size, size, batch_size, shape.outputs)
+    spread = dy if shape.padded else jnp.pad(dy, ((1, 1), (1, 1), (0, 0), (0, 0)))
+    forward = [way for way in convolution.WAYS if way != "shifts" or shape.inputs <= 4]
+    acting = [way for way in forward if dtype == "float32" or way != "F4"]
+    # The gradient in the first layer's input is not asked for.
+    backward = [way for way in convolution.WAYS if way != "shifts"] if shape.inputs > 4 else []
+
+    def convolve(kernel, padded, kept, way, rectify, *others):
+        prepared = convolution.prepare(kernel, way, kept)
+        return lambda x: convolution.convolve(x, prepared, padded, way, convolution.add_all, *others, rectify=rectify)
+
+    def convolved(image, kept):
+        added = (draw(shape.outputs), draw(size, size, image.shape[2], shape.outputs)) if shape.padded else ()
+        return lambda way: (convolve(kernel, shape.padded, kept, way, shape.padded, *added), image)
+
+    return [
+        _race({way: convolved(one, dtype)(way) for way in acting}, seconds),
+        _race({way: convolved(x, "float32")(way) for way in forward}, seconds),
+        _race({way: (convolve(turned, True, "float32", way, False, x), spread) for way in backward}, seconds),
+        _race(
+            {
+                way: (
+                    partial(convolution.filter_gradient, padded=shape.padded, way=way, rectify=shape.padded),
+                    x,
+                    dy,
+                )
+                for way in convolution.GRADIENT_WAYS
+            },
+            seconds,
+        ),
+    ]
 
 
-def _step(x, kernel, padded: bool, way: str):
-    prepared = jax.device_put(convolution.prepare(kernel, way))
-    compiled = jax.jit(lambda x, prepared: convolution.convolve(x, prepared, padded, way))
-    jax.block_until_ready(compiled(x, prepared))
-    return lambda: compiled(x, prepared)
+def _race(ways: dict, seconds: float) -> dict[str, float]:
+    """The least milliseconds of each. Args: ways: name -> (function, its arguments)."""
+    steps, times = {}, {}
+    for way, (function, *arguments) in ways.items():
+        compiled = jax.jit(function).lower(*arguments).compile()
+        steps[way] = partial(compiled, *arguments)
+        times[way] = min(_once_ms(steps[way]) for _ in range(3))  # the first waits for memory
+        if times[way] > HOPELESS * min(times.values()):
+            del steps[way]
+    end = time.perf_counter() + seconds * len(steps)
+    while time.perf_counter() < end:
+        for way, step in steps.items():
+            times[way] = min(times[way], _once_ms(step))  # what disturbs only makes it longer
+    return times
+
+
+def _once_ms(step) -> float:
+    began = time.perf_counter()
+    jax.block_until_ready(step())
+    return 1e3 * (time.perf_counter() - began)

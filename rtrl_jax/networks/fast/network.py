@@ -59,7 +59,8 @@ def kernels(parameters, plan: Plan) -> list:
 def prepare(kernels: list, plan: Plan) -> list:
     """The arrays that a snapshot holds for `acting` besides the parameters: of numpy if the kernels are."""
     return [
-        convolution.prepare(kernel, plan.acting[layer]) for layer, kernel in zip(plan.prepared, kernels, strict=True)
+        convolution.prepare(kernel, plan.acting[layer], plan.dtype)
+        for layer, kernel in zip(plan.prepared, kernels, strict=True)
     ]
 
 

@@ -27,6 +27,7 @@ class Shape(NamedTuple):
 class Plan(NamedTuple):
     acting: tuple[str, ...]  # for each convolution its way, one image at a time
     learning: tuple[tuple[str, str, str], ...]  # for batches: of the convolution, its input's gradient, its kernel's
+    dtype: str = "float32"  # of Winograd's products in acting
 
     @property
     def planes(self) -> bool:
@@ -51,29 +52,41 @@ def shapes(network: ResNet, observation_shape) -> list[Shape]:
     return found
 
 
-def choose(network, observation_shape) -> Plan | None:
+def choose(network, observation_shape, batch_size: int, dtype: str = "float32") -> Plan | None:
     """What was measured on this machine if something was, else by rule; None for networks that are not the paper's."""
     if not isinstance(network, ResNet) or observation_shape[0] != observation_shape[1]:
         return None
-    return measured(network, observation_shape) or by_rule(network, observation_shape)
+    kept = measured(network, observation_shape, batch_size, dtype)
+    return kept[0] if kept else by_rule(network, observation_shape, dtype)
 
 
-def by_rule(network: ResNet, observation_shape) -> Plan:
+def by_rule(network: ResNet, observation_shape, dtype: str = "float32") -> Plan:
     """A good plan for any width, unmeasured."""
     found = shapes(network, observation_shape)
-    if max(shape.outputs for shape in found) <= PLANES_UP_TO:
-        return Plan((PLANES,) * len(found), ((PLANES,) * 3,) * len(found))
+    if is_thin(found):
+        return Plan((PLANES,) * len(found), ((PLANES,) * 3,) * len(found), dtype)
     acting = tuple(_acting(shape) for shape in found)
-    if _prepared_bytes(acting, found) > MOST_PREPARED:
+    if dtype == "bfloat16":  # with F4 a hundredth of the values is lost, and as fast as with F2
         acting = tuple("F2" if way == "F4" else way for way in acting)
-    if _prepared_bytes(acting, found) > MOST_PREPARED:
-        acting = tuple("xla" if way == "F2" else way for way in acting)
-    return Plan(acting, tuple(_learning(shape) for shape in found))
+    return Plan(within_memory(acting, found, dtype), tuple(_learning(shape) for shape in found), dtype)
 
 
-def _prepared_bytes(acting: tuple[str, ...], found: list[Shape]) -> int:
+def is_thin(found: list[Shape]) -> bool:
+    """Whether the network has so few filters that sums over whole planes are the only way worth trying."""
+    return max(shape.outputs for shape in found) <= PLANES_UP_TO
+
+
+def within_memory(acting: tuple[str, ...], found: list[Shape], dtype: str) -> tuple[str, ...]:
+    """The same, or with smaller filters where those would be too large for a snapshot."""
+    for larger, smaller in (("F4", "F2"), ("F2", "xla")):
+        if _prepared_bytes(acting, found, dtype) > MOST_PREPARED:
+            acting = tuple(smaller if way == larger else way for way in acting)
+    return acting
+
+
+def _prepared_bytes(acting: tuple[str, ...], found: list[Shape], dtype: str) -> int:
     return sum(
-        4 * (WINOGRAD[way] + 2) ** 2 * shape.inputs * shape.outputs
+        (2 if dtype == "bfloat16" else 4) * (WINOGRAD[way] + 2) ** 2 * shape.inputs * shape.outputs
         for way, shape in zip(acting, found, strict=True)
         if way in WINOGRAD
     )
@@ -97,16 +110,16 @@ def _learning(shape: Shape) -> tuple[str, str, str]:
     return ("F4", "F4", "F4")
 
 
-def folder() -> pathlib.Path:
+def cache_folder() -> pathlib.Path:
     """Where this machine's compiled programs and measured plans are kept."""
     return pathlib.Path(os.environ.get("RTRL_CACHE", pathlib.Path.home() / ".cache" / "rtrl_jax"))
 
 
-def _file(network: ResNet, observation_shape) -> pathlib.Path:
+def _file(network: ResNet, observation_shape, batch_size: int, dtype: str) -> pathlib.Path:
     """Named after all that the choice depends on."""
-    shape = "x".join(map(str, observation_shape))
+    shape = "x".join(map(str, (*observation_shape, batch_size)))
     machine = f"{_processor()}-{jax.__version__}"
-    return folder() / "plans" / f"{network.blocks}blocks-{network.width:g}-{shape}-{machine}.json"
+    return cache_folder() / "plans" / f"{network.blocks}blocks-{network.width:g}-{shape}-{dtype}-{machine}.json"
 
 
 def _processor() -> str:
@@ -116,14 +129,16 @@ def _processor() -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in name)
 
 
-def measured(network: ResNet, observation_shape) -> Plan | None:
-    """What `keep` has kept, if it can be read."""
+def measured(network: ResNet, observation_shape, batch_size: int, dtype: str) -> tuple[Plan, list] | None:
+    """What `keep` has kept, if it can be read: (plan, times)."""
     try:
-        stored = json.loads(_file(network, observation_shape).read_text())
-        plan = Plan(tuple(stored["acting"]), tuple(map(tuple, stored["learning"])))
+        stored = json.loads(_file(network, observation_shape, batch_size, dtype).read_text())
+        plan = Plan(tuple(stored["acting"]), tuple(map(tuple, stored["learning"])), dtype)
+        times = stored["times"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return plan if _is_sound(plan, len(shapes(network, observation_shape))) else None
+    layers = len(shapes(network, observation_shape))
+    return (plan, times) if _is_sound(plan, layers) and len(times) == layers else None
 
 
 def _is_sound(plan: Plan, layers: int) -> bool:
@@ -135,11 +150,11 @@ def _is_sound(plan: Plan, layers: int) -> bool:
     return known and all(a in WAYS and b in WAYS and c in GRADIENT_WAYS for a, b, c in plan.learning)
 
 
-def keep(plan: Plan, network: ResNet, observation_shape) -> pathlib.Path:
-    """Makes it the plan of this network on this machine."""
-    path = _file(network, observation_shape)
+def keep(plan: Plan, times: list, network: ResNet, observation_shape, batch_size: int) -> pathlib.Path:
+    """Makes it the plan of this network on this machine. Args: times: of `measure`."""
+    path = _file(network, observation_shape, batch_size, plan.dtype)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}")
-    partial.write_text(json.dumps({"acting": plan.acting, "learning": plan.learning}))
+    partial.write_text(json.dumps({"acting": plan.acting, "learning": plan.learning, "times": times}))
     partial.replace(path)  # another run may be reading it
     return path

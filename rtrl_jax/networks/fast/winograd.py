@@ -56,10 +56,11 @@ def filters(kernel, m: int):
 
 
 def convolve(x: jax.Array, transformed: jax.Array, padded: bool, m: int, after, *others, rectify: bool) -> jax.Array:
-    """`convolution.convolve`. Args: transformed: of `filters`."""
+    """`convolution.convolve`. Args: transformed: of `filters`; products are of numbers of its dtype, sums float32."""
     (height, width), batch = _output_size(x, padded), x.shape[2]
     rows, columns = -(-height // m), -(-width // m)
-    products = jnp.einsum("tpi,tio->tpo", _tiles(x, padded, m, rectify), transformed)
+    tiles = _tiles(x, padded, m, rectify, transformed.dtype)
+    products = jnp.einsum("tpi,tio->tpo", tiles, transformed, preferred_element_type=jnp.float32)
     outputs = products.shape[-1]
     products = products.reshape(m + 2, m + 2, rows, columns, batch * outputs)
 
@@ -79,7 +80,7 @@ def filter_gradient(x: jax.Array, dy: jax.Array, padded: bool, m: int, rectify: 
     dy = stage(lambda dy: pad(dy, (0, -height % m), (0, -width % m)))(_flat(dy))
     d = stage(lambda dy: jnp.stack(_combine(_OUTPUT[m].T, [dy[i::m] for i in range(m)])))(dy)
     d = stage(lambda d: jnp.stack(_combine(_OUTPUT[m].T, [d[:, :, j::m] for j in range(m)]), 1))(d)
-    tiles = _tiles(x, padded, m, rectify)
+    tiles = _tiles(x, padded, m, rectify, jnp.float32)
     transformed = jnp.einsum("tpi,tpo->tio", tiles, d.reshape((m + 2) ** 2, -1, outputs))
     back = np.kron(_FILTER[m], _FILTER[m]).T
     return (back @ transformed.reshape((m + 2) ** 2, -1)).reshape(3, 3, -1, outputs)
@@ -94,7 +95,7 @@ def _flat(x: jax.Array) -> jax.Array:
     return x.reshape(*x.shape[:2], -1)
 
 
-def _tiles(x: jax.Array, padded: bool, m: int, rectify: bool) -> jax.Array:
+def _tiles(x: jax.Array, padded: bool, m: int, rectify: bool, dtype) -> jax.Array:
     """[(m + 2)², tiles * batch, inputs], the transformed inputs."""
     height, width = _output_size(x, padded)
     before, rows, columns = int(padded), -(-height // m), -(-width // m)
@@ -108,7 +109,8 @@ def _tiles(x: jax.Array, padded: bool, m: int, rectify: bool) -> jax.Array:
         return jnp.stack(_combine(_INPUT[m], [x[i : i + last_row : m] for i in range(m + 2)]))
 
     def in_columns(y):
-        return jnp.stack(_combine(_INPUT[m], [y[:, :, j : j + last_column : m] for j in range(m + 2)]), 1)
+        tiles = _combine(_INPUT[m], [y[:, :, j : j + last_column : m] for j in range(m + 2)])
+        return jnp.stack([tile.astype(dtype) for tile in tiles], 1)
 
     return stage(in_columns)(stage(in_rows)(stage(surround)(_flat(x)))).reshape((m + 2) ** 2, -1, x.shape[-1])
 

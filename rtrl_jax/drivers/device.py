@@ -1,0 +1,64 @@
+"""The device that networks run on: this machine's CPU, in place on the board's memory, or a card, which gets copies of it."""
+
+from contextlib import contextmanager
+
+import jax
+import jax.numpy as jnp
+
+from rtrl_jax.errors import UserError
+
+IN_PLACE = "cpu"
+
+
+def find(name: str):
+    """The JAX device, None for networks in place.
+
+    Args:
+      name: "cpu", or a platform that JAX knows, maybe with a number: "gpu", "gpu:1". "cpu:0" is the CPU treated as a card.
+
+    Raises:
+      UserError: there is no such device.
+    """
+    if name == IN_PLACE:
+        return None
+    platform, _, number = name.partition(":")
+    if not platform or not (number or "0").isdecimal():
+        raise UserError(f"--device={name}: give cpu, gpu, or gpu: and a number from 0 on")
+    try:
+        devices = jax.devices(platform)
+    except RuntimeError:
+        raise UserError(
+            f"--device={name}: JAX finds no {platform} here; install JAX for it, or leave --device at cpu"
+        ) from None
+    if int(number or 0) >= len(devices):
+        raise UserError(f"--device={name}: JAX finds {len(devices)} of these, numbered from 0")
+    return devices[int(number or 0)]
+
+
+def environment(name: str) -> dict[str, str]:
+    """Variables of a process that will use that device, to be set before it imports JAX."""
+    if name.partition(":")[0] == IN_PLACE:
+        return {"JAX_PLATFORMS": "cpu"}
+    return {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # or the first process would take most of the card
+
+
+class Copies:
+    """A `board.snapshots.Reader` whose snapshots are copied to a card, once for each version."""
+
+    def __init__(self, reader, device):
+        """Args: reader: hands out trees of arrays on the board."""
+        self._reader, self._device = reader, device
+        self._version, self._tree = None, None
+
+    @contextmanager
+    def pinned(self):
+        """As the reader's; the slot is held only while it is copied."""
+        with self._reader.pinned() as (version, tree):
+            if version != self._version:
+                # jax.device_put would share the board's memory where the card is the CPU.
+                copied = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True, device=self._device), tree)
+                self._version, self._tree = version, jax.block_until_ready(copied)
+        yield self._version, self._tree
+
+    def newest_version(self) -> int:
+        return self._reader.newest_version()
