@@ -26,6 +26,7 @@ ifeq ($(ONLY)$(K),)
 	$(BIN)/python benchmarks/realtime.py
 	$(BIN)/python benchmarks/learning.py
 	$(BIN)/python benchmarks/virtual.py
+	$(BIN)/python benchmarks/agreement.py
 endif
 	$(BIN)/python benchmarks/speed.py $(if $(ONLY),--only=$(ONLY)) $(if $(K),--k=$(K))
 

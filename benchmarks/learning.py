@@ -4,6 +4,7 @@ python benchmarks/learning.py                     everything, in twenty minutes;
 python benchmarks/learning.py --only=updates --repeats=1
 """
 
+import json
 import os
 import pathlib
 import signal
@@ -41,13 +42,15 @@ LEARN = {
     "display": "none",
 }
 GOALS = {
-    "bare jitted update, k = 1": Goal("updates", None, "", "ms"),
+    "a bare update, fast path and all, k = 1": Goal("updates", None, "", "ms"),
     "1 learner in a run, of the bare update's rate": Goal("updates", 90, "at least", "%"),
     "2 learners on 2 cores, of 1 learner's rate": Goal("updates", 1.7, "at least", "times"),
     "delay of an update, 2 learners": Goal("updates", 1.0, "within 1 of", "updates"),
     "uniform sampling of 16 from 1 M": Goal("replay", 1.0, "below", "ms"),
     "prioritised sampling of 16 from 1 M": Goal("replay", 1.0, "below", "ms"),
     "prioritised settling of 16 in 1 M": Goal("replay", None, "", "ms"),
+    "adding a transition, uniform": Goal("replay", None, "", "ms"),
+    "adding a transition, prioritised": Goal("replay", None, "", "ms"),
     "memory of 1 M transitions, 84x84": Goal("replay", 7.2, "at most", "GB"),
     "Game Boy frames, zlib level 1: size": Goal("compression", None, "", "%"),
     "Game Boy frames, zlib level 1: reading 32 frames": Goal("compression", None, "", "ms"),
@@ -89,21 +92,16 @@ def main() -> None:
 
 def measure_updates() -> dict[str, float]:
     """A bare update on a core of its own; then real learners in real runs, as fast as they go."""
-    bare_ms = float(
-        subprocess.run(
-            ["taskset", "-c", "0", sys.executable, str(pathlib.Path(__file__).with_name("bare_update.py"))],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-    )
+    ours = [sys.executable, str(pathlib.Path(__file__).with_name("speed_ours.py")), "update", "15", "1", "5"]
+    bare = subprocess.run(["taskset", "-c", "0", *ours], check=True, capture_output=True, text=True).stdout
+    bare_ms = json.loads(bare)["ms"]
     with tempfile.TemporaryDirectory() as folder:
         one, two = (
             rtrl_jax.run(**LEARN, learner_workers=n, duration_s=SECONDS.value, run_dir=f"{folder}/{n}") for n in (1, 2)
         )
     rates = [summary["learning"]["updates_per_s"] for summary in (one, two)]
     return {
-        "bare jitted update, k = 1": bare_ms,
+        "a bare update, fast path and all, k = 1": bare_ms,
         "1 learner in a run, of the bare update's rate": 100 * rates[0] * bare_ms / 1e3,
         "2 learners on 2 cores, of 1 learner's rate": rates[1] / rates[0],
         "delay of an update, 2 learners": two["learning"]["delay_mean"],
@@ -133,8 +131,10 @@ def measure_replay() -> dict[str, float]:
     }
     rng, found = np.random.default_rng(0), {}
     for name, replay in replays.items():
+        began = time.perf_counter()
         for _ in range(capacity // 20_000 + 1):
             replay.ingest()
+        found[f"adding a transition, {name}"] = 1e3 * (time.perf_counter() - began) / replay.ingested
         replay.settle([], [])
         sampling, settling = [], []
         for _ in range(500):

@@ -54,8 +54,11 @@ GOALS = {
     "command to first action, nothing compiled yet": Goal("startup", 8.0, "below", "s"),
     "command to first action, compiled before": Goal("startup", 4.0, "below", "s"),
     "Game Boy: frames a second on one core": Goal("gameboy", 4000.0, "at least", "/s"),
+    "Atari: frames a second on one core": Goal("gameboy", None, "", "/s"),
     "Game Boy: work at a boundary p99": Goal("gameboy", 0.5, "below", "ms"),
     "newest snapshot at 100 M": Goal("snapshot", 0.1, "below", "ms"),
+    "publishing at 100 M": Goal("snapshot", None, "", "ms"),
+    "copying as many bytes": Goal("snapshot", None, "", "ms"),
     "publishing at 100 M, of memcpy": Goal("snapshot", 70.0, "at least", "%"),
     "72 emulated workers: ticks acted on, after the first 72": Goal("emulated_72_workers", 97.0, "above", "%"),
     "72 emulated workers: mean delay": Goal("emulated_72_workers", 71.0, "within 1 of", "ticks"),
@@ -127,14 +130,7 @@ def measure_startup() -> dict[str, float]:
 
 def measure_gameboy() -> dict[str, float]:
     """The emulator with its frames made small, as fast as it goes on one core; then a real-time run beside a learner."""
-    script = (
-        "import time, numpy as np; from rtrl_jax import environments;"
-        "e = environments.make('gameboy/duel-battles'); e.reset(seed=0); a = np.random.default_rng(0).integers(7, size=20000);"
-        "b = time.perf_counter(); [e.reset() if e.step(int(x))[2] else None for x in a];"
-        "print(len(a) / (time.perf_counter() - b))"
-    )
-    pinned = ["taskset", "-c", "0", sys.executable, "-c", script]
-    fps = float(subprocess.run(pinned, check=True, capture_output=True, text=True).stdout)
+    fps = {name: _frames_a_second(name) for name in ("gameboy/duel-battles", "atari/Boxing")}
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "run")
         seconds = SECONDS.value / 2
@@ -142,9 +138,22 @@ def measure_gameboy() -> dict[str, float]:
         ticks = np.load(path / "ticks.npz")
     work_ns = ticks["published_ns"] - ticks["boundary_ns"]
     return {
-        "Game Boy: frames a second on one core": fps,
+        "Game Boy: frames a second on one core": fps["gameboy/duel-battles"],
+        "Atari: frames a second on one core": fps["atari/Boxing"],
         "Game Boy: work at a boundary p99": float(np.quantile(work_ns, 0.99) / 1e6),
     }
+
+
+def _frames_a_second(environment: str) -> float:
+    script = (
+        "import sys, time, numpy as np; from rtrl_jax import environments;"
+        "e = environments.make(sys.argv[1]); e.reset(seed=0);"
+        "a = np.random.default_rng(0).integers(e.spec.actions, size=20000);"
+        "b = time.perf_counter(); [e.reset() if e.step(int(x))[2] else None for x in a];"
+        "print(len(a) / (time.perf_counter() - b))"
+    )
+    pinned = ["taskset", "-c", "0", sys.executable, "-c", script, environment]
+    return float(subprocess.run(pinned, check=True, capture_output=True, text=True).stdout)
 
 
 def measure_snapshots() -> dict[str, float]:
@@ -175,6 +184,8 @@ def measure_snapshots() -> dict[str, float]:
     # The first rounds touch each slot's memory for the first time.
     return {
         "newest snapshot at 100 M": float(np.median(taking)),
+        "publishing at 100 M": float(np.median(publishing[4:])),
+        "copying as many bytes": float(np.median(copying[4:])),
         "publishing at 100 M, of memcpy": float(100 * np.median(copying[4:]) / np.median(publishing[4:])),
     }
 

@@ -3,7 +3,8 @@
 python benchmarks/speed.py                     both depths, one pinned core, in turn; leave the machine alone meanwhile
 python benchmarks/speed.py --only=inference --k=1,7 --repeats=1
 
-PyTorch lives in an environment of its own, .bench-venv, which is made when it is missing.
+PyTorch lives in an environment of its own, .bench-venv, which is made when it is missing. Rows of the other benchmarks that
+belong in the same table are taken over from their files, as last measured.
 """
 
 import json
@@ -23,7 +24,9 @@ from rtrl_jax.telemetry.summary import machine, versions
 
 PARTS = ("inference", "update")
 ONLY = flags.DEFINE_list("only", list(PARTS), "parts to measure")
-K = flags.DEFINE_list("k", ["1/16", "1", "7", "29"], "widths; updates are measured up to 7")
+K = flags.DEFINE_list(
+    "k", ["1/16", "1", "7", "29", "98"], "widths; updates are measured up to 7, 98 once, with 15 layers"
+)
 DEPTH = flags.DEFINE_list("depth", ["15", "30"], "layers")
 REPEATS = flags.DEFINE_integer("repeats", 3, "how often both sides are measured in turn", lower_bound=1)
 SECONDS = flags.DEFINE_float("seconds", 3.0, "for each of PyTorch's configurations, and for us", lower_bound=0.05)
@@ -33,7 +36,26 @@ OUT = flags.DEFINE_string("out", "results", "folder for the results")
 HERE = pathlib.Path(__file__).parent
 TORCH = pathlib.Path(".bench-venv")
 REQUIREMENTS = ["torch==2.13.0", "numpy"]
-WIDEST_UPDATE = 7
+WIDEST_UPDATE, WIDEST_DEEP, WIDEST_REPEATED = 7, 29, 29
+# Name, the benchmark that measures it, its figure there, the figure it is compared with.
+OTHERS = [
+    ("decision overhead, median", "realtime", "decision overhead p50", None),
+    ("decision overhead, p99", "realtime", "decision overhead p99", None),
+    ("taking the newest snapshot, 100 M", "realtime", "newest snapshot at 100 M", None),
+    ("publishing a snapshot, 100 M, beside memcpy", "realtime", "publishing at 100 M", "copying as many bytes"),
+    ("replay: adding a transition", "learning", "adding a transition, uniform", None),
+    ("replay: adding a transition, prioritised", "learning", "adding a transition, prioritised", None),
+    ("replay: sampling 16 of 1 M", "learning", "uniform sampling of 16 from 1 M", None),
+    ("replay: sampling 16 of 1 M, prioritised", "learning", "prioritised sampling of 16 from 1 M", None),
+    ("a frame of a Game Boy game", "realtime", "Game Boy: frames a second on one core", None),
+    ("a frame of an Atari game", "realtime", "Atari: frames a second on one core", None),
+    (
+        "virtual time, training at k = 1/16: a tick, beside a plain PyTorch loop",
+        "virtual",
+        "training, k = 1/16, Boxing, delay 8",
+        "the same in a plain PyTorch loop, k = 1/16",
+    ),
+]
 GOALS = {  # most, as a ratio to PyTorch's best in 32 bits, of the 15 layers
     "inference": {"1/16": 1.0, "1": 0.8, "7": 0.65, "29": 0.55},
     "update": {"1/16": 0.9, "1": 0.8, "7": 0.7},
@@ -50,17 +72,48 @@ def main() -> None:
     out = pathlib.Path(OUT.value)
     out.mkdir(exist_ok=True)
     path = out / "bench.json"
-    kept = {row["name"]: row for row in json.loads(path.read_text())["rows"]} if path.exists() else {}
+    before = json.loads(path.read_text())["rows"] if path.exists() else []
+    kept = {row["name"]: row for row in before if row["name"].split(", ")[0] in PARTS}
     for part, depth, k in rows:
-        if part == "update" and width(k) > WIDEST_UPDATE:
+        if width(k) > (WIDEST_UPDATE if part == "update" else WIDEST_DEEP if depth == "30" else float("inf")):
             continue
         row = measure(part, depth, k)
         kept[row["name"]] = row
         # After each row, as all of them take long.
-        report = {"machine": machine(), "versions": versions(), "rows": sorted(kept.values(), key=_order)}
-        write_json(path, report)
-        write_text(out / "bench.md", table(report))
-    print(table(report))
+        write(out, [*sorted(kept.values(), key=_order), *others(out)])
+    print((out / "bench.md").read_text())
+
+
+def write(out: pathlib.Path, rows: list[dict]) -> None:
+    report = {"machine": machine(), "versions": versions(), "rows": rows}
+    write_json(out / "bench.json", report)
+    write_text(out / "bench.md", table(report))
+
+
+def others(out: pathlib.Path) -> list[dict]:
+    """Rows of the other benchmarks, in milliseconds, beside what they are compared with if that was measured."""
+    rows = []
+    for name, source, ours, theirs in OTHERS:
+        path = out / f"{source}.json"
+        found = {row["name"]: row for row in json.loads(path.read_text())["rows"]} if path.exists() else {}
+        if ours not in found or (theirs and theirs not in found):
+            continue
+        ours_ms, theirs_ms = _ms(found[ours], "median"), theirs and _ms(found[theirs], "median")
+        rows.append(
+            {
+                "name": name,
+                "ours_ms": ours_ms,
+                "theirs_ms": theirs_ms,
+                "ratio": theirs_ms and ours_ms / theirs_ms,
+                "spread": sorted(_ms(found[ours], end) for end in ("least", "most")),  # of ours_ms
+                "command": found[ours]["command"],
+            }
+        )
+    return rows
+
+
+def _ms(row: dict, which: str) -> float:
+    return row[which] if row["unit"] == "ms" else 1e3 / row[which]  # a rate
 
 
 def width(k: str) -> float:
@@ -85,7 +138,8 @@ def measure(part: str, depth: str, k: str) -> dict:
     """One row: both sides in turn, a process each time."""
     name = f"{part}, {depth} layers, k = {k}"
     ours, theirs = [], []
-    for repeat in range(REPEATS.value):
+    repeats = REPEATS.value if width(k) <= WIDEST_REPEATED else 1
+    for repeat in range(repeats):
         print(f"{name}: {repeat + 1} …", file=sys.stderr, flush=True)
         theirs.append(_side(TORCH / "bin/python", "speed_torch.py", part, depth, k))
         ours.append(_side(sys.executable, "speed_ours.py", part, depth, k))
@@ -102,7 +156,7 @@ def measure(part: str, depth: str, k: str) -> dict:
         "met": None if goal is None else bool(np.median(ratios) <= goal),
         "theirs_how": theirs[-1]["how"],
         "torch": theirs[-1]["torch"],
-        "repeats": REPEATS.value,
+        "repeats": repeats,
         "load": os.getloadavg()[0],
         "command": " ".join(["python", *sys.argv]),
     }
@@ -122,6 +176,8 @@ def _order(row: dict):
 
 
 def table(report: dict) -> str:
+    speed = [row for row in report["rows"] if "plain_ms" in row]
+    other = [row for row in report["rows"] if "plain_ms" not in row]
     lines = [
         "# One inference and one update, beside PyTorch",
         "",
@@ -131,18 +187,30 @@ def table(report: dict) -> str:
         "batch of 16 through both networks, back, clipping and Adam, and for us the preparation of the next snapshot.",
         f"Machine: {report['machine']['processor']}, {report['machine']['cores']} cores, "
         f"{report['machine']['memory_gib']} GiB, {report['machine']['system']}. "
-        f"Python {report['versions']['python']}, jax {report['versions']['jax']}, torch {report['rows'][-1]['torch']}.",
+        f"Python {report['versions']['python']}, jax {report['versions']['jax']}, torch {speed[-1]['torch']}.",
         "",
         "| figure | ours, ms | plain Flax, ms | PyTorch, ms | ratio | goal | met |",
         "|---|---|---|---|---|---|---|",
     ]
-    for row in report["rows"]:
+    for row in speed:
         low, high = row["spread"]
         goal, met = "" if row["goal"] is None else f"≤ {row['goal']}", {True: "yes", False: "no", None: ""}[row["met"]]
         lines.append(
             f"| {row['name']} | {row['ours_ms']:.4g} | {row['plain_ms']:.4g} | {row['theirs_ms']:.4g} "
             f"| {row['ratio']:.2f} ({low:.2f} – {high:.2f}) | {goal} | {met} |"
         )
+    lines += [
+        "",
+        "What else a run does, as measured by the other benchmarks ([realtime](realtime.md), [learning](learning.md),",
+        "[virtual](virtual.md)), which say more of each:",
+        "",
+        "| figure | ours, ms | least – most | other, ms | ratio |",
+        "|---|---|---|---|---|",
+    ]
+    for row in other:
+        low, high = row["spread"]
+        beside = f"{row['theirs_ms']:.4g} | {row['ratio']:.2f}" if row["theirs_ms"] else " | "
+        lines.append(f"| {row['name']} | {row['ours_ms']:.4g} | {low:.4g} – {high:.4g} | {beside} |")
     return "\n".join(lines) + "\n"
 
 

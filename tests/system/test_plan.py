@@ -10,9 +10,9 @@ import pytest
 from conftest import ROOT
 
 
-def plan(*flags):
+def plan(*flags, **environment):
     command = [sys.executable, str(ROOT / "launch" / "plan.py"), *flags]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=ENVIRONMENT)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**ENVIRONMENT, **environment})
 
 
 ENVIRONMENT = {**os.environ, "COLUMNS": "100"}
@@ -59,6 +59,11 @@ def test_boxing_on_many_cores(tmp_path):
         (["--environment=atari/Boxin"], "did you mean Boxing"),
         (["--environment=gameboy/tetris"], "import_game"),
         (["--inference_ms=slow"], "--inference_ms=slow: give"),
+        (["--remeasure"], "--remeasure belongs to --layers"),
+        (["--layers", "--display=none", "--out=plan.json"], "--layers prints a table"),
+        (["--layers", "--network=nature"], "--network=nature computes as Flax does"),
+        (["--layers", "--environment=gymnasium/CartPole-v1"], "--network=mlp computes as Flax does"),
+        (["--inference_dtype=bfloat16", "--network=nature"], "leave it at float32"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(flags, says):
@@ -75,3 +80,18 @@ def test_a_file_is_not_overwritten(tmp_path):
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert (tmp_path / "plan.json").read_text() == "precious"
+
+
+def test_layers_are_measured_once_and_kept(tmp_path):
+    flags, cache = ["--environment=gameboy/duel-battles", "--width=0.3125", "--batch_size=1", "--layers"], str(tmp_path)
+    first = plan(*flags, RTRL_CACHE=cache)
+    assert first.returncode == 0, first.stderr
+    assert "40x40x5" in first.stdout
+    (kept,) = (tmp_path / "plans").iterdir()
+    before = kept.read_text()
+    again = plan(*flags, RTRL_CACHE=cache)
+    assert again.stdout == first.stdout
+    assert kept.read_text() == before
+    anew = plan(*flags, "--remeasure", RTRL_CACHE=cache)
+    assert anew.returncode == 0
+    assert kept.read_text() != before

@@ -33,6 +33,8 @@ _OUTPUT = {  # Aᵀ [m, m + 2]
     2: np.array([[1, 1, 1, 0], [0, 1, -1, -1]], np.float32),
     4: np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], np.float32),
 }
+# Bytes of filters that do not stay in a cache; with them XLA's products are up to a third faster if tiles lie the other way.
+LARGE = 16 << 20
 _FILTER = {  # G [m + 2, 3]
     2: np.array([[1, 0, 0], [1 / 2, 1 / 2, 1 / 2], [1 / 2, -1 / 2, 1 / 2], [0, 0, 1]], np.float32),
     4: np.array(
@@ -59,8 +61,7 @@ def convolve(x: jax.Array, transformed: jax.Array, padded: bool, m: int, after, 
     """`convolution.convolve`. Args: transformed: of `filters`; products are of numbers of its dtype, sums float32."""
     (height, width), batch = _output_size(x, padded), x.shape[2]
     rows, columns = -(-height // m), -(-width // m)
-    tiles = _tiles(x, padded, m, rectify, transformed.dtype)
-    products = jnp.einsum("tpi,tio->tpo", tiles, transformed, preferred_element_type=jnp.float32)
+    products = _multiply(_tiles(x, padded, m, rectify, transformed.dtype), transformed)
     outputs = products.shape[-1]
     products = products.reshape(m + 2, m + 2, rows, columns, batch * outputs)
 
@@ -72,6 +73,14 @@ def convolve(x: jax.Array, transformed: jax.Array, padded: bool, m: int, after, 
     y = stage(lambda parts: jnp.stack(_combine(_OUTPUT[m], parts)))(products)
     y = stage(finish)(y, *[jnp.tile(a, batch) if a.ndim == 1 else _flat(a) for a in others])
     return y.reshape(height, width, batch, outputs)
+
+
+def _multiply(tiles: jax.Array, transformed: jax.Array) -> jax.Array:
+    """[(m + 2)², tiles * batch, outputs] float32."""
+    if transformed.nbytes <= LARGE:
+        return jnp.einsum("tpi,tio->tpo", tiles, transformed, preferred_element_type=jnp.float32)
+    turned = stage(lambda tiles: tiles.swapaxes(1, 2))(tiles)
+    return jnp.einsum("tip,tio->tpo", turned, transformed, preferred_element_type=jnp.float32)
 
 
 def filter_gradient(x: jax.Array, dy: jax.Array, padded: bool, m: int, rectify: bool) -> jax.Array:
