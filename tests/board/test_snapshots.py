@@ -57,6 +57,26 @@ def test_a_crash_before_the_flip_leaves_the_version_before_it_whole(board):
         assert all((array == 7).all() for array in arrays)
 
 
+def test_a_crash_before_the_flip_leaves_optimiser_and_target_whole(board, monkeypatch):
+    publisher = snapshots.Publisher(board, LEAVES, LEAVES)
+    publisher.publish(filled(7), 7, filled(70), target=True)
+    copied, copy = [], snapshots._copy
+
+    def crash(targets, sources):
+        copy(targets, sources)
+        copied.append(len(targets))
+        if len(copied) == 4:  # parameters, prepared, optimiser, target
+            raise MemoryError
+
+    monkeypatch.setattr(snapshots, "_copy", crash)
+    with pytest.raises(MemoryError):
+        publisher.publish(filled(8), 8, filled(80), target=True)
+    version, target = publisher.target()
+    assert version == 7
+    assert all((array == 7).all() for array in target)
+    assert all((array == 70).all() for array in publisher.optimiser())
+
+
 def test_jax_reads_a_slot_in_place(board):
     import jax
 
