@@ -38,6 +38,14 @@ def test_a_pinned_slot_is_left_alone_and_the_newest_is_found(board):
             assert all((array == 19).all() for array in others)
 
 
+def test_the_oldest_slot_is_filled_so_that_a_reader_has_time_to_pin_the_newest(board):
+    publisher, filled_slots = snapshots.Publisher(board, LEAVES), []
+    for version in range(1, 9):
+        publisher.publish(filled(version), version)
+        filled_slots.append(int(board.latest[0]))
+    assert filled_slots == 2 * [0, 1, 2, 3]
+
+
 def test_with_every_slot_in_use_nothing_is_published_and_nothing_is_lost(board):
     publisher = snapshots.Publisher(board, LEAVES)
     publisher.publish(filled(0), 0)

@@ -56,6 +56,16 @@ def test_transitions_are_drawn_in_proportion_to_their_priorities():
     assert ((counts[1:11] - expected) ** 2 / np.maximum(expected, 1)).sum() < 27.9
 
 
+def test_a_transition_without_any_error_can_still_be_drawn():
+    observations, shared = ring(), Shared()
+    replay = shared.replay(observations)
+    publish(observations, 4)
+    replay.ingest()
+    replay.settle(np.array([1, 2]), np.array([0.0, 1.0]))
+    _, keys = replay.sample_with_keys(np.random.default_rng(0), 1000)
+    assert (keys == 1).mean() == pytest.approx(0.06, abs=0.02)  # (10⁻⁶)^0.2 of the other's
+
+
 def test_importance_weights_by_hand():
     observations, shared = ring(), Shared()
     replay = shared.replay(observations, exponent=1.0, importance=0.5)
