@@ -45,6 +45,18 @@ def test_at_one_instant_the_boundary_comes_first_and_then_the_others_by_number()
     ]
 
 
+@pytest.mark.parametrize(("effect", "first"), [(Infer, "worker"), (Learn, "world"), (Apply, "world")])
+def test_an_answer_that_is_ready_at_a_boundary_acts_at_it_and_an_update_does_not(effect, first):
+    log = Log(2)
+
+    def worker():
+        yield effect(lambda: None)
+        log.add("worker")
+
+    log.drive(log.world(2), worker(), cost=10)
+    assert next(who for instant, who in log.lines if instant == 10) == first
+
+
 def test_a_bell_wakes_at_the_boundary_that_rings_it():
     log = Log(3)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from rtrl_jax.board.bell import Bell
 from rtrl_jax.drivers.wall import drive, now_ns
-from rtrl_jax.workers.effects import Infer, NextBoundary, Sleep, WaitBell
+from rtrl_jax.workers.effects import Infer, Learn, NextBoundary, Sleep, WaitBell
 
 
 def run(loops, bell=None, running=lambda: True, **kwargs):
@@ -95,3 +95,17 @@ def test_when_the_run_ends_a_loop_at_a_boundary_learns_of_it_and_long_waits_are_
     run([world(), worker()], running=lambda: time.monotonic() - began < 0.3)
     assert ended == ["world"]
     assert time.monotonic() - began < 1.5
+
+
+def test_what_has_been_computed_when_the_run_ends_is_still_told_and_nothing_more_is_computed():
+    told, computed = [], []
+
+    def worker(effect):
+        for number in range(2):
+            yield effect(lambda number=number: computed.append(number) or SimpleNamespace(greedy=True))
+            told.append(effect)
+
+    loops = [worker(Learn), worker(Infer)]
+    run(loops, running=lambda: False, emulate=lambda number: 60_000_000_000)
+    assert told == [Learn, Infer]
+    assert computed == [0, 0]
