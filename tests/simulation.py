@@ -42,14 +42,17 @@ def simulate(algorithm: str, workers: int, tau, *, ticks=20_000, episode_length=
     return statistics(*played, np.empty(0, UPDATE)), *played
 
 
-def play_sequentially(inferences, ticks: int, *, episode_length=None, learning=None, updates=(), learn_first=False):
+def play_sequentially(
+    inferences, ticks: int, *, episode_length=None, learning=None, updates=(), learn_first=False, capacity=None
+):
     """Tick records of the real sequential agent beside the real environment loop.
 
     Args:
       inferences, updates: iterables, how many ticks each takes.
       learning: a stand-in for `Learning`, or None.
+      capacity: ticks kept; default all.
     """
-    board = private_board(1, capacity=ticks + 16)
+    board = private_board(1, capacity=capacity or ticks + 16)
     board.control[0] = RUNNING
     observations, now = Observations(board.tick_head, board.tick_rows, board.frames), [0]
     lengths = {Infer: iter(inferences), Learn: iter(updates)}

@@ -9,7 +9,7 @@ import pytest
 from rtrl_jax.board import segment, snapshots
 from rtrl_jax.board.layout import JUDGED, STOPPING, TICK, UPDATE, size
 from rtrl_jax.board.ring import Observations
-from rtrl_jax.checkpoints import restoring, store
+from rtrl_jax.checkpoints import replay, restoring, store
 from rtrl_jax.checkpoints.writer import Checkpointer, describe
 from rtrl_jax.drivers import prepare
 from rtrl_jax.drivers.assembly import assemble
@@ -49,11 +49,15 @@ def filled(leaves, number):
     return [np.full(leaf.shape, number, leaf.dtype) for leaf in leaves]
 
 
-def save(assembly, board, folder, past=None):
+def make_checkpointer(assembly, board, folder, past=None):
     observations = Observations(board.tick_head, board.tick_rows, board.frames)
     board.control[0] = STOPPING
     manifest = describe(assembly, {})
-    checkpointer = Checkpointer(assembly, board, observations, folder, NoRecorder(), nullcontext, manifest, past)
+    return Checkpointer(assembly, board, observations, folder, NoRecorder(), nullcontext, manifest, past)
+
+
+def save(assembly, board, folder, past=None):
+    checkpointer = make_checkpointer(assembly, board, folder, past)
     checkpointer.last()
     assert checkpointer.error() is None
 
@@ -189,6 +193,26 @@ def test_an_environment_that_cannot_be_saved_had_its_episode_cut_off(tmp_path):
     records["ticks"]["tick"] = np.arange(400)
     ticks = restoring.cut(records, past_of(tmp_path))["ticks"]
     assert np.flatnonzero(ticks["truncated"]).tolist() == [299] == [len(ticks) - 1]
+
+
+@pytest.mark.parametrize(("where", "name"), [(store, "write_arrays"), (replay, "_write_arrays")])
+def test_what_cannot_be_written_is_told_and_leaves_nothing_half_written(tmp_path, monkeypatch, where, name):
+    assembly, board = new_board()
+    played(board)
+    leave_state(board, {"environment": {}, "ticket": None})
+    checkpointer = make_checkpointer(assembly, board, tmp_path)
+
+    def full(*arguments):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(where, name, full)
+        checkpointer.last()
+    assert "could not be written (OSError: no space left)" in checkpointer.error()
+    assert not list(tmp_path.rglob("*.partial"))
+    checkpointer.last()
+    assert checkpointer.error() is None
+    assert len(store.whole(tmp_path)) == 1
 
 
 def test_of_the_records_stays_what_was_before_the_checkpoint(saved):

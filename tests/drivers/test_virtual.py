@@ -69,6 +69,20 @@ def test_a_bell_wakes_at_the_boundary_that_rings_it():
     assert [line for line in log.lines if line[1] != "world"] == [(0, "b"), (10, "b")]
 
 
+def test_an_update_that_is_applied_wakes_whose_bell_it_rings_at_once():
+    log = Log(3)
+
+    def learner():
+        yield Apply(lambda: log.bells.__setitem__(2, 1))
+
+    def listener():
+        yield WaitBell(1 << 62)
+        log.add("woken")
+
+    log.drive(log.world(4), learner(), listener(), cost=13)
+    assert (13, "woken") in log.lines
+
+
 @pytest.mark.parametrize("effect", [Infer, Learn, Apply])
 def test_computations_take_what_they_are_charged(effect):
     log, done = Log(2), []

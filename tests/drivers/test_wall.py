@@ -71,6 +71,16 @@ def test_a_bell_wakes_only_who_listens():
     assert woken["sleeper"] - began >= 0.4
 
 
+def test_a_computation_s_length_is_told_with_the_heartbeat():
+    beats = []
+
+    def loop():
+        yield Learn(lambda: time.sleep(0.05))
+
+    drive([loop()], bell=Bell(np.zeros(1, np.uint32)), running=lambda: True, beat=beats.append)
+    assert 50_000_000 <= max(beats) < 5_000_000_000
+
+
 def test_a_bell_that_never_rings_is_given_up_at_its_time():
     def loop():
         yield WaitBell(now_ns() + 100_000_000)

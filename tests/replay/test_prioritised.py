@@ -178,6 +178,7 @@ def test_a_union_hands_each_part_its_own_errors():
     assert (keys % 2).mean() == pytest.approx(0.25, abs=0.08)
     union.settle(keys, np.where(keys % 2 == 1, batch.action, 1000.0))
     assert [shared.leaf(k) for k in range(1, 11)] == pytest.approx(range(1, 11), rel=1e-4)
+    assert shared.most[0] == pytest.approx(10, rel=1e-4)
 
 
 @pytest.mark.parametrize("writer", ["settles", "scribbles"])

@@ -14,13 +14,16 @@ TICKS = 400
 class EveryLoop:
     """A stand-in for `Learning` that always has something to do."""
 
+    made = counted = 0
+
     def due(self, newest_tick, learn_every):
         return True
 
     def scheduled(self, learn_every):
-        pass
+        self.counted += 1
 
     def locked_step(self):
+        self.made += 1
         return Gradient(None, 0.0, 0, None, None), 0
 
 
@@ -34,7 +37,9 @@ def test_inference_of_d_ticks_gives_delay_d_and_inaction_d_minus_1_of_d(d):
 
 @pytest.mark.parametrize("learn_first", [False, True])
 def test_learning_blocks_acting_in_either_order(learn_first):
-    records = play_sequentially(repeat(1.7), TICKS, learning=EveryLoop(), updates=repeat(3.1), learn_first=learn_first)
+    learning = EveryLoop()
+    records = play_sequentially(repeat(1.7), TICKS, learning=learning, updates=repeat(3.1), learn_first=learn_first)
+    assert learning.made - 1 <= learning.counted <= learning.made  # the run may end during one
     acted = np.flatnonzero(~records["is_default"])
     gaps, delays = np.diff(acted), acted - records["obs_tick"][acted]
     # Infer first: the action acts two ticks after its observation, while learning goes on. Learn first: the newest
@@ -42,3 +47,9 @@ def test_learning_blocks_acting_in_either_order(learn_first):
     assert gaps.mean() == pytest.approx(5 if not learn_first else 6, abs=1.01)
     assert (delays <= 3).all()
     assert records["is_default"].mean() > 0.75
+
+
+def test_an_action_that_has_acted_so_long_ago_that_it_is_forgotten_is_not_waited_for():
+    records = play_sequentially(repeat(0.7), 170, learning=EveryLoop(), updates=repeat(50), capacity=40)
+    assert len(records) < 40
+    assert not records["is_default"].all()
