@@ -10,6 +10,11 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# What has been compiled is kept from one test run to the next, where runs keep theirs.
+CACHE = os.environ.get("RTRL_CACHE", str(pathlib.Path.home() / ".cache" / "rtrl_jax"))
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", CACHE)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
 def command(*flags: str) -> list[str]:

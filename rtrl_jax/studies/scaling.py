@@ -154,10 +154,12 @@ def find(
     )
 
 
-def against_tau(ticks: Iterable[float], kinds: Iterable[str] = tuple(LATENCIES)) -> list[Callable[[], Point]]:
-    """What there is to find against τ, each a function that finds it. Args: ticks: ascending."""
+def against_tau(
+    ticks: Iterable[float], kinds: Iterable[str] = tuple(LATENCIES), most: int | None = None
+) -> list[Callable[[], Point]]:
+    """What there is to find against τ, each a function that finds it. Args: ticks: ascending. most: workers to try."""
     return [
-        partial(_one, algorithm, epsilon, kind, tau)
+        partial(_one, algorithm, epsilon, kind, tau, most)
         for kind in kinds
         for epsilon in (0.0, 0.5)
         for algorithm in ALGORITHMS
@@ -180,10 +182,10 @@ LONGEST = {
 }
 
 
-def _one(algorithm: str, epsilon: float, kind: str, tau: float) -> Point:
+def _one(algorithm: str, epsilon: float, kind: str, tau: float, most: int | None) -> Point:
     network = LATENCIES[kind](tau * FITS)
     mean = tau * FITS * (1 + (OUTLIER - 1) / OUTLIER_EVERY if kind == "outliers" else 1)
-    return find(algorithm, network, epsilon=epsilon, latency=kind, obtained="virtual", tau_ticks=mean)
+    return find(algorithm, network, epsilon=epsilon, latency=kind, obtained="virtual", tau_ticks=mean, most=most)
 
 
 class Fit(NamedTuple):

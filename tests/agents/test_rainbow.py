@@ -122,7 +122,7 @@ def test_the_three_passes_have_noise_of_their_own():
     assert len(set(seen)) == 3
 
 
-STEPS, EVERY, CAPACITY = 6000, 2, 4096  # the ring wraps
+STEPS, EVERY, CAPACITY = 4500, 2, 4096  # the ring wraps
 
 
 def test_all_of_rainbow_learns_to_balance_a_pole():

@@ -17,7 +17,7 @@ from rtrl_jax.board.layout import size
 from rtrl_jax.workers.turns import Turns
 
 HAMMER = str(pathlib.Path(__file__).with_name("hammer.py"))
-SECONDS = "4"
+SECONDS = "2"
 
 
 @pytest.fixture

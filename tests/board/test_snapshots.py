@@ -38,6 +38,14 @@ def test_a_pinned_slot_is_left_alone_and_the_newest_is_found(board):
             assert all((array == 19).all() for array in others)
 
 
+def test_the_oldest_slot_is_filled_so_that_a_reader_has_time_to_pin_the_newest(board):
+    publisher, filled_slots = snapshots.Publisher(board, LEAVES), []
+    for version in range(1, 9):
+        publisher.publish(filled(version), version)
+        filled_slots.append(int(board.latest[0]))
+    assert filled_slots == 2 * [0, 1, 2, 3]
+
+
 def test_with_every_slot_in_use_nothing_is_published_and_nothing_is_lost(board):
     publisher = snapshots.Publisher(board, LEAVES)
     publisher.publish(filled(0), 0)
@@ -55,6 +63,26 @@ def test_a_crash_before_the_flip_leaves_the_version_before_it_whole(board):
     with reader(board, 1).pinned() as (version, arrays):
         assert version == 7
         assert all((array == 7).all() for array in arrays)
+
+
+def test_a_crash_before_the_flip_leaves_optimiser_and_target_whole(board, monkeypatch):
+    publisher = snapshots.Publisher(board, LEAVES, LEAVES)
+    publisher.publish(filled(7), 7, filled(70), target=True)
+    copied, copy = [], snapshots._copy
+
+    def crash(targets, sources):
+        copy(targets, sources)
+        copied.append(len(targets))
+        if len(copied) == 4:  # parameters, prepared, optimiser, target
+            raise MemoryError
+
+    monkeypatch.setattr(snapshots, "_copy", crash)
+    with pytest.raises(MemoryError):
+        publisher.publish(filled(8), 8, filled(80), target=True)
+    version, target = publisher.target()
+    assert version == 7
+    assert all((array == 7).all() for array in target)
+    assert all((array == 70).all() for array in publisher.optimiser())
 
 
 def test_jax_reads_a_slot_in_place(board):

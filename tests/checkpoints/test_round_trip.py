@@ -9,7 +9,7 @@ import pytest
 from rtrl_jax.board import segment, snapshots
 from rtrl_jax.board.layout import JUDGED, STOPPING, TICK, UPDATE, size
 from rtrl_jax.board.ring import Observations
-from rtrl_jax.checkpoints import restoring, store
+from rtrl_jax.checkpoints import replay, restoring, store
 from rtrl_jax.checkpoints.writer import Checkpointer, describe
 from rtrl_jax.drivers import prepare
 from rtrl_jax.drivers.assembly import assemble
@@ -17,6 +17,7 @@ from rtrl_jax.environments import Spec, saving
 from rtrl_jax.replay.sum_tree import SumTree
 from rtrl_jax.settings import Settings
 from rtrl_jax.workers import randomness
+from rtrl_jax.workers.learning import NOT_BEGUN
 
 SPEC = Spec((3,), "float32", 2, 0, 50.0, 1e-3)
 PARAMETERS = [np.zeros((3, 4), np.float32), np.zeros(4, np.float32)]
@@ -27,10 +28,11 @@ class NoRecorder:
     complete_until_ns = 1 << 62
 
 
-def new_board(workers=2, **settings):
-    chosen = Settings(network="mlp", prioritised=True, stagger="max_time", fast=False, **settings)
+def new_board(workers=2, learners=2, **settings):
+    chosen = Settings(**{"network": "mlp", "prioritised": True, "stagger": "max_time", "fast": False, **settings})
     training = ([leaf.copy() for leaf in PARAMETERS], [leaf.copy() for leaf in OPTIMISER])
-    assembly = assemble(chosen, SPEC, "mlp", 1.0, training, inference_workers=workers, learner_workers=2, capacity=4096)
+    numbers = {"inference_workers": workers, "learner_workers": learners, "capacity": 4096}
+    assembly = assemble(chosen, SPEC, "mlp", 1.0, training, **numbers)
     return assembly, prepare.begin_board(assembly, training, segment.private(size(assembly.dimensions)))
 
 
@@ -47,35 +49,57 @@ def filled(leaves, number):
     return [np.full(leaf.shape, number, leaf.dtype) for leaf in leaves]
 
 
-@pytest.fixture
-def saved(tmp_path):
-    """The board of a run in which everything has a value of its own, and the folder of its checkpoint."""
-    assembly, board = new_board()
+def make_checkpointer(assembly, board, folder, past=None):
+    observations = Observations(board.tick_head, board.tick_rows, board.frames)
+    board.control[0] = STOPPING
+    manifest = describe(assembly, {})
+    return Checkpointer(assembly, board, observations, folder, NoRecorder(), nullcontext, manifest, past)
+
+
+def save(assembly, board, folder, past=None):
+    checkpointer = make_checkpointer(assembly, board, folder, past)
+    checkpointer.last()
+    assert checkpointer.error() is None
+
+
+def leave_state(board, state):
+    data = saving.encode(state)
+    board.saved_environment[: len(data)] = np.frombuffer(data, np.uint8)
+    board.saved_bytes[0], board.saved_tick[0] = len(data), 299
+
+
+def save_full(folder, **settings):
+    """The board of a run in which everything has a value of its own, saved in the folder."""
+    assembly, board = new_board(**settings)
     publisher = snapshots.Publisher(board, assembly.leaves, assembly.optimiser_leaves)
     assert publisher.publish(filled(PARAMETERS, 40), 40, filled(OPTIMISER, 41), target=True)
     assert publisher.publish(filled(PARAMETERS, 57), 57, filled(OPTIMISER, 58))
-    observations = played(board)
+    played(board)
     board.turn[0], board.due_tick[0] = 57, 280
     SumTree(board.priorities).set(np.arange(300), np.arange(300.0))
     board.largest_priority[0], board.priorities_entered[0] = 299.0, 290
     board.stagger[:] = np.random.default_rng(0).random(board.stagger.shape)
     for row in range(len(board.random_states)):
         randomness.note(np.random.default_rng(row), board.random_states[row])
-    state = saving.encode({"environment": {"console": b"\x00\xff", "level": 3}, "ticket": {"playout": 7}})
-    board.saved_environment[: len(state)] = np.frombuffer(state, np.uint8)
-    board.saved_bytes[0], board.saved_tick[0], board.control[0] = len(state), 299, STOPPING
-    checkpointer = Checkpointer(
-        assembly, board, observations, tmp_path, NoRecorder(), nullcontext, describe(assembly, {})
-    )
-    checkpointer.last()
-    assert checkpointer.error() is None
-    return board, tmp_path
+    leave_state(board, {"environment": {"console": b"\x00\xff", "level": 3}, "ticket": {"playout": 7}})
+    save(assembly, board, folder)
+    return board
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """(board, folder)"""
+    return save_full(tmp_path), tmp_path
+
+
+def past_of(folder):
+    checkpoint = store.find(folder)
+    return restoring.Past(checkpoint, store.read_manifest(checkpoint))
 
 
 def restored(folder, **how):
     assembly, board = new_board(**how)
-    checkpoint = store.find(folder)
-    past = restoring.Past(checkpoint, store.read_manifest(checkpoint))
+    past = past_of(folder)
     restoring.check_fits(past, assembly)
     restoring.restore(past, assembly, board, partial(prepare.commit, board, assembly))
     return assembly, board
@@ -96,7 +120,7 @@ def test_everything_comes_back(saved):
     np.testing.assert_array_equal(board.priorities, before.priorities)
     np.testing.assert_array_equal(board.stagger, before.stagger)
     np.testing.assert_array_equal(board.random_states, before.random_states)
-    assert board.tick_head[0] == 300
+    assert (board.tick_head[0], board.saved_tick[0]) == (300, 299)
     np.testing.assert_array_equal(board.frames[:300], before.frames[:300])
     np.testing.assert_array_equal(board.tick_rows[:300], before.tick_rows[:300])
     state = saving.decode(board.saved_environment[: board.saved_bytes[0]].tobytes())
@@ -118,6 +142,88 @@ def test_with_another_number_of_workers_learners_keep_their_random_numbers_and_p
     assert not board.random_states[2].any(), "a new worker took somebody's random numbers"
     np.testing.assert_array_equal(board.random_states[3:], before.random_states[2:])
     assert not board.stagger.any()
+
+
+def test_another_way_of_staggering_begins_anew(saved):
+    _, folder = saved
+    assert not restored(folder, stagger="expected_time")[1].stagger.any()
+
+
+def test_without_the_replay_nothing_is_owed_and_no_transition_has_a_priority(tmp_path):
+    save_full(tmp_path, checkpoint_replay=False)
+    _, board = restored(tmp_path)
+    assert board.due_tick[0] == NOT_BEGUN
+    assert not board.priorities.any()
+    assert board.priorities_entered[0] == 0
+
+
+def test_a_session_without_learners_keeps_what_was_learned_and_owes_nothing(saved, tmp_path):
+    _, folder = saved
+    between = tmp_path / "between"
+    save(*restored(folder, learners=0), between, past_of(folder))
+    assembly, board = restored(between)
+    publisher = snapshots.Publisher(board, assembly.leaves, assembly.optimiser_leaves)
+    target_version, target = publisher.target()
+    assert (board.slot_version[board.latest[0]], target_version) == (57, 40)
+    assert all((leaf == 40).all() for leaf in target)
+    assert all((leaf == 58).all() for leaf in publisher.optimiser())
+    assert board.due_tick[0] == 300
+
+
+def test_who_has_never_learned_begins_with_its_own_parameters_as_the_target(tmp_path):
+    assembly, board = new_board(learners=0)
+    prepare.commit(board, assembly, filled(PARAMETERS, 3), (), version=0, target=False)
+    played(board)
+    leave_state(board, {"environment": {}, "ticket": None})
+    save(assembly, board, tmp_path)
+    assembly, board = restored(tmp_path)
+    _, target = snapshots.Publisher(board, assembly.leaves, assembly.optimiser_leaves).target()
+    assert all((leaf == 3).all() for leaf in target)
+    assert board.due_tick[0] == NOT_BEGUN
+
+
+def test_an_environment_that_cannot_be_saved_had_its_episode_cut_off(tmp_path):
+    assembly, board = new_board()
+    played(board)
+    leave_state(board, {"environment": None, "ticket": None})
+    save(assembly, board, tmp_path)
+    _, board = restored(tmp_path)
+    assert np.flatnonzero(board.tick_rows["truncated"][:300]).tolist() == [299]
+    records = {"ticks": np.zeros(400, TICK), "decisions": np.zeros(0, JUDGED), "updates": np.zeros(0, UPDATE)}
+    records["ticks"]["tick"] = np.arange(400)
+    ticks = restoring.cut(records, past_of(tmp_path))["ticks"]
+    assert np.flatnonzero(ticks["truncated"]).tolist() == [299] == [len(ticks) - 1]
+
+
+@pytest.mark.parametrize(("where", "name"), [(store, "write_arrays"), (replay, "_write_arrays")])
+def test_what_cannot_be_written_is_told_and_leaves_nothing_half_written(tmp_path, monkeypatch, where, name):
+    assembly, board = new_board()
+    played(board)
+    leave_state(board, {"environment": {}, "ticket": None})
+    checkpointer = make_checkpointer(assembly, board, tmp_path)
+
+    def full(*arguments):
+        raise OSError("no space left")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(where, name, full)
+        checkpointer.last()
+    assert "could not be written (OSError: no space left)" in checkpointer.error()
+    assert not list(tmp_path.rglob("*.partial"))
+    checkpointer.last()
+    assert checkpointer.error() is None
+    assert len(store.whole(tmp_path)) == 1
+
+
+def test_of_the_records_stays_what_was_before_the_checkpoint(saved):
+    _, folder = saved
+    records = {"ticks": np.zeros(310, TICK), "decisions": np.zeros(3, JUDGED), "updates": np.zeros(60, UPDATE)}
+    records["ticks"]["tick"] = np.arange(310)
+    records["decisions"]["decision"]["obs_tick"], records["decisions"]["apply_tick"] = [298, 299, 300], [299, 300, -1]
+    records["updates"]["applied_version"] = np.arange(60)
+    kept = restoring.cut(records, past_of(folder))
+    assert [len(kept[kind]) for kind in ("ticks", "decisions", "updates")] == [300, 1, 57]
+    assert not kept["ticks"]["truncated"].any()
 
 
 def test_after_a_reboot_the_old_records_lie_before_the_new_ones():

@@ -45,6 +45,18 @@ def test_at_one_instant_the_boundary_comes_first_and_then_the_others_by_number()
     ]
 
 
+@pytest.mark.parametrize(("effect", "first"), [(Infer, "worker"), (Learn, "world"), (Apply, "world")])
+def test_an_answer_that_is_ready_at_a_boundary_acts_at_it_and_an_update_does_not(effect, first):
+    log = Log(2)
+
+    def worker():
+        yield effect(lambda: None)
+        log.add("worker")
+
+    log.drive(log.world(2), worker(), cost=10)
+    assert next(who for instant, who in log.lines if instant == 10) == first
+
+
 def test_a_bell_wakes_at_the_boundary_that_rings_it():
     log = Log(3)
 
@@ -55,6 +67,20 @@ def test_a_bell_wakes_at_the_boundary_that_rings_it():
 
     log.drive(log.world(3, rings=[2]), listener("a"), listener("b"))
     assert [line for line in log.lines if line[1] != "world"] == [(0, "b"), (10, "b")]
+
+
+def test_an_update_that_is_applied_wakes_whose_bell_it_rings_at_once():
+    log = Log(3)
+
+    def learner():
+        yield Apply(lambda: log.bells.__setitem__(2, 1))
+
+    def listener():
+        yield WaitBell(1 << 62)
+        log.add("woken")
+
+    log.drive(log.world(4), learner(), listener(), cost=13)
+    assert (13, "woken") in log.lines
 
 
 @pytest.mark.parametrize("effect", [Infer, Learn, Apply])

@@ -8,7 +8,7 @@ import numpy as np
 
 from rtrl_jax.board.bell import Bell
 from rtrl_jax.drivers.wall import drive, now_ns
-from rtrl_jax.workers.effects import Infer, NextBoundary, Sleep, WaitBell
+from rtrl_jax.workers.effects import Infer, Learn, NextBoundary, Sleep, WaitBell
 
 
 def run(loops, bell=None, running=lambda: True, **kwargs):
@@ -71,6 +71,16 @@ def test_a_bell_wakes_only_who_listens():
     assert woken["sleeper"] - began >= 0.4
 
 
+def test_a_computation_s_length_is_told_with_the_heartbeat():
+    beats = []
+
+    def loop():
+        yield Learn(lambda: time.sleep(0.05))
+
+    drive([loop()], bell=Bell(np.zeros(1, np.uint32)), running=lambda: True, beat=beats.append)
+    assert 50_000_000 <= max(beats) < 5_000_000_000
+
+
 def test_a_bell_that_never_rings_is_given_up_at_its_time():
     def loop():
         yield WaitBell(now_ns() + 100_000_000)
@@ -95,3 +105,17 @@ def test_when_the_run_ends_a_loop_at_a_boundary_learns_of_it_and_long_waits_are_
     run([world(), worker()], running=lambda: time.monotonic() - began < 0.3)
     assert ended == ["world"]
     assert time.monotonic() - began < 1.5
+
+
+def test_what_has_been_computed_when_the_run_ends_is_still_told_and_nothing_more_is_computed():
+    told, computed = [], []
+
+    def worker(effect):
+        for number in range(2):
+            yield effect(lambda number=number: computed.append(number) or SimpleNamespace(greedy=True))
+            told.append(effect)
+
+    loops = [worker(Learn), worker(Infer)]
+    run(loops, running=lambda: False, emulate=lambda number: 60_000_000_000)
+    assert told == [Learn, Infer]
+    assert computed == [0, 0]

@@ -27,10 +27,10 @@ def work(environment, checkpoint=None, schedule=EVERY_TICK, epsilon=1.0, most_ti
 def test_an_episode_is_the_same_whatever_the_processes(tmp_path):
     checkpoint = write_checkpoint(tmp_path / "it", "gymnasium/CartPole-v1", frame_stack=2)
     found = []
-    for processes, side_by_side in ((1, 4), (2, 3), (3, 1)):
+    for processes, side_by_side in ((1, 4), (3, 1)):
         asked = work("gymnasium/CartPole-v1", checkpoint, sequential(2), 0.3, stack=2, side_by_side=side_by_side)
         found.append(sorted(pool.play(asked, JOBS, [CORE] * processes)))
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1]
     assert [(episode.seed, episode.number) for episode in found[0]] == JOBS
     assert len({episode.episode_return for episode in found[0]}) > 3
 

@@ -6,18 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from simulation import Counter, private_board, simulate
+from simulation import play_sequentially, simulate
 
-from rtrl_jax.board.layout import RUNNING
-from rtrl_jax.board.ring import Observations, Ring
 from rtrl_jax.laboratory import timing
-from rtrl_jax.workers.effects import Infer, Timed, WaitBell
-from rtrl_jax.workers.environment import Limits, environment_loop
-from rtrl_jax.workers.mailbox import Choice, Mailbox
-from rtrl_jax.workers.sequential import sequential
 
 TICKS, WINDOW = 1500, 24
-TICK_NS = 1000
 
 
 @partial(jax.jit, static_argnames=("episode_length",))
@@ -39,55 +32,6 @@ def model(took, playout, is_sequential, episode_length=None):
 def modelled(latencies, playout, is_sequential, episode_length=None):
     took = jnp.asarray(np.ceil(latencies), jnp.int32)
     return np.asarray(model(took, jnp.int32(playout), jnp.bool_(is_sequential), episode_length))
-
-
-def sequential_loops(latencies, episode_length):
-    """Tick records of the real sequential agent beside the real environment loop; inference i takes `latencies[i]` ticks."""
-    board = private_board(1, capacity=TICKS + 16)
-    board.control[0] = RUNNING
-    observations, now, left = Observations(board.tick_head, board.tick_rows, board.frames), [0], iter(latencies)
-    world = environment_loop(
-        Counter(episode_length),
-        np.zeros(1, np.float32),
-        board,
-        observations,
-        lambda: now[0],
-        None,
-        rate_hz=1e9 / TICK_NS,
-        default_action=0,
-        repeat=False,
-        limits=Limits(None, TICKS, None),
-        groups=[1],
-        listeners=[1],
-    )
-    agent = sequential(
-        Mailbox(board, 0, lambda: now[0]),
-        observations,
-        lambda obs_tick: Choice(1, True, 0),
-        None,
-        Ring(board.update_head[:1], board.update_rows[0]),
-        learn_first=False,
-        learn_every=1,
-        start_ns=0,
-    )
-    boundary, resume_at, answer = next(world), next(agent).until_ns, None
-    try:
-        while True:
-            if resume_at is not None and resume_at < boundary.due_ns:
-                now[0] = resume_at
-                effect, answer = agent.send(answer or now[0]), None
-                if isinstance(effect, Infer):
-                    resume_at = now[0] + round(TICK_NS * next(left))
-                    answer = Timed(effect.compute(), now[0], resume_at)
-                else:
-                    assert isinstance(effect, WaitBell)
-                    resume_at = None
-            else:
-                now[0] = boundary.due_ns
-                boundary = world.send(now[0])
-                resume_at = now[0] if resume_at is None else resume_at
-    except StopIteration:
-        return observations.ticks.read(0)[1]
 
 
 def same(records, obs_tick):
@@ -144,7 +88,8 @@ def test_tickets_of_varying_inference_with_playout_early_enough_to_be_late(laten
 @pytest.mark.parametrize("episode_length", EPISODES)
 @pytest.mark.parametrize("latencies", (CONSTANT | VARYING).values(), ids=CONSTANT | VARYING)
 def test_the_sequential_agent(latencies, episode_length):
-    same(sequential_loops(latencies, episode_length), modelled(latencies, 0, True, episode_length))
+    records = play_sequentially(latencies, TICKS, episode_length=episode_length)
+    same(records, modelled(latencies, 0, True, episode_length))
 
 
 def test_a_sequential_agent_of_d_ticks_has_delay_d_and_inaction_d_minus_1_of_d():

@@ -13,7 +13,7 @@ from rtrl_jax.replay.prioritised import PrioritisedReplay
 from rtrl_jax.replay.sum_tree import SumTree, nodes_for
 from rtrl_jax.replay.transitions import TransitionBuilder
 
-CAPACITY, SECONDS = 50, 3
+CAPACITY, SECONDS = 50, 1.5
 WIDE = 500  # capacity of the ring in the file
 
 

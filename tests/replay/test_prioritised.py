@@ -56,6 +56,16 @@ def test_transitions_are_drawn_in_proportion_to_their_priorities():
     assert ((counts[1:11] - expected) ** 2 / np.maximum(expected, 1)).sum() < 27.9
 
 
+def test_a_transition_without_any_error_can_still_be_drawn():
+    observations, shared = ring(), Shared()
+    replay = shared.replay(observations)
+    publish(observations, 4)
+    replay.ingest()
+    replay.settle(np.array([1, 2]), np.array([0.0, 1.0]))
+    _, keys = replay.sample_with_keys(np.random.default_rng(0), 1000)
+    assert (keys == 1).mean() == pytest.approx(0.06, abs=0.02)  # (10⁻⁶)^0.2 of the other's
+
+
 def test_importance_weights_by_hand():
     observations, shared = ring(), Shared()
     replay = shared.replay(observations, exponent=1.0, importance=0.5)
@@ -166,8 +176,9 @@ def test_a_union_hands_each_part_its_own_errors():
     batch, keys = union.sample_with_keys(np.random.default_rng(0), 400)
     assert (batch.action == keys // 2).all()
     assert (keys % 2).mean() == pytest.approx(0.25, abs=0.08)
-    union.settle(keys, batch.action.astype(float))
+    union.settle(keys, np.where(keys % 2 == 1, batch.action, 1000.0))
     assert [shared.leaf(k) for k in range(1, 11)] == pytest.approx(range(1, 11), rel=1e-4)
+    assert shared.most[0] == pytest.approx(10, rel=1e-4)
 
 
 @pytest.mark.parametrize("writer", ["settles", "scribbles"])

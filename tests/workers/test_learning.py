@@ -1,7 +1,7 @@
 """Round-robin learning: one learner is plain DQN number for number, several are SGD with delay N_L − 1, and turns are safe."""
 
 import mmap
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 import jax
@@ -56,7 +56,9 @@ def make_board(parameters, optimiser_state, learners, processes=None):
     return board, leaves, optimiser_leaves
 
 
-def make_learning(board, leaves, optimiser_leaves, program, replay, process=1, target_every=10**9):
+def make_learning(
+    board, leaves, optimiser_leaves, program, replay, process=1, target_every=10**9, rng=None, note=lambda: None
+):
     return Learning(
         replay,
         program,
@@ -66,8 +68,8 @@ def make_learning(board, leaves, optimiser_leaves, program, replay, process=1, t
         batch_size=16,
         target_every=target_every,
         learn_start=1,
-        rng=np.random.default_rng(0),
-        note=lambda: None,
+        rng=rng or np.random.default_rng(0),
+        note=note,
         lock=nullcontext,
     )
 
@@ -179,6 +181,7 @@ def test_several_learners_are_sgd_with_delay_n_minus_1(learners):
     assert updates["learner"].tolist() == [t % learners for t in range(rounds)]
     delays = updates["applied_version"] - updates["gradient_version"]
     assert delays[learners:].tolist() == [learners - 1] * (rounds - learners)
+    assert board.due_tick[0] == rounds
 
 
 def three_turns():
@@ -198,11 +201,37 @@ def test_turns_go_round_and_nobody_applies_out_of_turn():
     assert [turns.until(learner) for learner in range(3)] == [0, 1, 2]
 
 
+def test_an_update_without_room_keeps_the_turn():
+    _, turns = three_turns()
+    assert turns.take(0, lambda: None) is None
+    assert turns.holder() == 0
+
+
+def test_the_turn_is_passed_on_by_the_bell_of_whoever_has_it_next():
+    board, turns = three_turns()
+    turns.take(0, lambda: True)
+    assert board.bell[:, 0].tolist() == [0, 0, 1, 0]
+
+
+def test_whose_turn_it_is_is_looked_at_and_passed_on_under_the_lock():
+    board, _ = three_turns()
+
+    @contextmanager
+    def lock():
+        board.turn[0] = 0  # another learner has passed it on, just before
+        yield
+        assert turns.holder() == 1
+
+    turns = Turns(board, lock, [1, 2, 3])
+    board.turn[0] = 2
+    assert turns.take(0, lambda: True)
+
+
 def test_the_turn_skips_learners_that_are_not_ready_and_stays_if_none_is():
     board, turns = three_turns()
     board.ready[2] = 0
     turns.pass_on()
-    assert turns.holder() == 2
+    assert (turns.holder(), turns.holder_process()) == (2, 3)
     board.ready[:] = 0
     turns.pass_on()
     assert turns.holder() == 2
@@ -229,13 +258,22 @@ def test_the_schedule_begins_with_enough_transitions_and_asks_for_one_update_eve
     replay.ingested = 1
     assert not learning.due(10, 4, turns_before=1)  # only who has the turn begins
     assert learning.due(10, 4)
-    made = 0
+    made = []
     for tick in range(10, 50):
         while learning.due(tick, 4):
             learning.step()
             learning.scheduled(4)
-            made += 1
-    assert made == 10
+            made.append(tick)
+    assert made == list(range(10, 50, 4))
+    assert replay.settled == list(range(10)), "each batch has its errors noted"
+
+
+def test_whoever_has_the_turn_later_begins_so_many_updates_later():
+    board, leaves, optimiser_leaves = make_board([np.zeros((), np.float32)], (), 3)
+    learning = make_learning(board, leaves, optimiser_leaves, quadratic(0.1), Batches(0))
+    board.due_tick[0] = 10
+    begins = [min(tick for tick in range(40) if learning.due(tick, 4, turns_before=turns)) for turns in range(3)]
+    assert begins == [10, 14, 18]
 
 
 def test_a_slow_reader_of_every_slot_makes_learning_wait():
@@ -246,3 +284,57 @@ def test_a_slow_reader_of_every_slot_makes_learning_wait():
     board.pin[2] = 0
     board.pin[3] = 0
     assert learning.can_apply()
+
+
+def test_an_update_that_finds_no_room_after_all_is_applied_later_and_counted_once():
+    board, leaves, optimiser_leaves = make_board([np.zeros((), np.float32)], (), 1, processes=12)
+    board.ready[:], board.due_tick[0], board.tick_head[0] = 1, 0, 1
+    replay = Batches(0, draw=lambda n: np.float32(1))
+    learning = make_learning(board, leaves, optimiser_leaves, quadratic(0.1), replay)
+    observations, turns = Observations(board.tick_head, board.tick_rows, board.frames), Turns(board, nullcontext, [1])
+    updates = Ring(board.update_head[:1], board.update_rows[0])
+    loop = learner_loop(0, learning, turns, observations, updates, learn_every=4, start_ns=0)
+    next(loop)
+    computation = loop.send(0)
+    apply = loop.send(Timed(computation.compute(), 0, 1))
+    board.pin[2:10] = np.arange(1, 9)
+    assert apply.compute() is None
+    assert (board.due_tick[0], updates.head, replay.settled) == (0, 0, [])
+    assert isinstance(loop.send(Timed(None, 1, 1)), WaitBell)
+    board.pin[2:10] = 0
+    apply = loop.send(2)
+    assert apply.compute() == 0
+    loop.send(Timed(0, 2, 2))
+    assert (board.due_tick[0], updates.head, replay.settled) == (4, 1, [0])
+
+
+def test_the_target_of_a_gradient_stays_as_it_is_while_others_commit_new_ones():
+    board, leaves, optimiser_leaves = make_board([np.zeros((), np.float32)], (), 2)
+    publisher, seen = snapshots.Publisher(board, leaves, optimiser_leaves), []
+
+    def gradient(online, target, batch, seed):
+        for version in (1, 2):
+            assert publisher.publish([np.float32(version)], version, target=True)
+        seen.append(float(target[0]))
+        return [], 0.0, None
+
+    make_learning(board, leaves, optimiser_leaves, Program(gradient, None), Batches(0)).gradient()
+    assert seen == [0]
+
+
+def test_what_inference_needs_is_prepared_from_the_parameters_that_are_committed_with_it():
+    board, leaves, optimiser_leaves = make_board([np.zeros((), np.float32)], (), 1)
+    prepared, program = [], quadratic(0.5)._replace(prepare=lambda parameters: prepared.append(*parameters) or ())
+    learning = make_learning(board, leaves, optimiser_leaves, program, Batches(0, draw=lambda n: np.float32(1)))
+    learning.step()
+    assert prepared == snapshots.views(leaves, board.slots[board.latest[0]]) == [0.5]
+
+
+def test_the_generator_s_state_is_noted_when_a_batch_has_been_drawn():
+    board, leaves, optimiser_leaves = make_board([np.zeros((), np.float32)], (), 1)
+    rng, noted = np.random.default_rng(0), []
+    options = {"rng": rng, "note": lambda: noted.append(rng.bit_generator.state)}
+    replay = Batches(0, draw=lambda n: np.float32(0))
+    learning = make_learning(board, leaves, optimiser_leaves, quadratic(0.1), replay, **options)
+    learning.gradient()
+    assert noted == [rng.bit_generator.state]
