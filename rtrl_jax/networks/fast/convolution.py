@@ -31,6 +31,8 @@ def add_all(y, *others):
     return sum(others, y)
 
 
+# Jitted, so that layers which are alike are traced once: a second less before a learner's first update.
+@partial(jax.jit, static_argnames=("padded", "way", "after", "rectify"))
 def convolve(
     x: jax.Array, prepared: jax.Array, padded: bool, way: str, after=add_all, *others, rectify: bool = False
 ) -> jax.Array:
@@ -98,6 +100,7 @@ def shifted_planes(x: jax.Array, kernel: jax.Array, padded: bool) -> jax.Array:
     return stage(lambda *planes: jnp.stack(planes, 1))(*planes)
 
 
+@partial(jax.jit, static_argnames=("padded", "way", "rectify"))
 def filter_gradient(x: jax.Array, dy: jax.Array, padded: bool, way: str, rectify: bool = False) -> jax.Array:
     """The gradient [3, 3, inputs, outputs] in the kernel, given that in the output."""
     if way in WINOGRAD:

@@ -87,7 +87,7 @@ def _apply(network: ResNet, plan: Plan, convolve, pair):
         x = stage(lambda pixels: pixels.transpose(order).astype(jnp.float32) / 255)(observation)
         for stride in POOLING_STRIDES[network.blocks]:
             x = convolve(layer, own[layer], x, padded=False)
-            x = _pool(x, own[layer]["bias"], stride, plan.planes)  # the largest stays the largest with a bias added
+            x = _pool(x, own[layer]["bias"], stride, plan.planes)
             for first in (layer + 1, layer + 3):
                 x = pair(first, own[first], own[first + 1], x)
             layer += 5
@@ -100,10 +100,10 @@ def _apply(network: ResNet, plan: Plan, convolve, pair):
 
 def _pool(x, bias, stride: int, planes: bool):
     if planes:
-        return stage(jnp.add)(pool(x, stride, (2, 3)), bias.reshape(-1, 1, 1))
-    *_, batch, channels = x.shape
-    y = pool(x.reshape(*x.shape[:2], -1), stride, (0, 1))
-    return stage(jnp.add)(y.reshape(*y.shape[:2], batch, channels), bias)
+        return pool(x, bias.reshape(1, -1, 1, 1), stride, (2, 3))
+    height, width, batch, channels = x.shape
+    y = pool(x.reshape(height, width, -1), jnp.tile(bias, batch).reshape(1, 1, -1), stride, (0, 1))
+    return y.reshape(*y.shape[:2], batch, channels)
 
 
 def _biased_relu(y, bias):

@@ -97,8 +97,6 @@ def _acting(shape: Shape) -> str:
         return "shifts" if shape.outputs < 64 else "xla"
     if shape.outputs < 16:
         return "xla"
-    if shape.size > 20 and shape.inputs < 32:
-        return "xla"
     return (
         "F4" if shape.size > 10 or shape.inputs < 512 else "F2"
     )  # a small image does not repay reading larger filters

@@ -15,19 +15,23 @@ from rtrl_jax.networks.resnet import max_pool
 WINDOW = 3
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
-def pool(x: jax.Array, stride: int, axes: tuple[int, int]) -> jax.Array:
-    """Valid max-pooling along two axes that follow each other."""
-    return stage(partial(max_pool, stride=stride, axes=axes))(x)
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def pool(x: jax.Array, bias: jax.Array, stride: int, axes: tuple[int, int]) -> jax.Array:
+    """Valid max-pooling along two axes that follow each other, plus a bias: the largest stays the largest with it added.
+
+    Args:
+      bias: as many axes as x, with 1 or x's size.
+    """
+    return stage(lambda x, bias: max_pool(x, stride, axes) + bias)(x, bias)
 
 
-def _remember(x, stride, axes):
-    largest, where = stage(lambda x: _with_place(x, stride, axes))(x)
-    return largest, (where, jax.ShapeDtypeStruct(x.shape, x.dtype))
+def _remember(x, bias, stride, axes):
+    largest, where = stage(lambda x, bias: _with_place(x, bias, stride, axes))(x, bias)
+    return largest, (where, *[jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (x, bias)])
 
 
-def _with_place(x, stride, axes):
-    """The maxima, and for each its place in the window, 0 to 8."""
+def _with_place(x, bias, stride, axes):
+    """The maxima with the bias, and for each its place in the window, 0 to 8."""
     place = 0
     for rows in _shifted(x, stride, axes[0]):
         for part in _shifted(rows, stride, axes[1]):
@@ -38,7 +42,7 @@ def _with_place(x, stride, axes):
                 where = jax.lax.select(larger, jnp.full_like(where, place), where)
                 largest = jax.lax.max(largest, part)
             place += 1
-    return largest, where
+    return largest + bias, where
 
 
 def _shifted(x, stride, axis):
@@ -47,11 +51,12 @@ def _shifted(x, stride, axis):
 
 
 def _backward(stride, axes, saved, dy):
-    where, of_x = saved
+    where, of_x, of_bias = saved
+    dbias = dy.sum(tuple(axis for axis, size in enumerate(of_bias.shape) if size == 1), keepdims=True)
     more = (WINDOW - 1) // stride  # windows before and after the first and last that reach into the image
     margin = [(more, more) if axis in axes else (0, 0) for axis in range(dy.ndim)]
     where, dy = stage(lambda a: pad(a, *margin, value=-1))(where), stage(lambda a: pad(a, *margin))(dy)
-    return (stage(partial(_gather, stride=stride, axes=axes, more=more, shape=of_x.shape))(where, dy),)
+    return stage(partial(_gather, stride=stride, axes=axes, more=more, shape=of_x.shape))(where, dy), dbias
 
 
 def _gather(where, dy, stride, axes, more, shape):

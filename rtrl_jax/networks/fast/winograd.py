@@ -63,14 +63,14 @@ def convolve(x: jax.Array, transformed: jax.Array, padded: bool, m: int, after, 
     rows, columns = -(-height // m), -(-width // m)
     products = _multiply(_tiles(x, padded, m, rectify, transformed.dtype), transformed)
     outputs = products.shape[-1]
-    products = products.reshape(m + 2, m + 2, rows, columns, batch * outputs)
 
     def finish(y, *others):
         y = jnp.stack(_combine(_OUTPUT[m], y.swapaxes(0, 1)), 3).swapaxes(0, 1)
         # [rows, m rows, columns, m columns, batch * outputs]
         return after(y.reshape(rows * m, columns * m, -1)[:height, :width], *others)
 
-    y = stage(lambda parts: jnp.stack(_combine(_OUTPUT[m], parts)))(products)
+    y = stage(lambda parts: jnp.stack(_combine(_OUTPUT[m], parts)))(products.reshape(m + 2, -1))
+    y = y.reshape(m, m + 2, rows, columns, batch * outputs)
     y = stage(finish)(y, *[jnp.tile(a, batch) if a.ndim == 1 else _flat(a) for a in others])
     return y.reshape(height, width, batch, outputs)
 
@@ -87,7 +87,8 @@ def filter_gradient(x: jax.Array, dy: jax.Array, padded: bool, m: int, rectify: 
     """`convolution.filter_gradient`."""
     height, width, _, outputs = dy.shape
     dy = stage(lambda dy: pad(dy, (0, -height % m), (0, -width % m)))(_flat(dy))
-    d = stage(lambda dy: jnp.stack(_combine(_OUTPUT[m].T, [dy[i::m] for i in range(m)])))(dy)
+    d = stage(lambda d: jnp.stack(_combine(_OUTPUT[m].T, [d[i::m] for i in range(m)])))(dy.reshape(dy.shape[0], -1))
+    d = d.reshape(*d.shape[:2], *dy.shape[1:])
     d = stage(lambda d: jnp.stack(_combine(_OUTPUT[m].T, [d[:, :, j::m] for j in range(m)]), 1))(d)
     tiles = _tiles(x, padded, m, rectify, jnp.float32)
     transformed = jnp.einsum("tpi,tpo->tio", tiles, d.reshape((m + 2) ** 2, -1, outputs))
@@ -121,7 +122,9 @@ def _tiles(x: jax.Array, padded: bool, m: int, rectify: bool, dtype) -> jax.Arra
         tiles = _combine(_INPUT[m], [y[:, :, j : j + last_column : m] for j in range(m + 2)])
         return jnp.stack([tile.astype(dtype) for tile in tiles], 1)
 
-    return stage(in_columns)(stage(in_rows)(stage(surround)(_flat(x)))).reshape((m + 2) ** 2, -1, x.shape[-1])
+    surrounded = stage(surround)(_flat(x))
+    y = stage(in_rows)(surrounded.reshape(surrounded.shape[0], -1))
+    return stage(in_columns)(y.reshape(m + 2, rows, *surrounded.shape[1:])).reshape((m + 2) ** 2, -1, x.shape[-1])
 
 
 def _combine(matrix: np.ndarray, parts) -> list[jax.Array]:
