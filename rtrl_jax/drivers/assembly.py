@@ -15,6 +15,7 @@ PAGE_NICENESS = 19
 LEARNER_NICENESS = 19  # at niceness 0 three busy learners made the environment late by 6.7 ms, at 19 by 0.16 ms (p99)
 FEWEST_SLOTS, MOST_SLOTS = 4, 32  # one newest, one being written, the rest for slow readers
 PICTURES_S, FEWEST_PICTURES, MOST_PICTURES = 2.0, 16, 256  # how far one who looks at them may fall behind
+COMPILING_S = 10.0  # about, of a learner's update
 SLOT_MEMORY = 256 << 20  # bytes beyond which there are not more than the fewest
 
 
@@ -75,9 +76,16 @@ class Assembly:
         return [process.number for process in self.processes if process.role in roles]
 
     @property
-    def essential(self) -> list[int]:
-        """Numbers of the processes that a run waits for, and cannot do without: all but the page."""
-        return [process.number for process in self.processes if process.role != "page"]
+    def awaited(self) -> list[int]:
+        """Numbers of the processes that the first boundary waits for: not the page, and not always learners.
+
+        A learner compiles for seconds, of a wide network for minutes. While it has nothing to learn from nobody need wait: it
+        comes in later, as one does that takes another's place.
+        """
+        soon = self.settings.learn_start / self.spec.rate_hz < COMPILING_S
+        at_once = soon or self.session > 0 or self.settings.demonstrations is not None
+        optional = ("page",) if at_once else ("page", "learner")
+        return [process.number for process in self.processes if process.role not in optional]
 
     @property
     def batch_size(self) -> int:

@@ -302,7 +302,7 @@ class _Run:
 
     def _wait_until_ready(self) -> None:
         patient_until = time.monotonic() + SLOW_START_S
-        needed = self._assembly.essential
+        needed = self._assembly.awaited
         while not self._over and not self._board.ready[needed].all():
             self._window.add(self._recorder.drain())
             if self._window.updates > self._updates_before:
