@@ -7,11 +7,13 @@ import platform
 from typing import NamedTuple
 
 import jax
+import jaxlib
 
 from rtrl_jax.networks.fast.convolution import GRADIENT_WAYS, PLANES, WAYS, WINOGRAD
 from rtrl_jax.networks.resnet import POOLING_STRIDES, ResNet
 
 PLANES_UP_TO = 4  # filters
+REVISION = 1  # of the ways' code: with another, what was measured counts no more
 MOST_PREPARED = 2 << 30  # bytes of each snapshot: transformed filters are 1.8 (F2) or 4 (F4) times the kernels
 
 
@@ -63,17 +65,12 @@ def choose(network, observation_shape, batch_size: int, dtype: str = "float32") 
 def by_rule(network: ResNet, observation_shape, dtype: str = "float32") -> Plan:
     """A good plan for any width, unmeasured."""
     found = shapes(network, observation_shape)
-    if is_thin(found):
+    if max(shape.outputs for shape in found) <= PLANES_UP_TO:  # sums over whole planes are the only way worth trying
         return Plan((PLANES,) * len(found), ((PLANES,) * 3,) * len(found), dtype)
     acting = tuple(_acting(shape) for shape in found)
     if dtype == "bfloat16":  # with F4 a hundredth of the values is lost, and as fast as with F2
         acting = tuple("F2" if way == "F4" else way for way in acting)
     return Plan(within_memory(acting, found, dtype), tuple(_learning(shape) for shape in found), dtype)
-
-
-def is_thin(found: list[Shape]) -> bool:
-    """Whether the network has so few filters that sums over whole planes are the only way worth trying."""
-    return max(shape.outputs for shape in found) <= PLANES_UP_TO
 
 
 def within_memory(acting: tuple[str, ...], found: list[Shape], dtype: str) -> tuple[str, ...]:
@@ -116,7 +113,7 @@ def cache_folder() -> pathlib.Path:
 def _file(network: ResNet, observation_shape, batch_size: int, dtype: str) -> pathlib.Path:
     """Named after all that the choice depends on."""
     shape = "x".join(map(str, (*observation_shape, batch_size)))
-    machine = f"{_processor()}-{jax.__version__}"
+    machine = f"{_processor()}-{jax.__version__}-{jaxlib.__version__}-{REVISION}"
     return cache_folder() / "plans" / f"{network.blocks}blocks-{network.width:g}-{shape}-{dtype}-{machine}.json"
 
 
