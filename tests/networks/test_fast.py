@@ -210,4 +210,5 @@ def test_transformed_filters_of_the_largest_network_fit_into_memory():
     tree = parameters.shapes(network, SHAPE, "uint8")
     chosen = fast.by_rule(network, SHAPE)
     prepared = jax.eval_shape(lambda kernels: fast.prepare(kernels, chosen), fast.kernels(tree, chosen))
-    assert 4 * parameters.count(prepared) <= plan.MOST_PREPARED
+    assert plan.MOST_PREPARED / 2 < 4 * parameters.count(prepared) <= plan.MOST_PREPARED
+    assert chosen.acting[1:5] == ("F4",) * 4  # where it saves most

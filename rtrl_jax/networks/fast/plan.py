@@ -74,14 +74,19 @@ def by_rule(network: ResNet, observation_shape, dtype: str = "float32") -> Plan:
 
 
 def within_memory(acting: tuple[str, ...], found: list[Shape], dtype: str) -> tuple[str, ...]:
-    """The same, or with smaller filters where those would be too large for a snapshot."""
-    for larger, smaller in (("F4", "F2"), ("F2", "xla")):
-        if _prepared_bytes(acting, found, dtype) > MOST_PREPARED:
-            acting = tuple(smaller if way == larger else way for way in acting)
-    return acting
+    """The same, or with smaller filters where all together would be too large for a snapshot.
+
+    The last give way first: their images are the smallest and their filters the largest.
+    """
+    acting = list(acting)
+    for layer in reversed(range(len(acting))):
+        for smaller in ("F2", "xla"):
+            if acting[layer] in WINOGRAD and _prepared_bytes(acting, found, dtype) > MOST_PREPARED:
+                acting[layer] = smaller
+    return tuple(acting)
 
 
-def _prepared_bytes(acting: tuple[str, ...], found: list[Shape], dtype: str) -> int:
+def _prepared_bytes(acting, found: list[Shape], dtype: str) -> int:
     return sum(
         (2 if dtype == "bfloat16" else 4) * (WINOGRAD[way] + 2) ** 2 * shape.inputs * shape.outputs
         for way, shape in zip(acting, found, strict=True)
