@@ -50,6 +50,12 @@ OTHERS = [
     ("a frame of a Game Boy game", "realtime", "Game Boy: frames a second on one core", None),
     ("a frame of an Atari game", "realtime", "Atari: frames a second on one core", None),
     (
+        "virtual time, no network: a tick, beside the bare environment",
+        "virtual",
+        "steps a second without a network, Boxing, delay 8",
+        "the bare environment",
+    ),
+    (
         "virtual time, training at k = 1/16: a tick, beside a plain PyTorch loop",
         "virtual",
         "training, k = 1/16, Boxing, delay 8",
