@@ -7,6 +7,7 @@ The networks are untrained, with random biases; those of the outputs are then mo
 the others on average. So every action is the greedy one somewhere, and values lie closer together than those of trained networks.
 """
 
+import itertools
 import pathlib
 import sys
 
@@ -19,9 +20,10 @@ from report import Goal
 from rtrl_jax import environments, networks
 from rtrl_jax.command import run_command
 from rtrl_jax.drivers import brain
+from rtrl_jax.errors import UserError
 from rtrl_jax.networks import fast, parameters
 
-FRAMES = {0.0625: 2000, 1: 2000, 7: 1000, 29: 100}
+FRAMES = {0.0625: 2000, 1: 2000, 7: 1000, 29: 100}  # of 100 none may differ
 K = flags.DEFINE_list("k", list(map(str, FRAMES)), "widths")
 DEPTH = flags.DEFINE_list("depth", ["15", "30"], "layers")
 COUNT = flags.DEFINE_integer("frames", None, "how many; default: 2000 at k = 1, 100 at k = 29")
@@ -41,6 +43,9 @@ GOALS = {
 
 def main() -> None:
     brain.configure_jax()
+    for depth, k in itertools.product(DEPTH.value, K.value):
+        if depth not in ("15", "30") or k not in map(str, FRAMES):
+            raise UserError(f"--depth={depth} --k={k}: there are 15 and 30 layers, and {', '.join(map(str, FRAMES))}")
     found = {}
     for depth in DEPTH.value:
         for k in map(float, K.value):

@@ -80,6 +80,10 @@ def update(network, plan, values):
     return {"plain": step(network.apply, lambda moved: moved), "fast": step(fast.learning(network, plan), prepare)}
 
 
+def _origin(network) -> str:
+    return "measured" if fast.measured(network, SHAPE, BATCH, "float32") else "by rule"
+
+
 def main() -> None:
     what, depth, k, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
     brain.configure_jax()
@@ -87,7 +91,9 @@ def main() -> None:
     plan = fast.choose(network, SHAPE, BATCH)
     values = parameters.initialise(parameters.shapes(network, SHAPE, "uint8"), 0)
     found = medians_ms({"inference": inference, "update": update}[what](network, plan, values), seconds)
-    print(json.dumps({"ms": found["fast"], "plain_ms": found["plain"], "jax": jax.__version__}))
+    print(
+        json.dumps({"ms": found["fast"], "plain_ms": found["plain"], "jax": jax.__version__, "plan": _origin(network)})
+    )
 
 
 main()

@@ -144,8 +144,7 @@ def as_table(report: dict) -> str:
     lines = [
         "# Virtual time on this machine",
         "",
-        "`python benchmarks/virtual.py`; median (range) of the repeats. Other work shared the machine: the ratios, whose two",
-        "sides were measured in turn, say more than the rates. One core each.",
+        "`python benchmarks/virtual.py`; median (range) of the repeats; the two sides of a ratio in turn, one core each.",
         f"Machine: {report['machine']['processor']}, {report['machine']['cores']} cores, "
         f"{report['machine']['memory_gib']} GiB. Python {report['versions']['python']}, jax {report['versions']['jax']}, "
         "torch 2.13.0.",

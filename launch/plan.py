@@ -60,7 +60,10 @@ def show_layers(planning: Planning) -> None:
     with progress.status("…") as status:
         path, table = layers.table(planning.run_settings(), planning.remeasure, say=status.update)
     Console(highlight=False).print(table)
-    print(f"milliseconds of the way taken (and of the others); measured here and kept in {path}")
+    if path is None:
+        print("by rule: with so few filters there is but one way")
+    else:
+        print(f"milliseconds of the way taken, and of the others; measured here and kept in {path}")
 
 
 def print_nothing(line: str) -> None:

@@ -68,7 +68,7 @@ class Settings:
         "bfloat16: Winograd convolutions multiply shorter numbers when acting: faster in wide networks, less exact",
         ("float32", "bfloat16"),
     )
-    device: str = _setting("cpu", "where networks run: cpu, gpu or gpu:1")
+    device: str = _setting("cpu", "where networks run: cpu, gpu or gpu:1, on which workers take turns")
     parameters: str | None = _setting(None, "size in place of --width, e.g. 55K, 1M, 10M, 100M, 1B")
 
     interaction: str = _setting(

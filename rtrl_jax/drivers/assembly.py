@@ -15,7 +15,7 @@ PAGE_NICENESS = 19
 LEARNER_NICENESS = 19  # at niceness 0 three busy learners made the environment late by 6.7 ms, at 19 by 0.16 ms (p99)
 FEWEST_SLOTS, MOST_SLOTS = 4, 32  # one newest, one being written, the rest for slow readers
 PICTURES_S, FEWEST_PICTURES, MOST_PICTURES = 2.0, 16, 256  # how far one who looks at them may fall behind
-COMPILING_S = 10.0  # about, of a learner's update
+COMPILING_S, COMPILING_S_A_NUMBER = 10.0, 3e-8  # until a learner has made two updates, and by parameters times batch
 SLOT_MEMORY = 256 << 20  # bytes beyond which there are not more than the fewest
 
 
@@ -79,13 +79,18 @@ class Assembly:
     def awaited(self) -> list[int]:
         """Numbers of the processes that the first boundary waits for: not the page, and not always learners.
 
-        A learner compiles for seconds, of a wide network for minutes. While it has nothing to learn from nobody need wait: it
-        comes in later, as one does that takes another's place.
+        A learner compiles for seconds. If that is over before there is anything to learn from nobody need wait: it comes in
+        later, as one does that takes another's place. It must not compile on a core that inference keeps busy.
         """
-        soon = self.settings.learn_start / self.spec.rate_hz < COMPILING_S
+        compiling_s = COMPILING_S + COMPILING_S_A_NUMBER * self.parameter_count * self.batch_size
+        soon = self.settings.learn_start / self.spec.rate_hz < compiling_s
         at_once = soon or self.session > 0 or self.settings.demonstrations is not None
-        optional = ("page",) if at_once else ("page", "learner")
-        return [process.number for process in self.processes if process.role not in optional]
+        busy = {process.core for process in self.processes if process.workers}
+
+        def is_awaited(process: Process) -> bool:
+            return process.role != "learner" or at_once or process.core in busy
+
+        return [process.number for process in self.processes if process.role != "page" and is_awaited(process)]
 
     @property
     def batch_size(self) -> int:

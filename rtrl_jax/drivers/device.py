@@ -1,5 +1,6 @@
 """The device that networks run on: this machine's CPU, in place on the board's memory, or a card, which gets copies of it."""
 
+import os
 from contextlib import contextmanager
 
 import jax
@@ -20,10 +21,12 @@ def find(name: str):
       UserError: there is no such device.
     """
     if name == IN_PLACE:
+        jax.config.update("jax_platforms", "cpu")  # or all else would be computed on a card if there is one
         return None
     platform, _, number = name.partition(":")
     if not platform or not (number or "0").isdecimal():
         raise UserError(f"--device={name}: give cpu, gpu, or gpu: and a number from 0 on")
+    os.environ.update(environment(name))
     try:
         devices = jax.devices(platform)
     except RuntimeError:
@@ -39,7 +42,8 @@ def environment(name: str) -> dict[str, str]:
     """Variables of a process that will use that device, to be set before it imports JAX."""
     if name.partition(":")[0] == IN_PLACE:
         return {"JAX_PLATFORMS": "cpu"}
-    return {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # or the first process would take most of the card
+    # Each process takes of the card what it needs, not three quarters at once.
+    return {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
 class Copies:

@@ -13,7 +13,7 @@ from rtrl_jax.networks.fast import measure, report
 from rtrl_jax.settings import Settings
 
 
-def table(settings: Settings, again: bool, say=lambda line: None) -> tuple[pathlib.Path, Table]:
+def table(settings: Settings, again: bool, say=lambda line: None) -> tuple[pathlib.Path | None, Table]:
     """Measures on this process's core, unless that was done before, and keeps the outcome for the runs to come.
 
     Args:
@@ -21,7 +21,7 @@ def table(settings: Settings, again: bool, say=lambda line: None) -> tuple[pathl
       say: told what is going on.
 
     Returns:
-      (where it is kept, the plan as a table).
+      (where it is kept, the plan as a table); None where there is but one way, so that nothing was measured.
 
     Raises:
       UserError: the network is not one of the paper's, or the flags contradict each other.
@@ -38,5 +38,7 @@ def table(settings: Settings, again: bool, say=lambda line: None) -> tuple[pathl
         )
     brain.configure_jax()
     kept = None if again else fast.measured(*of, settings.inference_dtype)
+    if fast.choose(*of).planes:
+        return None, report.table(module, shape, fast.choose(*of))
     plan, times = kept or measure.measure(*of, settings.inference_dtype, say)
     return fast.keep(plan, times, *of), report.table(module, shape, plan, times)

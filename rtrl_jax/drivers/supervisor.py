@@ -23,6 +23,7 @@ from rtrl_jax.drivers.run_summary import summarise
 from rtrl_jax.drivers.signals import signals_to
 from rtrl_jax.drivers.wall import now_ns
 from rtrl_jax.errors import UserError
+from rtrl_jax.networks import fast
 from rtrl_jax.page import door
 from rtrl_jax.replay import demonstrations
 from rtrl_jax.settings import Settings, as_flagfile
@@ -241,6 +242,10 @@ class _Run:
                 self._board.control[0] = RUNNING
                 self._started = time.monotonic()
                 self._report_priority()
+                if not self._board.ready[self._assembly.learners].all():
+                    self._display.say(
+                        "the learner is still compiling; it comes in before there is anything to learn from"
+                    )
                 self._watch()
         finally:
             self._board.control[0] = STOPPING
@@ -461,6 +466,16 @@ class _Run:
             if not child.wait(max(0.0, deadline - time.monotonic())):
                 child.kill()
                 child.wait(GRACE_S)
+                if not self._board.ready[child.place.number]:
+                    _forget_unfinished()
+
+
+def _forget_unfinished() -> None:
+    """A process that is killed while it compiles may leave half a program where JAX keeps them, and JAX would not mend it."""
+    for file in fast.cache_folder().glob("*"):
+        with suppress(FileNotFoundError):
+            if file.is_file() and time.time() - file.stat().st_mtime < 2 * GRACE_S:
+                file.unlink()
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def put_together(settings: Settings, spec, network: str, width: float, training,
     learners = _how_many_learn(settings, traces, spec, network, width, training)
     check_number("inference_workers", workers, MOST_WORKERS)
     check_number("learner_workers", learners, MOST_LEARNERS)
-    alone = dataclasses.replace(settings, interaction="async", workers_per_process=1)
+    alone = dataclasses.replace(settings, interaction="async", workers_per_process=1, device="cpu")
     least = 3 * settings.delay**2 if settings.accounting == "reference" else 0
     assembly = assemble(
         alone,

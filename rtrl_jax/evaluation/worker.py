@@ -38,7 +38,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when an evaluation ends
     die_with(message["parent"])
     os.sched_setaffinity(0, {message["core"]})
-    os.environ.update(ONE_THREAD)
+    os.environ.update({**ONE_THREAD, "JAX_PLATFORMS": "cpu"})
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what an environment prints is no answer
 

@@ -24,18 +24,19 @@ def epsilon_greedy(
     Exploration is decided first: an exploratory action costs no network time, which is why τ_θ varies when ε > 0.
 
     Args:
-      snapshots: object whose `pinned()` is a context manager yielding (version, parameters).
+      snapshots: a `board.snapshots.Reader`, or what has its `pinned` and `newest_version`.
       greedy_action: (parameters, observation, seed) -> integer array [].
       note: called when a decision has been drawn, to note the generator's state.
       epsilon: updates so far (the version) -> probability of a random action.
     """
 
     def choose(obs_tick: int) -> Choice:
+        version = snapshots.newest_version()
+        if rng.random() < epsilon(version):
+            action = int(rng.integers(actions))
+            note()
+            return Choice(action, False, version)
         with snapshots.pinned() as (version, parameters):
-            if rng.random() < epsilon(version):
-                action = int(rng.integers(actions))
-                note()
-                return Choice(action, False, version)
             observation = observations.stack(obs_tick, frame_stack)
             if observation is None:
                 raise RuntimeError(

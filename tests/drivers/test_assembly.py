@@ -62,14 +62,16 @@ def assembly(**kwargs):
     return put_together(settings(**kwargs))
 
 
+TRAINING = [np.zeros((3, 4), np.float32), np.zeros(5, np.float32)], [np.zeros((), np.int32)]
+
+
 def put_together(chosen, learner_workers=1):
-    parameters, optimiser = [np.zeros((3, 4), np.float32), np.zeros(5, np.float32)], [np.zeros((), np.int32)]
     return assemble(
         chosen,
         SPEC,
         "resnet15",
         1.0,
-        (parameters, optimiser),
+        TRAINING,
         inference_workers=7,
         learner_workers=learner_workers,
         capacity=4096,
@@ -82,6 +84,39 @@ def test_more_workers_than_cores_is_a_warning_with_both_numbers():
     assert "4 cores" in warning
     assert crowding(assembly(cores=9)) is None
     assert crowding(assembly(cores=2, workers_per_process=7, emulated_inference_ms="5")) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "roles"),
+    [
+        ({}, ["environment", "inference"]),
+        ({"learn_start": 300}, ["environment", "inference", "learner"]),  # 5 s at 60 Hz
+        ({"demonstrations": "shown.npz"}, ["environment", "inference", "learner"]),
+        ({"batch_size": 10**9}, ["environment", "inference", "learner"]),
+        ({"cores": 1}, ["environment", "inference", "learner"]),  # it would compile where inference is busy
+        ({"page": 8000}, ["environment", "inference"]),
+        ({"interaction": "sequential"}, ["environment", "agent"]),
+    ],
+)
+def test_a_learner_is_waited_for_if_there_will_soon_be_something_to_learn_from(given, roles):
+    whole = assemble(
+        settings(**{"cores": 4, **given}),
+        SPEC,
+        "resnet15",
+        1.0,
+        TRAINING,
+        inference_workers=1,
+        learner_workers=1,
+        capacity=4096,
+    )
+    assert [whole.processes[number].role for number in whole.awaited] == roles
+    again = dataclasses.replace(whole, session=1)
+    assert {"learner", "agent"} & {whole.processes[number].role for number in again.awaited}
+
+
+def test_all_workers_on_a_card_share_a_process():
+    processes = lay_out(settings(4, device="gpu"), 3, 1)
+    assert [process.workers for process in processes if process.workers] == [(0, 1, 2)]
 
 
 def test_a_message_tells_everything():

@@ -44,17 +44,19 @@ def relative(got, wanted) -> float:
         ("resnet15", 1 / 4),
         ("resnet15", 1),
         ("resnet15", 7),
+        ("resnet15", 29),
         ("resnet30", 1 / 16),
         ("resnet30", 0.75),
+        ("resnet30", 7),
     ],
 )
 def test_values_are_those_of_the_plain_network(name, width):
     network, values = build(name, width)
     chosen = fast.by_rule(network, SHAPE)
     act, wanted = jax.jit(fast.acting(network, chosen)), jax.jit(network.apply)
-    for image in frames(4):
-        got = act({"params": with_prepared(values, chosen)}, image[None])
-        assert relative(got, wanted({"params": values}, image[None])) < LAST_DIGITS
+    variables = {"params": with_prepared(values, chosen)}
+    for image in frames(4 if width < 7 else 1):
+        assert relative(act(variables, image[None]), wanted({"params": values}, image[None])) < LAST_DIGITS
 
 
 def test_stacked_frames_and_every_head():
@@ -81,9 +83,12 @@ def test_greedy_actions_on_real_frames(game):
         seen.append(environment.reset() if ended else frame)
     environment.close()
     seen = np.stack(seen)
-    wanted = np.asarray(jax.jit(network.apply)({"params": values}, seen)).argmax(1)
-    got = np.asarray(jax.jit(fast.acting(network, chosen))({"params": with_prepared(values, chosen)}, seen)).argmax(1)
-    assert np.mean(got == wanted) >= 0.999
+    wanted = np.asarray(jax.jit(network.apply)({"params": values}, seen))
+    got = np.asarray(jax.jit(fast.acting(network, chosen))({"params": with_prepared(values, chosen)}, seen))
+    # Untrained, it would always take the same action: let each be worth as much as the others on average.
+    wanted, got = (q - wanted.mean(0) for q in (wanted, got))
+    assert len(np.unique(wanted.argmax(1))) > 2
+    assert np.mean(got.argmax(1) == wanted.argmax(1)) >= 0.999
 
 
 @pytest.mark.parametrize("way", [*convolution.WAYS, convolution.PLANES])
@@ -205,4 +210,5 @@ def test_transformed_filters_of_the_largest_network_fit_into_memory():
     tree = parameters.shapes(network, SHAPE, "uint8")
     chosen = fast.by_rule(network, SHAPE)
     prepared = jax.eval_shape(lambda kernels: fast.prepare(kernels, chosen), fast.kernels(tree, chosen))
-    assert 4 * parameters.count(prepared) <= plan.MOST_PREPARED
+    assert plan.MOST_PREPARED / 2 < 4 * parameters.count(prepared) <= plan.MOST_PREPARED
+    assert chosen.acting[1:5] == ("F4",) * 4  # where it saves most

@@ -7,8 +7,11 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, processes_with
 from telemetry.test_trace import check as check_trace
+
+import rtrl_jax
+from rtrl_jax.drivers import assembly
 
 MODES = {
     "ticket": [],
@@ -253,3 +256,28 @@ def test_as_many_learners_as_keep_up(launch, tmp_path):
     assert "1 learner will keep up with --learn_every=4" in done.stderr
     summary, *_ = check(folder)
     assert summary["learning"]["workers"] == 1
+
+
+def test_a_run_may_end_before_its_learner_has_compiled(tmp_path, monkeypatch):
+    monkeypatch.setenv("RTRL_CACHE", str(tmp_path / "cache"))
+    summary = rtrl_jax.run(environment="atari/Boxing", max_ticks=60, display="none", run_dir=str(tmp_path / "run"))
+    assert summary["ticks"] == 60
+    assert summary["learning"]["updates"] == 0
+    assert not summary["failures"]
+    assert not processes_with(str(tmp_path))
+
+
+def test_a_learner_that_comes_in_later_learns(tmp_path, monkeypatch):
+    monkeypatch.setattr(assembly, "COMPILING_S", 0)  # as if that took no time
+    monkeypatch.setattr(assembly, "COMPILING_S_A_NUMBER", 0)
+    summary = rtrl_jax.run(
+        environment="atari/Boxing",
+        width=0.25,
+        learn_start=20,
+        learn_every=8,
+        max_ticks=500,
+        display="none",
+        run_dir=str(tmp_path / "run"),
+    )
+    assert summary["learning"]["updates"] > 5
+    assert not summary["failures"]

@@ -112,6 +112,12 @@ def test_an_update_in_every_n_ticks_that_takes_none(tmp_path):
     assert (decisions["version"] == before).all()
 
 
+def test_networks_on_a_card(tmp_path):
+    _, _, decisions, updates = run(tmp_path / "run", delay=3, device="cpu:0", learn_every=50, max_ticks=200, **LEARN)
+    assert len(updates["loss"]) > 1
+    assert decisions["version"].max() > 0
+
+
 def test_learners_that_take_their_time_apply_in_turn(tmp_path):
     settings = {"clock": "virtual", "learner_workers": "3", "learning_latency_ms": "180", "learn_every": 4}
     summary, _, _, updates = run(tmp_path / "run", **settings, max_ticks=1500, **LEARN)

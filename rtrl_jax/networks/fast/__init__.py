@@ -1,7 +1,7 @@
 """The paper's ResNets, faster: other ways to convolve behind the same `apply` (--fast=false leaves them out)."""
 
 from rtrl_jax.networks.fast.network import acting, kernels, learning, prepare, with_prepared
-from rtrl_jax.networks.fast.plan import Plan, by_rule, cache_folder, choose, keep, measured, shapes
+from rtrl_jax.networks.fast.plan import Plan, by_rule, cache_folder, choose, keep, measured
 
 __all__ = [
     "Plan",
@@ -14,6 +14,5 @@ __all__ = [
     "learning",
     "measured",
     "prepare",
-    "shapes",
     "with_prepared",
 ]

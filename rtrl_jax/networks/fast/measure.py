@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rtrl_jax.networks.fast import convolution
-from rtrl_jax.networks.fast.plan import Plan, Shape, by_rule, is_thin, shapes, within_memory
+from rtrl_jax.networks.fast.plan import Plan, Shape, by_rule, shapes, within_memory
 from rtrl_jax.networks.resnet import ResNet
 
 HOPELESS = 3  # times as slow as the fastest so far in a first look: not measured further
@@ -18,7 +18,7 @@ WORTH = 0.93  # of the time of the rule's way: what is hardly faster alone is no
 def measure(
     network: ResNet, observation_shape, batch_size: int, dtype: str, say=lambda line: None, seconds: float = 0.1
 ) -> tuple[Plan, list[list[dict[str, float]]]]:
-    """Tries each way of each different convolution.
+    """Tries each way of each different convolution, of a network that has a choice (`Plan.planes` is not set).
 
     Args:
       say: told what is going on, a line at a time.
@@ -28,8 +28,6 @@ def measure(
       (plan, for each convolution the milliseconds of each way: in acting, and of the three passes in learning).
     """
     found, rule = shapes(network, observation_shape), by_rule(network, observation_shape, dtype)
-    if is_thin(found):
-        return rule, [[{}] * 4 for _ in found]
     times = {}
     for number, shape in enumerate(sorted(set(found), key=found.index)):
         say(f"Measuring convolution {number + 1} of {len(set(found))}: {shape.size}x{shape.size}x{shape.inputs} …")

@@ -7,11 +7,13 @@ import platform
 from typing import NamedTuple
 
 import jax
+import jaxlib
 
 from rtrl_jax.networks.fast.convolution import GRADIENT_WAYS, PLANES, WAYS, WINOGRAD
 from rtrl_jax.networks.resnet import POOLING_STRIDES, ResNet
 
 PLANES_UP_TO = 4  # filters
+REVISION = 1  # of the ways' code: with another, what was measured counts no more
 MOST_PREPARED = 2 << 30  # bytes of each snapshot: transformed filters are 1.8 (F2) or 4 (F4) times the kernels
 
 
@@ -63,7 +65,7 @@ def choose(network, observation_shape, batch_size: int, dtype: str = "float32") 
 def by_rule(network: ResNet, observation_shape, dtype: str = "float32") -> Plan:
     """A good plan for any width, unmeasured."""
     found = shapes(network, observation_shape)
-    if is_thin(found):
+    if max(shape.outputs for shape in found) <= PLANES_UP_TO:  # sums over whole planes are the only way worth trying
         return Plan((PLANES,) * len(found), ((PLANES,) * 3,) * len(found), dtype)
     acting = tuple(_acting(shape) for shape in found)
     if dtype == "bfloat16":  # with F4 a hundredth of the values is lost, and as fast as with F2
@@ -71,20 +73,20 @@ def by_rule(network: ResNet, observation_shape, dtype: str = "float32") -> Plan:
     return Plan(within_memory(acting, found, dtype), tuple(_learning(shape) for shape in found), dtype)
 
 
-def is_thin(found: list[Shape]) -> bool:
-    """Whether the network has so few filters that sums over whole planes are the only way worth trying."""
-    return max(shape.outputs for shape in found) <= PLANES_UP_TO
-
-
 def within_memory(acting: tuple[str, ...], found: list[Shape], dtype: str) -> tuple[str, ...]:
-    """The same, or with smaller filters where those would be too large for a snapshot."""
-    for larger, smaller in (("F4", "F2"), ("F2", "xla")):
-        if _prepared_bytes(acting, found, dtype) > MOST_PREPARED:
-            acting = tuple(smaller if way == larger else way for way in acting)
-    return acting
+    """The same, or with smaller filters where all together would be too large for a snapshot.
+
+    The last give way first: their images are the smallest and their filters the largest.
+    """
+    acting = list(acting)
+    for layer in reversed(range(len(acting))):
+        for smaller in ("F2", "xla"):
+            if acting[layer] in WINOGRAD and _prepared_bytes(acting, found, dtype) > MOST_PREPARED:
+                acting[layer] = smaller
+    return tuple(acting)
 
 
-def _prepared_bytes(acting: tuple[str, ...], found: list[Shape], dtype: str) -> int:
+def _prepared_bytes(acting, found: list[Shape], dtype: str) -> int:
     return sum(
         (2 if dtype == "bfloat16" else 4) * (WINOGRAD[way] + 2) ** 2 * shape.inputs * shape.outputs
         for way, shape in zip(acting, found, strict=True)
@@ -116,7 +118,7 @@ def cache_folder() -> pathlib.Path:
 def _file(network: ResNet, observation_shape, batch_size: int, dtype: str) -> pathlib.Path:
     """Named after all that the choice depends on."""
     shape = "x".join(map(str, (*observation_shape, batch_size)))
-    machine = f"{_processor()}-{jax.__version__}"
+    machine = f"{_processor()}-{jax.__version__}-{jaxlib.__version__}-{REVISION}"
     return cache_folder() / "plans" / f"{network.blocks}blocks-{network.width:g}-{shape}-{dtype}-{machine}.json"
 
 
