@@ -3,8 +3,7 @@
 python benchmarks/speed.py                     both depths, one pinned core, in turn; leave the machine alone meanwhile
 python benchmarks/speed.py --only=inference --k=1,7 --repeats=1
 
-PyTorch lives in an environment of its own, .bench-venv, which is made when it is missing. Rows of the other benchmarks that
-belong in the same table are taken over from their files, as last measured.
+Rows of the other benchmarks that belong in the same table are taken over from their files, as last measured.
 """
 
 import json
@@ -12,9 +11,9 @@ import os
 import pathlib
 import subprocess
 import sys
-import venv
 
 import numpy as np
+import pytorch_environment
 from absl import flags
 
 from rtrl_jax.command import run_command
@@ -34,8 +33,6 @@ CORE = flags.DEFINE_integer("core", 0, "where both sides run", lower_bound=0)
 OUT = flags.DEFINE_string("out", "results", "folder for the results")
 
 HERE = pathlib.Path(__file__).parent
-TORCH = pathlib.Path(".bench-venv")
-REQUIREMENTS = ["torch==2.13.0", "numpy"]
 WIDEST_UPDATE, WIDEST_DEEP, WIDEST_REPEATED = 7, 29, 29
 # Name, the benchmark that measures it, its figure there, the figure it is compared with.
 OTHERS = [
@@ -76,7 +73,7 @@ def main() -> None:
         width(k)
     if not (rows := [row for row in rows if _is_wanted(*row)]):
         raise UserError(f"--k={','.join(K.value)}: updates are measured up to {WIDEST_UPDATE}")
-    make_torch()
+    pytorch_environment.make()
     out = pathlib.Path(OUT.value)
     out.mkdir(exist_ok=True)
     path = out / "bench.json"
@@ -136,15 +133,6 @@ def width(k: str) -> float:
         raise UserError(f"--k={k}: give widths such as 1/16,1,7") from None
 
 
-def make_torch() -> None:
-    if (TORCH / ".ready").exists():
-        return
-    print(f"making {TORCH} with {' and '.join(REQUIREMENTS)} …", file=sys.stderr)
-    venv.create(TORCH, with_pip=True)
-    subprocess.run([TORCH / "bin/python", "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True)
-    (TORCH / ".ready").touch()
-
-
 def measure(part: str, depth: str, k: str) -> dict:
     """One row: both sides in turn, a process each time."""
     name = f"{part}, {depth} layers, k = {k}"
@@ -152,7 +140,7 @@ def measure(part: str, depth: str, k: str) -> dict:
     repeats = REPEATS.value if width(k) <= WIDEST_REPEATED else 1
     for repeat in range(repeats):
         print(f"{name}: {repeat + 1} …", file=sys.stderr, flush=True)
-        theirs.append(_side(TORCH / "bin/python", "speed_torch.py", part, depth, k))
+        theirs.append(_side(pytorch_environment.PYTHON, "speed_torch.py", part, depth, k))
         ours.append(_side(sys.executable, "speed_ours.py", part, depth, k))
     ratios = [a["ms"] / b["ms"] for a, b in zip(ours, theirs, strict=True)]
     goal = GOALS[part].get(k) if depth == "15" else None

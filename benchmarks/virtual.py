@@ -13,6 +13,7 @@ import time
 
 import gymnasium
 import numpy as np
+import pytorch_environment
 from absl import flags
 
 import rtrl_jax
@@ -23,11 +24,13 @@ from rtrl_jax.telemetry.files import write_json, write_text
 from rtrl_jax.telemetry.summary import machine, versions
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-TORCH = ROOT / ".bench-venv" / "bin" / "python"
-PACKAGES = ("torch==2.13.0", "numpy", "ale-py", "gymnasium", "opencv-python-headless")
 REPEATS = flags.DEFINE_integer("repeats", 3, "times each part is measured; the two sides of a ratio take turns")
 ONLY = flags.DEFINE_list("only", [], "parts to measure: workers, trivial, training, training_1m")
-STEPS, FIRST = 4000, 500  # of training, and those before it begins to learn
+STEPS, FIRST, SETTLED = (
+    4000,
+    500,
+    100,
+)  # of training, those before it begins to learn, and the next ones, which are not counted
 
 GOALS = {  # name: (unit, goal)
     "600 workers, 1 h of play, no network": ("s", "< 30"),
@@ -91,17 +94,19 @@ def trivial(ticks: int = 12_000) -> dict[str, float]:
 
 
 def training(width: float = 1 / 16, name: str = "k = 1/16", steps: int = STEPS) -> dict[str, float]:
-    """Steps a second while it learns: the time of a run without learning up to there is taken off."""
-    if not TORCH.exists():
-        print("making .bench-venv …", file=sys.stderr, flush=True)
-        subprocess.run([sys.executable, "-m", "venv", str(TORCH.parent.parent)], check=True)
-        subprocess.run([str(TORCH), "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+    """Steps a second while it learns: the time of a shorter run, with its start and its compiling, is taken off."""
+    pytorch_environment.make()
     common = {"environment": "atari/Boxing", "delay": 8, "width": width, "epsilon_start": 0.05, "epsilon_end": 0.05}
     learning = {"learn_start": FIRST, "learn_every": 4}
-    before = play(**common, learn_every=0, max_ticks=FIRST)
+    before = play(**common, **learning, max_ticks=FIRST + SETTLED)
     whole = play(**common, **learning, max_ticks=steps)
-    ours = (steps - FIRST) / (whole["seconds"] - before["seconds"])
-    command = [str(TORCH), str(ROOT / "benchmarks" / "virtual_pytorch.py"), f"--k={width}", f"--steps={steps}"]
+    ours = (steps - FIRST - SETTLED) / (whole["seconds"] - before["seconds"])
+    command = [
+        str(pytorch_environment.PYTHON),
+        str(ROOT / "benchmarks" / "virtual_pytorch.py"),
+        f"--k={width}",
+        f"--steps={steps}",
+    ]
     theirs = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return {
         f"training, {name}, Boxing, delay 8": ours,
