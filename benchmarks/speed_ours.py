@@ -6,7 +6,6 @@ python benchmarks/speed_ours.py WHAT DEPTH K SECONDS prints JSON: the fast path,
 import json
 import os
 import sys
-import time
 
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -14,6 +13,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import jax
 import numpy as np
+from median import median_ms
 
 from rtrl_jax import networks
 from rtrl_jax.agents import agent as agents
@@ -26,18 +26,7 @@ SHAPE, ACTIONS, BATCH = (84, 84, 1), 6, 16
 
 def medians_ms(steps: dict, seconds: float) -> dict[str, float]:
     """Of functions one after another, as PyTorch's configurations are: in turn they would empty each other's caches."""
-    return {name: _median_ms(step, seconds) for name, step in steps.items()}
-
-
-def _median_ms(step, seconds: float) -> float:
-    step()
-    step()
-    times, end = [], time.perf_counter() + seconds
-    while len(times) < 3 or (time.perf_counter() < end and len(times) < 1000):
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return 1e3 * float(np.median(times))
+    return {name: median_ms(step, seconds) for name, step in steps.items()}
 
 
 def inference(network, plan, values):

@@ -6,12 +6,11 @@ Runs in an environment with torch and numpy: python benchmarks/speed_torch.py WH
 import json
 import os
 import sys
-import time
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import numpy as np
 import torch
+from median import median_ms
 from torch import nn
 from torch.nn import functional
 
@@ -42,17 +41,6 @@ class ResNet(nn.Module):
 
     def forward(self, x):
         return self.head(functional.relu(self.hidden(self.trunk(x))))
-
-
-def median_ms(step, seconds: float) -> float:
-    for _ in range(2):
-        step()
-    times, end = [], time.perf_counter() + seconds
-    while len(times) < 3 or (time.perf_counter() < end and len(times) < 1000):
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return 1e3 * float(np.median(times))
 
 
 def inference(k: float, depth: int, seconds: float, *, channels_last: bool, trace: bool, bf16: bool = False) -> float:

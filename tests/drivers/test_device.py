@@ -1,12 +1,14 @@
 """A card gets a copy of each version of the parameters, and only one. Here the CPU plays the card."""
 
+import os
+import time
 from contextlib import contextmanager
 
 import jax
 import numpy as np
 import pytest
 
-from rtrl_jax.drivers import device
+from rtrl_jax.drivers import device, supervisor
 from rtrl_jax.errors import UserError
 
 
@@ -46,3 +48,12 @@ def test_a_device_that_is_not_there_is_said_in_a_line(name):
 def test_processes_that_use_the_card_leave_room_on_it_for_each_other():
     assert device.environment("cpu")["JAX_PLATFORMS"] == "cpu"
     assert device.environment("gpu:1") == {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+
+
+def test_what_a_killed_process_was_just_keeping_of_a_compiled_program_is_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setenv("RTRL_CACHE", str(tmp_path))
+    for name in ("whole", "half"):
+        (tmp_path / name).write_text("program")
+    os.utime(tmp_path / "whole", (time.time() - 60,) * 2)
+    supervisor._forget_unfinished()
+    assert [file.name for file in tmp_path.iterdir()] == ["whole"]

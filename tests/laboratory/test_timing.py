@@ -34,7 +34,7 @@ def modelled(latencies, playout, is_sequential, episode_length=None):
     return np.asarray(model(took, jnp.int32(playout), jnp.bool_(is_sequential), episode_length))
 
 
-def same(records, obs_tick):
+def assert_same(records, obs_tick):
     np.testing.assert_array_equal(records["obs_tick"], obs_tick)
     np.testing.assert_array_equal(records["is_default"], obs_tick == timing.NEVER)
 
@@ -60,7 +60,7 @@ def test_tickets_of_constant_delay(latencies, episode_length):
         episode_length=episode_length,
     )
     obs_tick = modelled(latencies, d, False, episode_length)
-    same(records, obs_tick)
+    assert_same(records, obs_tick)
     acted = np.flatnonzero(obs_tick >= 0)
     assert (acted - obs_tick[acted] == d).all()
     if episode_length is None:
@@ -80,7 +80,7 @@ def test_tickets_of_varying_inference_with_playout_early_enough_to_be_late(laten
         episode_length=episode_length,
     )
     obs_tick = modelled(latencies, playout, False, episode_length)
-    same(records, obs_tick)
+    assert_same(records, obs_tick)
     acted = np.flatnonzero(obs_tick >= 0)
     assert len(np.unique(acted - obs_tick[acted])) > 1 or playout == 10
 
@@ -89,7 +89,7 @@ def test_tickets_of_varying_inference_with_playout_early_enough_to_be_late(laten
 @pytest.mark.parametrize("latencies", (CONSTANT | VARYING).values(), ids=CONSTANT | VARYING)
 def test_the_sequential_agent(latencies, episode_length):
     records = play_sequentially(latencies, TICKS, episode_length=episode_length)
-    same(records, modelled(latencies, 0, True, episode_length))
+    assert_same(records, modelled(latencies, 0, True, episode_length))
 
 
 def test_a_sequential_agent_of_d_ticks_has_delay_d_and_inaction_d_minus_1_of_d():
