@@ -72,7 +72,8 @@ def test_bad_settings_are_one_line_that_says_what_to_do(wrong, says):
 
 
 def test_the_defaults_are_good():
-    Settings().check()
+    Settings().check()  # raises if they are not
+    assert Settings().learns
 
 
 def test_core_lists():

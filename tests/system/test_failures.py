@@ -241,6 +241,6 @@ def test_a_terminal_that_goes_away_does_not_take_the_run_with_it(tmp_path):
     process = subprocess.Popen(command(*FLAGS, "--duration_s=3", f"--run_dir={folder}"), stdout=writing, stderr=writing)
     os.close(writing)
     os.close(reading)
-    process.wait(60)
+    assert process.wait(60) == 0
     wait_for(lambda: nothing_left(folder), timeout=3)
     check(folder)
