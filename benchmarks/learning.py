@@ -110,7 +110,7 @@ def measure_updates() -> dict[str, float]:
 
 def measure_replay() -> dict[str, float]:
     """A full ring of a million frames, and batches from it."""
-    from rtrl_jax.board.layout import TICK
+    from rtrl_jax.board.records import TICK
     from rtrl_jax.board.ring import Observations
     from rtrl_jax.replay.prioritised import PrioritisedReplay
     from rtrl_jax.replay.sum_tree import nodes_for
@@ -237,7 +237,7 @@ def measure_kills() -> dict[str, float]:
 
 
 def _tick_dtype():
-    from rtrl_jax.board.layout import TICK
+    from rtrl_jax.board.records import TICK
 
     return TICK
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from rtrl_jax.board.layout import RUNNING, UPDATE
+from rtrl_jax.board.layout import RUNNING
+from rtrl_jax.board.records import UPDATE
 from rtrl_jax.board.ring import Observations, Ring
 from rtrl_jax.studies import simulate as studies
 from rtrl_jax.studies.latencies import constant, exploring, gamma, normal, outliers

@@ -10,7 +10,8 @@ import psutil
 from rtrl_jax import environments
 from rtrl_jax.agents import parts
 from rtrl_jax.board import segment, snapshots
-from rtrl_jax.board.layout import TICK, Board, size
+from rtrl_jax.board.layout import Board, size
+from rtrl_jax.board.records import TICK
 from rtrl_jax.drivers import device
 from rtrl_jax.drivers.assembly import Assembly
 from rtrl_jax.errors import UserError

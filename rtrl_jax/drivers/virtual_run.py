@@ -13,7 +13,7 @@ import traceback
 from contextlib import contextmanager
 
 from rtrl_jax.board import segment
-from rtrl_jax.board.layout import JUDGED_ROWS, RUNNING, STOPPING, UPDATE_ROWS, Board, size
+from rtrl_jax.board.layout import OUTCOME_ROWS, RUNNING, STOPPING, UPDATE_ROWS, Board, size
 from rtrl_jax.board.ring import Observations
 from rtrl_jax.checkpoints import store
 from rtrl_jax.checkpoints.writer import Checkpointer, describe
@@ -154,7 +154,7 @@ class _Run:
     def _running(self) -> bool:
         board, tick = self._board, int(self._board.tick_head[0])
         full = (
-            int(board.judged_head[0]) - self._judged > JUDGED_ROWS // 2
+            int(board.outcome_head[0]) - self._judged > OUTCOME_ROWS // 2
             or int(board.update_head.max()) - self._updates > UPDATE_ROWS // 2
         )
         if full or tick - self._drained >= DRAIN_TICKS:
@@ -168,7 +168,7 @@ class _Run:
         board = self._board
         self._drained, self._judged, self._updates = (
             int(board.tick_head[0]),
-            int(board.judged_head[0]),
+            int(board.outcome_head[0]),
             int(board.update_head.max()),
         )
         self._window.add(self._recorder.drain())

@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 
-from rtrl_jax.board.layout import TICK
+from rtrl_jax.board.records import TICK
 from rtrl_jax.board.ring import Observations
 from rtrl_jax.errors import UserError
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from rtrl_jax import stagger as staggers
-from rtrl_jax.board.layout import JUDGED, JUDGED_ROWS, RUNNING, Board, Dimensions, size
+from rtrl_jax.board.layout import OUTCOME_ROWS, RUNNING, Board, Dimensions, size
+from rtrl_jax.board.records import OUTCOME
 from rtrl_jax.board.ring import Observations, Ring
 from rtrl_jax.drivers.virtual import Clock, drive
 from rtrl_jax.environments.spec import Spec
@@ -51,7 +52,7 @@ class Counter:
 
 class Played(NamedTuple):
     records: np.ndarray  # TICK [ticks], see board.layout
-    decisions: np.ndarray  # JUDGED, in the order in which they were judged
+    decisions: np.ndarray  # OUTCOME, in the order in which they were judged
 
 
 def simulate(
@@ -115,7 +116,7 @@ def simulate(
     table = _table(interaction, board, quantile, tau_initial and tau_initial * tau_m_ns / 1e9)
     boxes = [Mailbox(board, worker, clock.now_ns) for worker in range(workers)]
     agents = [_agent(interaction, box, board, observations, thinking, table, round(tau_m_ns)) for box in boxes]
-    judged, parts, taken = Ring(board.judged_head, board.judged_rows), [np.empty(0, JUDGED)], 0
+    judged, parts, taken = Ring(board.outcome_head, board.outcome_rows), [np.empty(0, OUTCOME)], 0
 
     def take_in():
         nonlocal taken
@@ -124,7 +125,7 @@ def simulate(
 
     def running() -> bool:
         watch(board, observations.newest)
-        if int(board.judged_head[0]) - taken > JUDGED_ROWS // 2:
+        if int(board.outcome_head[0]) - taken > OUTCOME_ROWS // 2:
             take_in()
         return True
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from rtrl_jax.board.layout import JUDGED, TICK, UPDATE
+from rtrl_jax.board.records import OUTCOME, TICK, UPDATE
 from rtrl_jax.board.ring import Ring
 
-KINDS = {"ticks": TICK, "decisions": JUDGED, "updates": UPDATE}
+KINDS = {"ticks": TICK, "decisions": OUTCOME, "updates": UPDATE}
 
 
 class Tail:
@@ -15,7 +15,7 @@ class Tail:
         """Args: first_tick: the first one to read."""
         self._rings = {
             "ticks": [Ring(board.tick_head, board.tick_rows)],
-            "decisions": [Ring(board.judged_head, board.judged_rows)],
+            "decisions": [Ring(board.outcome_head, board.outcome_rows)],
             "updates": [
                 Ring(board.update_head[i : i + 1], board.update_rows[i]) for i in range(board.dimensions.learners)
             ],
@@ -25,7 +25,7 @@ class Tail:
         self.lost = 0
 
     def drain(self) -> dict[str, np.ndarray]:
-        """What is new: TICK, JUDGED and UPDATE records by kind."""
+        """What is new: TICK, OUTCOME and UPDATE records by kind."""
         news = {}
         for kind, rings in self._rings.items():
             parts = [np.empty(0, KINDS[kind])]

@@ -3,7 +3,7 @@
 import heapq
 from typing import Any, NamedTuple
 
-from rtrl_jax.board.layout import APPLIED, OVERWRITTEN, STALE
+from rtrl_jax.board.records import APPLIED, OVERWRITTEN, STALE
 
 
 class Verdict(NamedTuple):

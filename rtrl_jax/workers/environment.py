@@ -71,7 +71,7 @@ def environment_loop(
     """
     tau_m = 1e9 / rate_hz
     arbiter, desk = Arbiter(), _Desk(board, dispatcher, groups)
-    judged = Ring(board.judged_head, board.judged_rows)
+    judged = Ring(board.outcome_head, board.outcome_rows)
     pictures = Ring(board.picture_head, board.pictures)
     bells = [Bell(word) for word in board.bell]
     origin = int(board.start_ns[0])

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from rtrl_jax.board import segment, snapshots
-from rtrl_jax.board.layout import JUDGED, STOPPING, TICK, UPDATE, size
+from rtrl_jax.board.layout import STOPPING, size
+from rtrl_jax.board.records import OUTCOME, TICK, UPDATE
 from rtrl_jax.board.ring import Observations
 from rtrl_jax.checkpoints import replay, restoring, store
 from rtrl_jax.checkpoints.writer import Checkpointer, describe
@@ -189,7 +190,7 @@ def test_an_environment_that_cannot_be_saved_had_its_episode_cut_off(tmp_path):
     save(assembly, board, tmp_path)
     _, board = restored(tmp_path)
     assert np.flatnonzero(board.tick_rows["truncated"][:300]).tolist() == [299]
-    records = {"ticks": np.zeros(400, TICK), "decisions": np.zeros(0, JUDGED), "updates": np.zeros(0, UPDATE)}
+    records = {"ticks": np.zeros(400, TICK), "decisions": np.zeros(0, OUTCOME), "updates": np.zeros(0, UPDATE)}
     records["ticks"]["tick"] = np.arange(400)
     ticks = restoring.cut(records, past_of(tmp_path))["ticks"]
     assert np.flatnonzero(ticks["truncated"]).tolist() == [299] == [len(ticks) - 1]
@@ -217,7 +218,7 @@ def test_what_cannot_be_written_is_told_and_leaves_nothing_half_written(tmp_path
 
 def test_of_the_records_stays_what_was_before_the_checkpoint(saved):
     _, folder = saved
-    records = {"ticks": np.zeros(310, TICK), "decisions": np.zeros(3, JUDGED), "updates": np.zeros(60, UPDATE)}
+    records = {"ticks": np.zeros(310, TICK), "decisions": np.zeros(3, OUTCOME), "updates": np.zeros(60, UPDATE)}
     records["ticks"]["tick"] = np.arange(310)
     records["decisions"]["decision"]["obs_tick"], records["decisions"]["apply_tick"] = [298, 299, 300], [299, 300, -1]
     records["updates"]["applied_version"] = np.arange(60)
@@ -229,7 +230,7 @@ def test_of_the_records_stays_what_was_before_the_checkpoint(saved):
 def test_after_a_reboot_the_old_records_lie_before_the_new_ones():
     records = {
         "ticks": np.zeros(3, TICK),
-        "decisions": np.zeros(2, JUDGED),
+        "decisions": np.zeros(2, OUTCOME),
         "updates": np.zeros(2, UPDATE),
     }
     records["ticks"]["boundary_ns"] = [1000, 2000, 3000]

@@ -9,7 +9,8 @@ import imageio.v2
 import numpy as np
 import pytest
 
-from rtrl_jax.board.layout import TICK, Board, Dimensions, size
+from rtrl_jax.board.layout import Board, Dimensions, size
+from rtrl_jax.board.records import TICK
 from rtrl_jax.board.ring import Ring
 from rtrl_jax.errors import UserError
 from rtrl_jax.telemetry import video

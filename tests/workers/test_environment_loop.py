@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from simulation import Counter, private_board
 
-from rtrl_jax.board.layout import APPLIED, OVERWRITTEN, RUNNING, STALE
+from rtrl_jax.board.layout import RUNNING
+from rtrl_jax.board.records import APPLIED, OVERWRITTEN, STALE
 from rtrl_jax.board.ring import Observations
 from rtrl_jax.replay.transitions import TransitionBuilder
 from rtrl_jax.workers.effects import NextBoundary
@@ -51,7 +52,7 @@ class Bench:
         return self.observations.ticks.read(0)[1][name].tolist()
 
     def statuses(self):
-        rows = self.board.judged_rows[: int(self.board.judged_head[0])]
+        rows = self.board.outcome_rows[: int(self.board.outcome_head[0])]
         return {int(row["decision"]["action"]): int(row["status"]) for row in rows}
 
 
