@@ -4,7 +4,6 @@ import numpy as np
 
 from rtrl_jax.board.layout import RUNNING
 from rtrl_jax.board.records import UPDATE
-from rtrl_jax.board.ring import Observations, Ring
 from rtrl_jax.studies import simulate as studies
 from rtrl_jax.studies.latencies import constant, exploring, gamma, normal, outliers
 from rtrl_jax.studies.simulate import Counter, private_board
@@ -55,7 +54,7 @@ def play_sequentially(
     """
     board = private_board(1, capacity=capacity or ticks + 16)
     board.control[0] = RUNNING
-    observations, now = Observations(board.tick_head, board.tick_rows, board.frames), [0]
+    observations, now = board.observations, [0]
     lengths = {Infer: iter(inferences), Learn: iter(updates)}
     world = environment_loop(
         Counter(episode_length),
@@ -76,7 +75,7 @@ def play_sequentially(
         observations,
         lambda obs_tick: Choice(1, True, 0),
         learning,
-        Ring(board.update_head[:1], board.update_rows[0]),
+        board.updates(0),
         learn_first=learn_first,
         learn_every=1,
         start_ns=0,

@@ -93,7 +93,7 @@ def restore(past: Past, assembly, board, publish) -> None:
     """
     manifest, learns = past.manifest, bool(assembly.dimensions.learners)
     tree, arrays = store.read_tree(past.checkpoint), store.read_arrays(past.checkpoint)
-    observations = Observations(board.tick_head, board.tick_rows, board.frames)
+    observations = board.observations
     replay.read(past.checkpoint, manifest, observations)
     board.tick_head[0] = manifest["tick"] + 1
     version = manifest["updates"]

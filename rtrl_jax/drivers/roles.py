@@ -11,7 +11,6 @@ from rtrl_jax import latency
 from rtrl_jax.board import segment
 from rtrl_jax.board.bell import Bell
 from rtrl_jax.board.layout import RUNNING, WAITING, WARM_UP_INFERENCES, Board
-from rtrl_jax.board.ring import Observations, Ring
 from rtrl_jax.drivers import message as messages
 from rtrl_jax.drivers.place import LATENCY, Place
 from rtrl_jax.drivers.wall import LONGEST_SPIN_NS, drive, now_ns
@@ -32,7 +31,7 @@ def perform(message: dict) -> None:
         message["incarnation"],
         board,
         message["board_fd"],
-        Observations(board.tick_head, board.tick_rows, board.frames),
+        board.observations,
     )
     roles = {
         "environment": _environment,
@@ -171,7 +170,7 @@ def _learner(place: Place) -> None:
     board, learner = place.board, int(place.process.name.split()[-1])
     lock = partial(segment.exclusive, place.board_fd, segment.TURN)
     learning = brain.learning(place, learner, lock)
-    updates = Ring(board.update_head[learner : learner + 1], board.update_rows[learner])
+    updates = board.updates(learner)
     if learner == 0:
         brain.pretrain(place, learning, updates)
     _meet(place, makes_cycles=True)
@@ -196,7 +195,7 @@ def _agent(place: Place) -> None:
     snapshots, act = brain.network(place)
     emulate = _emulation(place)
     _warm_up(place, snapshots, act, emulate)
-    updates = Ring(board.update_head[:1], board.update_rows[0])
+    updates = board.updates(0)
     learning = None
     if settings.learns:
         learning = brain.learning(place, 0, partial(segment.exclusive, place.board_fd, segment.TURN))

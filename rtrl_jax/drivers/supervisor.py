@@ -12,7 +12,6 @@ from functools import partial
 
 from rtrl_jax.board import segment
 from rtrl_jax.board.layout import RUNNING, STOPPING, Board
-from rtrl_jax.board.ring import Observations
 from rtrl_jax.checkpoints import restoring, store
 from rtrl_jax.checkpoints.writer import Checkpointer, describe
 from rtrl_jax.drivers import measure, prepare, run_folder
@@ -205,7 +204,7 @@ class _Run:
             self._checkpointer = Checkpointer(
                 assembly,
                 board,
-                Observations(board.tick_head, board.tick_rows, board.frames),
+                board.observations,
                 folder,
                 self._recorder,
                 self._hold_turns,

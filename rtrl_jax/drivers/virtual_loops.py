@@ -7,7 +7,6 @@ import numpy as np
 
 from rtrl_jax import latency, stagger
 from rtrl_jax.board.layout import WARM_UP_INFERENCES
-from rtrl_jax.board.ring import Ring
 from rtrl_jax.drivers import baselines, charges
 from rtrl_jax.drivers.place import LATENCY, Place
 from rtrl_jax.drivers.virtual_assembly import stated_inference
@@ -128,7 +127,7 @@ class Loops:
                 self._observations,
                 policies[0],
                 learnings[0] if learnings and self._agent_learns else None,
-                Ring(board.update_head[:1], board.update_rows[0]),
+                board.updates(0),
                 learn_first=settings.interaction == "sequential_learn_first",
                 learn_every=assembly.learn_every,
                 start_ns=0,
@@ -156,7 +155,7 @@ class Loops:
         board = self._board
         learning = brain.learning(place, learner, self._lock)
         if learner == 0:
-            updates = Ring(board.update_head[:1], board.update_rows[0])
+            updates = board.updates(0)
             brain.pretrain(place, learning, updates, self._clock.now_ns)
         return learning
 
@@ -169,7 +168,7 @@ class Loops:
                 learning,
                 turns,
                 self._observations,
-                Ring(board.update_head[learner : learner + 1], board.update_rows[learner]),
+                board.updates(learner),
                 learn_every=assembly.learn_every,
                 start_ns=0,
                 idle=lambda now: WaitBell(now + NEVER),  # nothing falls due but at a boundary

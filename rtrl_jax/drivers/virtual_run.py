@@ -14,7 +14,6 @@ from contextlib import contextmanager
 
 from rtrl_jax.board import segment
 from rtrl_jax.board.layout import OUTCOME_ROWS, RUNNING, STOPPING, UPDATE_ROWS, Board, size
-from rtrl_jax.board.ring import Observations
 from rtrl_jax.checkpoints import store
 from rtrl_jax.checkpoints.writer import Checkpointer, describe
 from rtrl_jax.drivers import prepare, run_folder, shorthand, virtual_assembly
@@ -85,7 +84,7 @@ class _Run:
         self._assembly, self._settings, self._board = assembly, assembly.settings, board
         self._folder, self._display, self._traces = folder, display, traces
         self._clock = Clock()
-        self._observations = Observations(board.tick_head, board.tick_rows, board.frames)
+        self._observations = board.observations
         self._commits = threading.Lock()  # a checkpoint's thread copies while nobody commits an update
         self._recorder, self._window, self._events = Recorder(board, folder), Window(), Events(folder)
         self._checkpointer = None

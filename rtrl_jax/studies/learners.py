@@ -13,7 +13,6 @@ import numpy as np
 
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.layout import RUNNING, Board, Dimensions, size
-from rtrl_jax.board.ring import Observations, Ring
 from rtrl_jax.drivers.virtual import Clock, drive
 from rtrl_jax.stagger.announcements import COLUMNS
 from rtrl_jax.studies.scaling import ALLOWED, least
@@ -72,10 +71,10 @@ def unlearned(learners: int, tau_l: Tau, learn_every: int, ticks: int, seed: int
     """
     clock, rng, world = Clock(), np.random.default_rng(seed), Counter()
     board, leaves = _board(learners, ticks)
-    observations = Observations(board.tick_head, board.tick_rows, board.frames)
+    observations = board.observations
     places = list(range(1, learners + 1))
     turns = Turns(board, nullcontext, places)
-    rings = [Ring(board.update_head[j : j + 1], board.update_rows[j]) for j in range(learners)]
+    rings = [board.updates(j) for j in range(learners)]
     program = Program(lambda *_: ([np.zeros(1, np.float32)], 0.0, None), lambda online, optimiser, slope: (online, []))
     loops = [
         environment_loop(

@@ -13,7 +13,6 @@ import numpy as np
 from rtrl_jax import stagger as staggers
 from rtrl_jax.board.layout import OUTCOME_ROWS, RUNNING, Board, Dimensions, size
 from rtrl_jax.board.records import OUTCOME
-from rtrl_jax.board.ring import Observations, Ring
 from rtrl_jax.drivers.virtual import Clock, drive
 from rtrl_jax.environments.spec import Spec
 from rtrl_jax.stagger.announcements import COLUMNS
@@ -87,7 +86,7 @@ def simulate(
         raise ValueError(f"workers={workers}: sequential interaction has one")
     spec, rng, clock = environment.spec, np.random.default_rng(seed), Clock()
     board = private_board(workers, ticks + 1, spec=spec)
-    observations = Observations(board.tick_head, board.tick_rows, board.frames)
+    observations = board.observations
     dispatcher = _dispatcher(workers, tau, rng, playout) if interaction == "ticket" else None
     tau_m_ns, number = 1e9 / spec.rate_hz, itertools.count()
     under_way: dict[int, float] = {}  # by loop, how long its inference takes, in ticks
@@ -116,7 +115,7 @@ def simulate(
     table = _table(interaction, board, quantile, tau_initial and tau_initial * tau_m_ns / 1e9)
     boxes = [Mailbox(board, worker, clock.now_ns) for worker in range(workers)]
     agents = [_agent(interaction, box, board, observations, thinking, table, round(tau_m_ns)) for box in boxes]
-    judged, parts, taken = Ring(board.outcome_head, board.outcome_rows), [np.empty(0, OUTCOME)], 0
+    judged, parts, taken = board.outcomes, [np.empty(0, OUTCOME)], 0
 
     def take_in():
         nonlocal taken
@@ -170,7 +169,7 @@ def _table(interaction: str, board: Board, quantile: float, tau_initial_s: float
 def _agent(interaction: str, box: Mailbox, board: Board, observations, thinking, table, tau_m_ns: int):
     choose = thinking(box.worker)
     if interaction == "sequential":
-        updates = Ring(board.update_head, board.update_rows[0])
+        updates = board.updates(0)
         return sequential(box, observations, choose, None, updates, learn_first=False, learn_every=1, start_ns=0)
     if interaction == "ticket":
         return ticketed(box, choose)

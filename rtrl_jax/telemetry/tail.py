@@ -3,7 +3,6 @@
 import numpy as np
 
 from rtrl_jax.board.records import OUTCOME, TICK, UPDATE
-from rtrl_jax.board.ring import Ring
 
 KINDS = {"ticks": TICK, "decisions": OUTCOME, "updates": UPDATE}
 
@@ -14,11 +13,9 @@ class Tail:
     def __init__(self, board, first_tick: int):
         """Args: first_tick: the first one to read."""
         self._rings = {
-            "ticks": [Ring(board.tick_head, board.tick_rows)],
-            "decisions": [Ring(board.outcome_head, board.outcome_rows)],
-            "updates": [
-                Ring(board.update_head[i : i + 1], board.update_rows[i]) for i in range(board.dimensions.learners)
-            ],
+            "ticks": [board.observations.ticks],
+            "decisions": [board.outcomes],
+            "updates": [board.updates(i) for i in range(board.dimensions.learners)],
         }
         self._read = {kind: [0] * len(rings) for kind, rings in self._rings.items()}
         self._read["ticks"] = [first_tick]

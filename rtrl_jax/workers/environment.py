@@ -14,7 +14,6 @@ import numpy as np
 
 from rtrl_jax.board.bell import Bell
 from rtrl_jax.board.layout import RUNNING
-from rtrl_jax.board.ring import Ring
 from rtrl_jax.workers.arbiter import Arbiter
 from rtrl_jax.workers.effects import NextBoundary
 
@@ -71,8 +70,8 @@ def environment_loop(
     """
     tau_m = 1e9 / rate_hz
     arbiter, desk = Arbiter(), _Desk(board, dispatcher, groups)
-    judged = Ring(board.outcome_head, board.outcome_rows)
-    pictures = Ring(board.picture_head, board.pictures)
+    judged = board.outcomes
+    pictures = board.shown
     bells = [Bell(word) for word in board.bell]
     origin = int(board.start_ns[0])
     slipped_in_all = episode = episode_start = first_tick = 0

@@ -9,7 +9,6 @@ import pytest
 from rtrl_jax.board import segment, snapshots
 from rtrl_jax.board.layout import STOPPING, size
 from rtrl_jax.board.records import OUTCOME, TICK, UPDATE
-from rtrl_jax.board.ring import Observations
 from rtrl_jax.checkpoints import replay, restoring, store
 from rtrl_jax.checkpoints.writer import Checkpointer, describe
 from rtrl_jax.drivers import prepare
@@ -38,7 +37,7 @@ def new_board(workers=2, learners=2, **settings):
 
 
 def played(board, ticks=300):
-    observations = Observations(board.tick_head, board.tick_rows, board.frames)
+    observations = board.observations
     for tick in range(ticks):
         row = np.zeros((), TICK)
         row["tick"], row["obs_tick"], row["is_default"] = tick, tick - 1, tick == 0
@@ -51,7 +50,7 @@ def filled(leaves, number):
 
 
 def make_checkpointer(assembly, board, folder, past=None):
-    observations = Observations(board.tick_head, board.tick_rows, board.frames)
+    observations = board.observations
     board.control[0] = STOPPING
     manifest = describe(assembly, {})
     return Checkpointer(assembly, board, observations, folder, NoRecorder(), nullcontext, manifest, past)

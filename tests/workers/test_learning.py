@@ -13,7 +13,6 @@ from rtrl_jax.agents import agent as agents
 from rtrl_jax.agents import dqn
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.layout import Board, Dimensions, size
-from rtrl_jax.board.ring import Observations, Ring
 from rtrl_jax.workers.effects import Apply, Learn, Timed, WaitBell
 from rtrl_jax.workers.learning import NOT_BEGUN, Learning, Program, learner_loop
 from rtrl_jax.workers.turns import Turns
@@ -145,7 +144,7 @@ def test_several_learners_are_sgd_with_delay_n_minus_1(learners):
     b = np.random.default_rng(2).normal(size=1000).astype(np.float32)
     board, leaves, optimiser_leaves = make_board([np.zeros((), np.float32)], optax.sgd(rate).init(0.0), learners)
     board.ready[:] = 1
-    observations = Observations(board.tick_head, board.tick_rows, board.frames)
+    observations = board.observations
     board.tick_head[0] = 4000  # far ahead: learners are always behind their schedule
     turns = Turns(board, nullcontext, list(range(1, learners + 1)))
     board.due_tick[0] = 0
@@ -153,7 +152,7 @@ def test_several_learners_are_sgd_with_delay_n_minus_1(learners):
     for j in range(learners):
         batches = Batches(j, step=learners, draw=lambda n: b[n])
         learning = make_learning(board, leaves, optimiser_leaves, quadratic(rate), batches, process=j + 1)
-        rings.append(Ring(board.update_head[j : j + 1], board.update_rows[j]))
+        rings.append(board.updates(j))
         loop = learner_loop(j, learning, turns, observations, rings[j], learn_every=1, start_ns=0)
         loops.append([loop, next(loop), 0])
     # The clock: a gradient takes 100, applying nothing; learners are served in the order of their instants.
@@ -291,8 +290,8 @@ def test_an_update_that_finds_no_room_after_all_is_applied_later_and_counted_onc
     board.ready[:], board.due_tick[0], board.tick_head[0] = 1, 0, 1
     replay = Batches(0, draw=lambda n: np.float32(1))
     learning = make_learning(board, leaves, optimiser_leaves, quadratic(0.1), replay)
-    observations, turns = Observations(board.tick_head, board.tick_rows, board.frames), Turns(board, nullcontext, [1])
-    updates = Ring(board.update_head[:1], board.update_rows[0])
+    observations, turns = board.observations, Turns(board, nullcontext, [1])
+    updates = board.updates(0)
     loop = learner_loop(0, learning, turns, observations, updates, learn_every=4, start_ns=0)
     next(loop)
     computation = loop.send(0)
