@@ -12,8 +12,8 @@ from functools import partial
 from absl import flags
 
 from rtrl_jax.command import run_command
-from rtrl_jax.drivers import run_folder
 from rtrl_jax.errors import UserError
+from rtrl_jax.core import folder as folders
 
 ENVIRONMENT = flags.DEFINE_list("environment", ["catch"], "one or more of catch, breakout, chain; a panel for each")
 DELAYS = flags.DEFINE_list(
@@ -38,7 +38,7 @@ def main() -> None:
         raise UserError("say where the results go: --out=FOLDER, new or empty")
     if SPREAD.value != SPREAD.value:
         raise UserError(f"--spread={SPREAD.value}: a number from 0 to 0.9")
-    out = run_folder.choose(OUT.value, "", flag="--out")
+    out = folders.choose(OUT.value, "", flag="--out")
     delays = _delays()
 
     from rtrl_jax.laboratory import figure, learn, study, worlds
@@ -47,7 +47,7 @@ def main() -> None:
 
     names = _chosen("environment", ENVIRONMENT.value, worlds.WORLDS)
     interactions = _chosen("interactions", INTERACTIONS.value, study.INTERACTIONS)
-    run_folder.make(out, flag="--out")
+    folders.make(out, flag="--out")
     settings = learn.Settings(steps=STEPS.value)
     began = time.monotonic()
     rows = study.run(

@@ -14,7 +14,7 @@ from absl import flags
 from rich.console import Console
 
 from rtrl_jax.command import define_flags, run_command
-from rtrl_jax.planner_settings import Planning
+from rtrl_jax.planning.settings import Planning
 
 define_flags(Planning)
 
@@ -27,8 +27,7 @@ def main() -> None:
         show_layers(planning)
         return
 
-    from rtrl_jax.drivers import planning as drivers
-    from rtrl_jax.telemetry import plan_tables
+    from rtrl_jax.planning import measured, tables
     from rtrl_jax.telemetry.summary import machine, versions
 
     shown = planning.display == "auto"
@@ -38,9 +37,9 @@ def main() -> None:
         if shown and progress.is_terminal
         else print_nothing
     )
-    plan = {**drivers.make(planning, say), "machine": machine(), "versions": versions()}
+    plan = {**measured.make(planning, say), "machine": machine(), "versions": versions()}
     if shown:
-        plan_tables.show(Console(highlight=False), plan)
+        tables.show(Console(highlight=False), plan)
     if planning.out is not None:
         with open(pathlib.Path(planning.out), "x") as file:
             file.write(json.dumps(plan, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
@@ -49,16 +48,16 @@ def main() -> None:
 
 
 def show_layers(planning: Planning) -> None:
-    from rtrl_jax.drivers.child import ONE_THREAD
+    from rtrl_jax.core.one_thread import ONE_THREAD
 
     os.environ.update({**ONE_THREAD, "JAX_PLATFORMS": "cpu"})  # as the processes of a run
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
-    from rtrl_jax.drivers import layers
+    from rtrl_jax.planning import convolutions
 
     progress = Console(stderr=True, highlight=False)
     with progress.status("…") as status:
-        path, table = layers.table(planning.run_settings(), planning.remeasure, say=status.update)
+        path, table = convolutions.table(planning.run_settings(), planning.remeasure, say=status.update)
     Console(highlight=False).print(table)
     if path is None:
         print("by rule: with so few filters there is but one way")

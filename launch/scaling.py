@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rtrl_jax.command import run_command
-from rtrl_jax.drivers import run_folder
 from rtrl_jax.errors import UserError
+from rtrl_jax.core import folder as folders
 
 OUT = flags.DEFINE_string("out", None, "folder for the tables and the pictures, new or empty")
 TABLE = flags.DEFINE_bool("table", False, "only the table of docs/semantics.md, printed, and written where --out says")
@@ -35,10 +35,10 @@ QUICK_MOST = 6  # workers; those that explore and never wait need 25, and findin
 def main() -> None:
     if not OUT.value and not TABLE.value:
         raise UserError("say where the results go: --out=FOLDER, new or empty")
-    out = run_folder.choose(OUT.value, "", flag="--out") if OUT.value else None
+    out = folders.choose(OUT.value, "", flag="--out") if OUT.value else None
     stated = _stated_times()
     if out:
-        run_folder.make(out, flag="--out")
+        folders.make(out, flag="--out")
     if TABLE.value:
         _table(out)
     else:

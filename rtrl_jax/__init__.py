@@ -5,6 +5,9 @@ lists what it takes. Imports stay light here, because every worker process passe
 chosen its processor core.
 """
 
+import pathlib
+import time
+
 from rtrl_jax.errors import UserError
 
 __version__ = "0.1.0"
@@ -21,11 +24,19 @@ def run(**settings) -> dict:
       UserError: bad input; nothing has been written.
       RuntimeError: a process failed beyond repair; what was recorded until then is in the run folder.
     """
-    from rtrl_jax.drivers.supervisor import supervise
+    from rtrl_jax.core import preparation
     from rtrl_jax.settings import Settings
 
+    began = time.monotonic()
     _check_names(Settings, settings)
-    return supervise(Settings(**settings))
+    chosen = preparation.checked(Settings(**settings))
+    if chosen.is_virtual:
+        from rtrl_jax.virtual_time.run import play
+
+        return play(chosen, began)
+    from rtrl_jax.realtime.launcher import launch
+
+    return launch(chosen, began)
 
 
 def resume(run_dir: str, **overrides) -> dict:
@@ -39,13 +50,22 @@ def resume(run_dir: str, **overrides) -> dict:
       UserError: no checkpoint, a damaged one, or one that does not fit the overrides; nothing has been changed.
       RuntimeError: as `run`.
     """
-    import pathlib
-
-    from rtrl_jax.drivers import supervisor
+    from rtrl_jax.checkpoints import restoring, store
+    from rtrl_jax.realtime.launcher import launch
+    from rtrl_jax.core import preparation
     from rtrl_jax.settings import Settings
 
+    began, run = time.monotonic(), pathlib.Path(run_dir).expanduser()
     _check_names(Settings, overrides)
-    return supervisor.resume(pathlib.Path(run_dir).expanduser(), overrides)
+    if not run.is_dir():
+        raise UserError(f"--run_dir={run} is no folder: name the folder of the run to go on with")
+    with store.locked(run):
+        past, settings = restoring.open_run(run, overrides)
+        if settings.is_virtual:
+            raise UserError(
+                f"--run_dir={run}: a run in virtual time cannot be resumed; start it anew, it will be the same"
+            )
+        return launch(preparation.checked(settings), began, past)
 
 
 def _check_names(known: type, given: dict) -> None:

@@ -276,6 +276,33 @@ class Settings:
         return str(self.learner_workers) != "0" and self.learn_every > 0 and self.policy == "agent"
 
     @property
+    def is_sequential(self) -> bool:
+        return self.interaction != "async"
+
+    @property
+    def learns_first(self) -> bool:
+        return self.interaction == "sequential_learn_first"
+
+    @property
+    def repeats_last_action(self) -> bool:
+        return self.default_action == "repeat"
+
+    @property
+    def playout_ticks(self) -> int | None:
+        """D of tickets; 0 for none, None to choose it by the time answers take."""
+        return {"auto": None, "off": 0}[self.playout] if self.playout in ("auto", "off") else int(self.playout)
+
+    @property
+    def inference_worker_count(self) -> int | None:
+        """None to choose it by the time an inference takes."""
+        return None if self.inference_workers == "auto" else int(self.inference_workers)
+
+    @property
+    def learner_count(self) -> int | None:
+        """None to choose it by the time an update takes."""
+        return None if self.learner_workers == "auto" else int(self.learner_workers)
+
+    @property
     def is_virtual(self) -> bool:
         return self.clock == "virtual" or self.delay is not None
 

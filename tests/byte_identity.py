@@ -201,11 +201,11 @@ def _compare(before: dict, now: dict) -> int:
             print(f"new run: {name}")
             continue
         notes = []
-        for kind in sorted({*before[name], *now[name]}):
+        if "error" in {**before[name], **now[name]}:
+            errors = [found.get("error", "it runs") for found in (before[name], now[name])]
+            notes += [" -> ".join(errors)] if errors[0] != errors[1] else []
+        for kind in sorted({*before[name], *now[name]} if not notes else ()):
             there, here = before[name].get(kind, {}), now[name].get(kind, {})
-            if isinstance(there, str) or isinstance(here, str):
-                notes += [f"{there or 'it ran'} -> {here or 'it runs'}"] if there != here else []
-                continue
             gone = [column for column in there if column not in here]
             changed = [column for column in there if column in here and there[column] != here[column]]
             if added := [column for column in here if column not in there]:

@@ -4,10 +4,10 @@ import numpy as np
 
 from rtrl_jax.board.layout import RUNNING
 from rtrl_jax.board.records import UPDATE
-from rtrl_jax.studies import simulate as studies
 from rtrl_jax.studies.latencies import constant, exploring, gamma, normal, outliers
-from rtrl_jax.studies.simulate import Counter, private_board
 from rtrl_jax.telemetry.summary import statistics
+from rtrl_jax.virtual_time import simulate as studies
+from rtrl_jax.virtual_time.simulate import Counter, private_board
 from rtrl_jax.workers.effects import Infer, Learn, Timed, WaitBell
 from rtrl_jax.workers.environment import Limits, environment_loop
 from rtrl_jax.workers.mailbox import Choice, Mailbox

@@ -70,6 +70,13 @@ def fields(d: Dimensions) -> list[Field]:
             "environment; learners' bells: the learner with the turn (one cache line each)",
         ),
         ("realtime", (1,), "i8", "environment: 1 if it runs with SCHED_FIFO, -1 if that was refused"),
+        (
+            "overrun_ns",
+            (1,),
+            "i8",
+            "environment: how long a tick's work takes, once that is more than there is time for",
+        ),
+        ("over", (1,), "i8", "environment: 1 once its loop has ended, as it should"),
         # The environment's record, and what became of decisions.
         ("tick_head", (1,), "i8", "environment"),
         ("tick_rows", (d.capacity,), TICK, "environment"),

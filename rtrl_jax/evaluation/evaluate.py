@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rtrl_jax import environments
-from rtrl_jax.drivers import run_folder
 from rtrl_jax.environments import Spec
 from rtrl_jax.evaluation import pool, table
 from rtrl_jax.evaluation.episodes import Job
 from rtrl_jax.evaluation.settings import Evaluation
 from rtrl_jax.evaluation.worker import SLOTS, Work
+from rtrl_jax.core import folder as folders
 from rtrl_jax.settings import Settings
 from rtrl_jax.telemetry.summary import machine, versions
 
@@ -31,12 +31,12 @@ def evaluate(settings: Evaluation) -> dict:
     """
     settings.check()
     cores = Settings(cores=settings.cores).core_list()
-    folder = run_folder.choose(settings.out, "evaluation", flag="--out")
+    folder = folders.choose(settings.out, "evaluation", flag="--out")
     policy = _load(settings)
     manifest = policy.manifest if policy else None
     specs = _look_at(settings, policy)
     del policy  # it may be large, and the processes read their own
-    run_folder.make(folder, flag="--out")
+    folders.make(folder, flag="--out")
 
     jobs = [Job(seed, number) for seed in settings.seed_list() for number in range(settings.episodes)]
     played = {name: [] for name in specs}

@@ -13,13 +13,13 @@ import numpy as np
 
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.layout import RUNNING, Board, Dimensions, size
-from rtrl_jax.drivers.virtual import Clock, drive
 from rtrl_jax.stagger.announcements import COLUMNS
 from rtrl_jax.studies.scaling import ALLOWED, least
-from rtrl_jax.studies.simulate import Counter, Tau
+from rtrl_jax.virtual_time.drive import Clock, drive
+from rtrl_jax.virtual_time.simulate import Counter, Tau
 from rtrl_jax.workers.effects import Learn, WaitBell
 from rtrl_jax.workers.environment import Limits, environment_loop
-from rtrl_jax.workers.learning import Learning, Program, learner_loop
+from rtrl_jax.workers.learner import Learning, Program, learner_loop
 from rtrl_jax.workers.turns import Turns
 
 SLOTS = 4  # nobody reads but at an instant

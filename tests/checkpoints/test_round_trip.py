@@ -5,19 +5,19 @@ from functools import partial
 
 import numpy as np
 import pytest
+from rtrl_jax.drivers import prepare
+from rtrl_jax.drivers.assembly import assemble
 
 from rtrl_jax.board import segment, snapshots
 from rtrl_jax.board.layout import STOPPING, size
 from rtrl_jax.board.records import OUTCOME, TICK, UPDATE
 from rtrl_jax.checkpoints import replay, restoring, store
 from rtrl_jax.checkpoints.writer import Checkpointer, describe
-from rtrl_jax.drivers import prepare
-from rtrl_jax.drivers.assembly import assemble
 from rtrl_jax.environments import Spec, saving
 from rtrl_jax.replay.sum_tree import SumTree
 from rtrl_jax.settings import Settings
 from rtrl_jax.workers import randomness
-from rtrl_jax.workers.learning import NOT_BEGUN
+from rtrl_jax.workers.learner import NOT_BEGUN
 
 SPEC = Spec((3,), "float32", 2, 0, 50.0, 1e-3)
 PARAMETERS = [np.zeros((3, 4), np.float32), np.zeros(4, np.float32)]

@@ -13,8 +13,8 @@ from scipy import stats
 from telemetry.records import records
 
 from rtrl_jax.errors import UserError
-from rtrl_jax.intervals import half_width
 from rtrl_jax.plots import against, histograms, learning, sources, style, timeline, workers
+from rtrl_jax.statistics import half_width
 from rtrl_jax.telemetry.files import write_arrays
 from rtrl_jax.telemetry.recorder import columns
 

@@ -14,7 +14,7 @@ from rtrl_jax.agents import dqn
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.layout import Board, Dimensions, size
 from rtrl_jax.workers.effects import Apply, Learn, Timed, WaitBell
-from rtrl_jax.workers.learning import NOT_BEGUN, Learning, Program, learner_loop
+from rtrl_jax.workers.learner import NOT_BEGUN, Learning, Program, learner_loop
 from rtrl_jax.workers.turns import Turns
 
 

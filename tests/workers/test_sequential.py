@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from simulation import play_sequentially
 
-from rtrl_jax.workers.learning import Gradient
+from rtrl_jax.workers.learner import Gradient
 
 TICKS = 400
 
