@@ -12,8 +12,8 @@ from functools import partial
 from absl import flags
 
 from rtrl_jax.command import run_command
-from rtrl_jax.errors import UserError
 from rtrl_jax.core import folder as folders
+from rtrl_jax.errors import UserError
 
 ENVIRONMENT = flags.DEFINE_list("environment", ["catch"], "one or more of catch, breakout, chain; a panel for each")
 DELAYS = flags.DEFINE_list(

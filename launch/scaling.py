@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rtrl_jax.command import run_command
-from rtrl_jax.errors import UserError
 from rtrl_jax.core import folder as folders
+from rtrl_jax.errors import UserError
 
 OUT = flags.DEFINE_string("out", None, "folder for the tables and the pictures, new or empty")
 TABLE = flags.DEFINE_bool("table", False, "only the table of docs/semantics.md, printed, and written where --out says")

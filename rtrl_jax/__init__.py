@@ -51,8 +51,8 @@ def resume(run_dir: str, **overrides) -> dict:
       RuntimeError: as `run`.
     """
     from rtrl_jax.checkpoints import restoring, store
-    from rtrl_jax.realtime.launcher import launch
     from rtrl_jax.core import preparation
+    from rtrl_jax.realtime.launcher import launch
     from rtrl_jax.settings import Settings
 
     began, run = time.monotonic(), pathlib.Path(run_dir).expanduser()

@@ -1,7 +1,7 @@
 """Who is there and whether the run goes on: the control word, and what each process says of itself.
 
-The supervisor (or the one process of a virtual run) writes the control word; process p writes its own elements, and the supervisor
-writes them only before p lives and once it is dead.
+The supervisor (or the one process of a virtual run) writes the control word; process p writes its own elements, and the
+supervisor writes them only before p lives and once it is dead.
 """
 
 from rtrl_jax.board.layout import RUNNING, STOPPING, Board

@@ -10,9 +10,9 @@ import numpy as np
 
 from rtrl_jax.agents.exploration import linear
 from rtrl_jax.board import snapshots
-from rtrl_jax.networks import fast, runtime
 from rtrl_jax.core import accelerator
 from rtrl_jax.core.context import EXPLORATION, Context
+from rtrl_jax.networks import fast, runtime
 from rtrl_jax.workers.mailbox import Choice
 from rtrl_jax.workers.policy import epsilon_greedy, one_action, random_actions
 

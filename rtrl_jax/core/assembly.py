@@ -10,9 +10,9 @@ from rtrl_jax import stagger
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.layout import Board, Dimensions
 from rtrl_jax.board.snapshots import Leaf, arrange
+from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec
 from rtrl_jax.replay.sum_tree import nodes_for
-from rtrl_jax.core.model import Model
 from rtrl_jax.settings import Settings
 from rtrl_jax.stagger.announcements import COLUMNS
 from rtrl_jax.workers.learner import NOT_BEGUN

@@ -7,9 +7,9 @@ import numpy as np
 
 from rtrl_jax.board import lifecycle
 from rtrl_jax.board.layout import Board
-from rtrl_jax.environments import Spec
 from rtrl_jax.core.assembly import Assembly, Process
 from rtrl_jax.core.model import Model
+from rtrl_jax.environments import Spec
 from rtrl_jax.settings import Settings
 from rtrl_jax.workers import randomness
 

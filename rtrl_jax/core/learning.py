@@ -10,15 +10,15 @@ import numpy as np
 from rtrl_jax.agents import agent as agents
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.records import Update
+from rtrl_jax.core.acting import read_snapshots
+from rtrl_jax.core.assembly import Assembly
+from rtrl_jax.core.context import SAMPLING, Context
 from rtrl_jax.networks import runtime
 from rtrl_jax.replay import demonstrations
 from rtrl_jax.replay.prioritised import PrioritisedReplay
 from rtrl_jax.replay.transitions import TransitionBuilder
 from rtrl_jax.replay.uniform import UniformReplay
 from rtrl_jax.replay.union import UnionReplay
-from rtrl_jax.core.acting import read_snapshots
-from rtrl_jax.core.assembly import Assembly
-from rtrl_jax.core.context import SAMPLING, Context
 from rtrl_jax.workers.learner import Learner, Program
 
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rtrl_jax import environments, stagger
-from rtrl_jax.environments import saving
 from rtrl_jax.core.context import Context
+from rtrl_jax.environments import saving
 from rtrl_jax.stagger import announcements
 from rtrl_jax.workers.environment import Beginning, Limits, Wakes, environment_loop
 from rtrl_jax.workers.inference import staggered, ticketed

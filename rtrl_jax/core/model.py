@@ -152,8 +152,8 @@ def with_width(model: Model, width: float) -> Model:
 
 def planned(model: Model) -> Model:
     """With the plan that was measured on this machine if one was, else by rule. Raises UserError."""
-    from rtrl_jax.networks import fast
     from rtrl_jax.core import accelerator
+    from rtrl_jax.networks import fast
 
     settings, plan = model.settings, None
     if settings.fast and settings.device == accelerator.IN_PLACE:

@@ -1,4 +1,4 @@
-"""What comes out of a run, the same for both clocks: records, TensorBoard's events, the display, checkpoints, a film, the summary."""
+"""What comes out of a run, the same for both clocks: records, events for TensorBoard, display, checkpoints, film and summary."""
 
 import math
 import pathlib

@@ -7,11 +7,11 @@ import platform
 from contextlib import contextmanager
 
 from rtrl_jax import environments
+from rtrl_jax.core import model as models
+from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
 from rtrl_jax.replay import demonstrations
-from rtrl_jax.core import model as models
-from rtrl_jax.core.model import Model
 from rtrl_jax.settings import Settings
 from rtrl_jax.telemetry import video
 

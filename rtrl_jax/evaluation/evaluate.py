@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rtrl_jax import environments
+from rtrl_jax.core import folder as folders
 from rtrl_jax.environments import Spec
 from rtrl_jax.evaluation import pool, table
 from rtrl_jax.evaluation.episodes import Job
 from rtrl_jax.evaluation.settings import Evaluation
 from rtrl_jax.evaluation.worker import SLOTS, Work
-from rtrl_jax.core import folder as folders
 from rtrl_jax.settings import Settings
 from rtrl_jax.telemetry.summary import machine, versions
 

@@ -12,8 +12,8 @@ import signal
 import sys
 from typing import NamedTuple
 
-from rtrl_jax.errors import UserError
 from rtrl_jax.core.one_thread import ONE_THREAD, die_with
+from rtrl_jax.errors import UserError
 
 # Rows in every batch, those that stand for no episode too: the last bits of a network's output can depend on the number.
 SLOTS = 4

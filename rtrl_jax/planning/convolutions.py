@@ -4,11 +4,11 @@ import pathlib
 
 from rich.table import Table
 
+from rtrl_jax.core import model as models
+from rtrl_jax.core import preparation
 from rtrl_jax.errors import UserError
 from rtrl_jax.networks import fast, runtime
 from rtrl_jax.networks.fast import measure, report
-from rtrl_jax.core import model as models
-from rtrl_jax.core import preparation
 from rtrl_jax.settings import Settings
 
 

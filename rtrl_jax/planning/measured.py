@@ -11,6 +11,10 @@ import numpy as np
 import psutil
 
 from rtrl_jax.board.layout import OPTIMISER_SLOTS, TARGET_SLOTS, size
+from rtrl_jax.core import model as models
+from rtrl_jax.core import preparation, sizing
+from rtrl_jax.core.assembly import assemble, by_cores
+from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
 from rtrl_jax.planning import planner
@@ -18,10 +22,6 @@ from rtrl_jax.planning.expected import inaction_and_delays
 from rtrl_jax.planning.planner import Facts, Timing
 from rtrl_jax.planning.settings import Planning
 from rtrl_jax.realtime import measure
-from rtrl_jax.core import model as models
-from rtrl_jax.core import preparation, sizing
-from rtrl_jax.core.assembly import assemble, by_cores
-from rtrl_jax.core.model import Model
 from rtrl_jax.settings import MOST_LEARNERS, MOST_WORKERS, Settings
 
 LARGEST = 300e6  # parameters of a network that is measured itself

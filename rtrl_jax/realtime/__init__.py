@@ -1,1 +1,1 @@
-"""A run by the wall clock: real processes, which `launcher` prepares, `supervisor` watches and replaces, and `drive` runs loops in."""
+"""A run by the wall clock: real processes, prepared by `launcher`, watched by `supervisor`, running loops by `drive`."""

@@ -1,4 +1,4 @@
-"""From settings to a run's processes by the wall clock: the board filled, the folder made or gone on with, the supervisor at work."""
+"""From settings to a run by the wall clock: the board filled, the folder made or gone on with, the supervisor set to work."""
 
 import os
 import pathlib
@@ -9,15 +9,15 @@ from functools import partial
 from rtrl_jax.board import segment
 from rtrl_jax.board.layout import size
 from rtrl_jax.checkpoints import restoring, store
-from rtrl_jax.errors import UserError
-from rtrl_jax.page import door
-from rtrl_jax.realtime import measure
-from rtrl_jax.realtime.supervisor import Supervisor, keep_off_inference
 from rtrl_jax.core import folder as folders
 from rtrl_jax.core import preparation, sizing
 from rtrl_jax.core.assembly import Assembly, assemble, begin_board, by_cores, commit, crowding
 from rtrl_jax.core.model import Model
 from rtrl_jax.core.signals import signals_to
+from rtrl_jax.errors import UserError
+from rtrl_jax.page import door
+from rtrl_jax.realtime import measure
+from rtrl_jax.realtime.supervisor import Supervisor, keep_off_inference
 from rtrl_jax.settings import Settings, as_flagfile
 from rtrl_jax.telemetry import summary as summaries
 from rtrl_jax.telemetry.files import write_text

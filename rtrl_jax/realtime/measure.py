@@ -12,11 +12,11 @@ import numpy as np
 from rtrl_jax import latency
 from rtrl_jax.board import segment
 from rtrl_jax.board.layout import Board, size
-from rtrl_jax.realtime import message as messages
-from rtrl_jax.realtime.process import STARTUP_TIMEOUT_S, Child
 from rtrl_jax.core.assembly import Assembly, Process, assemble, begin_board
 from rtrl_jax.core.model import Model
 from rtrl_jax.core.sizing import inference_workers_needed, learners_needed
+from rtrl_jax.realtime import message as messages
+from rtrl_jax.realtime.process import STARTUP_TIMEOUT_S, Child
 from rtrl_jax.settings import LEAST_CAPACITY
 
 EMULATED_DRAWS = 2000

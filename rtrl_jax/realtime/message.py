@@ -8,11 +8,11 @@ import sys
 
 from rtrl_jax.board.layout import Dimensions
 from rtrl_jax.board.snapshots import Leaf
-from rtrl_jax.environments import Spec
-from rtrl_jax.page.door import Door
 from rtrl_jax.core import accelerator
 from rtrl_jax.core.assembly import Assembly, Process
 from rtrl_jax.core.model import Model
+from rtrl_jax.environments import Spec
+from rtrl_jax.page.door import Door
 from rtrl_jax.settings import Settings
 
 

@@ -9,10 +9,10 @@ from rtrl_jax import latency
 from rtrl_jax.board import lifecycle, segment
 from rtrl_jax.board.bell import Bell
 from rtrl_jax.board.layout import WAITING, WARM_UP_INFERENCES, Board
-from rtrl_jax.realtime import message as messages
-from rtrl_jax.realtime.drive import LONGEST_SPIN_NS, drive, now_ns
 from rtrl_jax.core import loops
 from rtrl_jax.core.context import LATENCY, Context
+from rtrl_jax.realtime import message as messages
+from rtrl_jax.realtime.drive import LONGEST_SPIN_NS, drive, now_ns
 
 FIFO_PRIORITY = 50
 # A world that takes so much of its ticks, in the mean over so many, overruns them; one long reset does not.

@@ -9,12 +9,12 @@ from contextlib import contextmanager, nullcontext, suppress
 
 from rtrl_jax.board import lifecycle, segment
 from rtrl_jax.board.layout import Board
+from rtrl_jax.core.assembly import Assembly, Process
+from rtrl_jax.core.output import Output
 from rtrl_jax.networks import fast
 from rtrl_jax.realtime import message as messages
 from rtrl_jax.realtime.drive import now_ns
 from rtrl_jax.realtime.process import STARTUP_TIMEOUT_S, Child
-from rtrl_jax.core.assembly import Assembly, Process
-from rtrl_jax.core.output import Output
 from rtrl_jax.telemetry.terminal import Display
 from rtrl_jax.workers.turns import Turns
 

@@ -49,10 +49,10 @@ def times(
     sizes=SIZES, inferred=INFERRED, updated=UPDATED, batches=BATCHES, say: Callable[[str], None] = lambda line: None
 ) -> list[Time]:
     """Inference and update times of the paper's ResNet at these sizes."""
-    from rtrl_jax.planning import measured as planning
-    from rtrl_jax.realtime import measure
     from rtrl_jax.core import model as models
     from rtrl_jax.core import preparation
+    from rtrl_jax.planning import measured as planning
+    from rtrl_jax.realtime import measure
     from rtrl_jax.settings import Settings
 
     base = Settings(environment=ENVIRONMENT, learner_workers="1", display="none")

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from rtrl_jax import latency
-from rtrl_jax.errors import UserError
 from rtrl_jax.core.context import LATENCY
+from rtrl_jax.errors import UserError
 from rtrl_jax.settings import Settings
 from rtrl_jax.workers.effects import Apply, Infer, Learn
 

@@ -12,11 +12,11 @@ import numpy as np
 from rtrl_jax.board import lifecycle, segment
 from rtrl_jax.board.layout import OUTCOME_ROWS, WARM_UP_INFERENCES, Board, Dimensions, size
 from rtrl_jax.board.records import OUTCOME
-from rtrl_jax.environments.spec import Spec
 from rtrl_jax.core import loops
 from rtrl_jax.core.assembly import begin_board, lay_board, one_each
 from rtrl_jax.core.context import Context
 from rtrl_jax.core.model import Model
+from rtrl_jax.environments.spec import Spec
 from rtrl_jax.settings import Settings
 from rtrl_jax.stagger.announcements import COLUMNS
 from rtrl_jax.virtual_time.drive import Clock, drive

@@ -8,11 +8,11 @@ import numpy as np
 from rtrl_jax import latency
 from rtrl_jax.board import segment
 from rtrl_jax.board.layout import size
-from rtrl_jax.errors import UserError
 from rtrl_jax.core import sizing
 from rtrl_jax.core.assembly import Assembly, assemble, begin_board, one_each
 from rtrl_jax.core.context import Context
 from rtrl_jax.core.model import Model
+from rtrl_jax.errors import UserError
 from rtrl_jax.settings import LEAST_CAPACITY, Settings
 from rtrl_jax.virtual_time import costs
 

@@ -5,14 +5,14 @@ from functools import partial
 
 import numpy as np
 import pytest
-from rtrl_jax.drivers import prepare
-from rtrl_jax.drivers.assembly import assemble
 
 from rtrl_jax.board import segment, snapshots
 from rtrl_jax.board.layout import STOPPING, size
 from rtrl_jax.board.records import OUTCOME, TICK, UPDATE
 from rtrl_jax.checkpoints import replay, restoring, store
 from rtrl_jax.checkpoints.writer import Checkpointer, describe
+from rtrl_jax.core.assembly import begin_board, by_cores, commit, lay_board
+from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec, saving
 from rtrl_jax.replay.sum_tree import SumTree
 from rtrl_jax.settings import Settings
@@ -32,8 +32,9 @@ def new_board(workers=2, learners=2, **settings):
     chosen = Settings(**{"network": "mlp", "prioritised": True, "stagger": "max_time", "fast": False, **settings})
     training = ([leaf.copy() for leaf in PARAMETERS], [leaf.copy() for leaf in OPTIMISER])
     numbers = {"inference_workers": workers, "learner_workers": learners, "capacity": 4096}
-    assembly = assemble(chosen, SPEC, "mlp", 1.0, training, **numbers)
-    return assembly, prepare.begin_board(assembly, training, segment.private(size(assembly.dimensions)))
+    model, processes = Model(chosen, SPEC, "mlp", 1.0), by_cores(chosen, workers, learners)
+    assembly = lay_board(model, processes, training[0], optimiser=training[1], **numbers)
+    return assembly, begin_board(assembly, training, segment.private(size(assembly.dimensions)))
 
 
 def played(board, ticks=300):
@@ -50,10 +51,9 @@ def filled(leaves, number):
 
 
 def make_checkpointer(assembly, board, folder, past=None):
-    observations = board.observations
     board.control[0] = STOPPING
     manifest = describe(assembly, {})
-    return Checkpointer(assembly, board, observations, folder, NoRecorder(), nullcontext, manifest, past)
+    return Checkpointer(assembly, board, folder, NoRecorder(), nullcontext, manifest, past)
 
 
 def save(assembly, board, folder, past=None):
@@ -101,7 +101,7 @@ def restored(folder, **how):
     assembly, board = new_board(**how)
     past = past_of(folder)
     restoring.check_fits(past, assembly)
-    restoring.restore(past, assembly, board, partial(prepare.commit, board, assembly))
+    restoring.restore(past, assembly, board, partial(commit, board, assembly))
     return assembly, board
 
 
@@ -172,7 +172,7 @@ def test_a_session_without_learners_keeps_what_was_learned_and_owes_nothing(save
 
 def test_who_has_never_learned_begins_with_its_own_parameters_as_the_target(tmp_path):
     assembly, board = new_board(learners=0)
-    prepare.commit(board, assembly, filled(PARAMETERS, 3), (), version=0, target=False)
+    commit(board, assembly, filled(PARAMETERS, 3), (), version=0, target=False)
     played(board)
     leave_state(board, {"environment": {}, "ticket": None})
     save(assembly, board, tmp_path)

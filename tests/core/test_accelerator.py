@@ -7,9 +7,10 @@ from contextlib import contextmanager
 import jax
 import numpy as np
 import pytest
-from rtrl_jax.drivers import device, supervisor
 
+from rtrl_jax.core import accelerator
 from rtrl_jax.errors import UserError
+from rtrl_jax.realtime import supervisor
 
 
 class Snapshots:
@@ -25,7 +26,7 @@ class Snapshots:
 
 def test_each_version_is_copied_once():
     on_board = Snapshots()
-    copies = device.Copies(on_board, device.find("cpu:0"))
+    copies = accelerator.Copies(on_board, accelerator.find("cpu:0"))
     with copies.pinned() as (version, first):
         assert (version, float(first["kernel"][0])) == (0, 0)
     with copies.pinned() as (_, again):
@@ -42,12 +43,12 @@ def test_a_device_that_is_not_there_is_said_in_a_line(name):
     if any(one.platform == "gpu" for one in jax.devices()) and name.startswith("gpu"):
         pytest.skip("there is a card here")
     with pytest.raises(UserError, match="--device="):
-        device.find(name)
+        accelerator.find(name)
 
 
 def test_processes_that_use_the_card_leave_room_on_it_for_each_other():
-    assert device.environment("cpu")["JAX_PLATFORMS"] == "cpu"
-    assert device.environment("gpu:1") == {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    assert accelerator.environment("cpu")["JAX_PLATFORMS"] == "cpu"
+    assert accelerator.environment("gpu:1") == {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
 def test_what_a_killed_process_was_just_keeping_of_a_compiled_program_is_forgotten(tmp_path, monkeypatch):

@@ -6,10 +6,12 @@ import json
 import numpy as np
 import psutil
 import pytest
-from rtrl_jax.drivers import message, prepare
-from rtrl_jax.drivers.assembly import assemble, crowding, lay_out
 
+from rtrl_jax.core import sizing
+from rtrl_jax.core.assembly import by_cores, crowding, lay_board
+from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec
+from rtrl_jax.realtime import message
 from rtrl_jax.settings import Settings
 
 SPEC = Spec((84, 84, 1), "uint8", 6, 0, 60.0, 1e-5)
@@ -37,11 +39,11 @@ def settings(cores, **kwargs):
     ],
 )
 def test_the_environment_comes_first_then_inference_then_learning(cores, workers, expected):
-    assert [process.core for process in lay_out(settings(cores), workers, 1)] == expected
+    assert [process.core for process in by_cores(settings(cores), workers, 1)] == expected
 
 
 def test_learners_are_nice_and_nobody_else():
-    assert [(process.role, process.niceness) for process in lay_out(settings(2), 1, 1)] == [
+    assert [(process.role, process.niceness) for process in by_cores(settings(2), 1, 1)] == [
         ("environment", 0),
         ("inference", 0),
         ("learner", 19),
@@ -49,12 +51,12 @@ def test_learners_are_nice_and_nobody_else():
 
 
 def test_a_sequential_agent_is_one_process():
-    processes = lay_out(settings(4, interaction="sequential"), 1, 1)
+    processes = by_cores(settings(4, interaction="sequential"), 1, 1)
     assert [(process.role, process.workers) for process in processes] == [("environment", ()), ("agent", (0,))]
 
 
 def test_workers_that_share_a_process():
-    processes = lay_out(settings(2, workers_per_process=4, emulated_inference_ms="5"), 10, 1)
+    processes = by_cores(settings(2, workers_per_process=4, emulated_inference_ms="5"), 10, 1)
     assert [process.workers for process in processes if process.workers] == [(0, 1, 2, 3), (4, 5, 6, 7), (8, 9)]
 
 
@@ -62,20 +64,17 @@ def assembly(**kwargs):
     return put_together(settings(**kwargs))
 
 
-TRAINING = [np.zeros((3, 4), np.float32), np.zeros(5, np.float32)], [np.zeros((), np.int32)]
+PARAMETERS, OPTIMISER = [np.zeros((3, 4), np.float32), np.zeros(5, np.float32)], [np.zeros((), np.int32)]
 
 
 def put_together(chosen, learner_workers=1):
-    return assemble(
-        chosen,
-        SPEC,
-        "resnet15",
-        1.0,
-        TRAINING,
-        inference_workers=7,
-        learner_workers=learner_workers,
-        capacity=4096,
-    )
+    return laid_out(chosen, 7, learner_workers)
+
+
+def laid_out(chosen, workers, learners):
+    model, processes = Model(chosen, SPEC, "resnet15", 1.0), by_cores(chosen, workers, learners)
+    numbers = {"inference_workers": workers, "learner_workers": learners, "capacity": 4096}
+    return lay_board(model, processes, PARAMETERS, optimiser=OPTIMISER, **numbers)
 
 
 def test_more_workers_than_cores_is_a_warning_with_both_numbers():
@@ -99,23 +98,14 @@ def test_more_workers_than_cores_is_a_warning_with_both_numbers():
     ],
 )
 def test_a_learner_is_waited_for_if_there_will_soon_be_something_to_learn_from(given, roles):
-    whole = assemble(
-        settings(**{"cores": 4, **given}),
-        SPEC,
-        "resnet15",
-        1.0,
-        TRAINING,
-        inference_workers=1,
-        learner_workers=1,
-        capacity=4096,
-    )
+    whole = laid_out(settings(**{"cores": 4, **given}), 1, 1)
     assert [whole.processes[number].role for number in whole.awaited] == roles
     again = dataclasses.replace(whole, session=1)
     assert {"learner", "agent"} & {whole.processes[number].role for number in again.awaited}
 
 
 def test_all_workers_on_a_card_share_a_process():
-    processes = lay_out(settings(4, device="gpu"), 3, 1)
+    processes = by_cores(settings(4, device="gpu"), 3, 1)
     assert [process.workers for process in processes if process.workers] == [(0, 1, 2)]
 
 
@@ -123,8 +113,8 @@ def test_a_message_tells_everything():
     original = put_together(Settings(frame_stack=2), 2)
     decoded = message.read_assembly(json.loads(message.write(original, original.processes[2], 5, 1)))
     assert decoded == original
-    assert decoded.observation_shape == (84, 84, 2)
-    assert decoded.groups == [1, 2, 3, 4, 5, 6, 7]
+    assert decoded.model.observation_shape == (84, 84, 2)
+    assert decoded.process_of_worker == [1, 2, 3, 4, 5, 6, 7]
     assert decoded.learners == [8, 9]
 
 
@@ -145,11 +135,11 @@ def test_the_parallel_baseline_is_one_learner_with_larger_batches_less_often():
     ],
 )
 def test_the_replay_keeps_all_of_a_run_that_it_can(given, expected):
-    assert prepare.capacity(Settings(**given), SPEC) == expected
+    assert sizing.capacity(Settings(**given), SPEC) == expected
 
 
 def test_a_run_without_end_keeps_a_million_or_a_quarter_of_memory():
-    most = prepare.capacity(Settings(), SPEC)
+    most = sizing.capacity(Settings(), SPEC)
     assert most == 1_000_000 or most * 84 * 84 < psutil.virtual_memory().total / 4
     assert most > 100_000
 
@@ -160,21 +150,24 @@ def test_a_run_without_end_keeps_a_million_or_a_quarter_of_memory():
 )
 def test_n_star_of_each_algorithm(stagger, quantile, expected):
     tau_ticks = np.array([9.5, 9.9, 9.9, 11.5, 11.9])  # mean 10.54; whole ticks 10, 10, 10, 12, 12
-    assert prepare.n_star(Settings(stagger=stagger, stagger_quantile=quantile), tau_ticks) == expected
+    assert sizing.inference_workers_needed(Settings(stagger=stagger, stagger_quantile=quantile), tau_ticks) == expected
 
 
 def test_a_whisker_over_a_tick_does_not_need_another_worker():
-    assert prepare.n_star(Settings(), np.array([0.5] * 31 + [1.5])) == 1
+    assert sizing.inference_workers_needed(Settings(), np.array([0.5] * 31 + [1.5])) == 1
 
 
 def test_sequential_needs_one():
-    assert prepare.n_star(dataclasses.replace(Settings(), interaction="sequential"), np.array([70.0])) == 1
+    assert (
+        sizing.inference_workers_needed(dataclasses.replace(Settings(), interaction="sequential"), np.array([70.0]))
+        == 1
+    )
 
 
 def test_the_page_comes_last_is_nice_and_is_not_waited_for():
     for cores, interaction in ((1, "async"), (2, "async"), (4, "async"), (4, "sequential")):
-        without = lay_out(settings(cores, interaction=interaction), 1, 1)
-        processes = lay_out(settings(cores, interaction=interaction, page=8000), 1, 1)
+        without = by_cores(settings(cores, interaction=interaction), 1, 1)
+        processes = by_cores(settings(cores, interaction=interaction, page=8000), 1, 1)
         assert processes[:-1] == without
         page = processes[-1]
         assert (page.role, page.niceness, page.number) == ("page", 19, len(without))

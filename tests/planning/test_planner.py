@@ -5,10 +5,9 @@ import json
 
 import numpy as np
 import pytest
-from rtrl_jax.drivers import planning as drivers
 
 from rtrl_jax.errors import UserError
-from rtrl_jax.planning import planner
+from rtrl_jax.planning import measured, planner
 from rtrl_jax.planning.expected import inaction_and_delays
 from rtrl_jax.planning.planner import WAYS, Facts, Timing, workers_needed
 from rtrl_jax.planning.settings import Planning
@@ -163,19 +162,19 @@ def test_a_size_too_large_is_extrapolated_from_smaller_ones(monkeypatch):
     """With a stand-in for measuring, whose machine does 100 GFLOP/s whatever the network."""
     seen = []
 
-    def stand_in(settings, spec, network, width, training):
-        size = drivers.size_of(settings, spec, network, width)
+    def stand_in(model):
+        size = measured.size_of(model)
         seen.append(size.count)
         seconds = size.flops / 100e9
-        return drivers.measure.Sample(seconds * 1e9 * np.array([0.9, 1.0, 1.1]), 1000 + 2 * size.count)
+        return measured.measure.Sample(seconds * 1e9 * np.array([0.9, 1.0, 1.1]), 1000 + 2 * size.count)
 
-    monkeypatch.setattr(drivers, "LARGEST", 2e5)
-    monkeypatch.setattr(drivers, "INFERENCE_RUNG", (1e9, 2e5))
-    monkeypatch.setattr(drivers, "UPDATE_RUNG", (1e9, 1e5))
-    monkeypatch.setattr(drivers.measure, "inferences", stand_in)
-    monkeypatch.setattr(drivers.measure, "updates", stand_in)
-    made = drivers.make(Planning(environment="gymnasium/CartPole-v1", parameters="2M"))
-    assert len(seen) == drivers.INFERENCE_RUNGS + drivers.UPDATE_RUNGS
+    monkeypatch.setattr(measured, "LARGEST", 2e5)
+    monkeypatch.setattr(measured, "INFERENCE_RUNG", (1e9, 2e5))
+    monkeypatch.setattr(measured, "UPDATE_RUNG", (1e9, 1e5))
+    monkeypatch.setattr(measured.measure, "inferences", stand_in)
+    monkeypatch.setattr(measured.measure, "updates", stand_in)
+    made = measured.make(Planning(environment="gymnasium/CartPole-v1", parameters="2M"))
+    assert len(seen) == measured.INFERENCE_RUNGS + measured.UPDATE_RUNGS
     assert max(seen) < 2.2e5
     assert made["tau_theta"]["how"] == made["tau_l"]["how"] == "extrapolated"
     assert "above 0.2 M parameters; fit on 4 sizes" in made["tau_theta"]["note"]

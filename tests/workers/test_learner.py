@@ -14,7 +14,7 @@ from rtrl_jax.agents import dqn
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.layout import Board, Dimensions, size
 from rtrl_jax.workers.effects import Apply, Learn, Timed, WaitBell
-from rtrl_jax.workers.learner import NOT_BEGUN, Learning, Program, learner_loop
+from rtrl_jax.workers.learner import NOT_BEGUN, Learner, Program, learner_loop
 from rtrl_jax.workers.turns import Turns
 
 
@@ -58,7 +58,7 @@ def make_board(parameters, optimiser_state, learners, processes=None):
 def make_learning(
     board, leaves, optimiser_leaves, program, replay, process=1, target_every=10**9, rng=None, note=lambda: None
 ):
-    return Learning(
+    return Learner(
         replay,
         program,
         snapshots.Publisher(board, leaves, optimiser_leaves),
@@ -97,13 +97,13 @@ def test_one_learner_is_plain_dqn_number_for_number():
     structure, state_structure = jax.tree.structure(parameters), jax.tree.structure(optimiser.init(parameters))
 
     def gradient(online, target, batch, seed):
-        slope, loss, errors = agents.gradient(agent)(
+        slope, loss, errors = agents.gradients(agent)(
             jax.tree.unflatten(structure, online), jax.tree.unflatten(structure, target), batch, seed
         )
         return jax.tree.leaves(slope), loss, errors
 
     def descend(online, state, slope):
-        moved, state = agents.descend(optimiser)(
+        moved, state = agents.apply_gradients(optimiser)(
             jax.tree.unflatten(structure, online),
             jax.tree.unflatten(state_structure, state),
             jax.tree.unflatten(structure, slope),
@@ -144,7 +144,6 @@ def test_several_learners_are_sgd_with_delay_n_minus_1(learners):
     b = np.random.default_rng(2).normal(size=1000).astype(np.float32)
     board, leaves, optimiser_leaves = make_board([np.zeros((), np.float32)], optax.sgd(rate).init(0.0), learners)
     board.ready[:] = 1
-    observations = board.observations
     board.tick_head[0] = 4000  # far ahead: learners are always behind their schedule
     turns = Turns(board, nullcontext, list(range(1, learners + 1)))
     board.due_tick[0] = 0
@@ -153,7 +152,7 @@ def test_several_learners_are_sgd_with_delay_n_minus_1(learners):
         batches = Batches(j, step=learners, draw=lambda n: b[n])
         learning = make_learning(board, leaves, optimiser_leaves, quadratic(rate), batches, process=j + 1)
         rings.append(board.updates(j))
-        loop = learner_loop(j, learning, turns, observations, rings[j], learn_every=1, start_ns=0)
+        loop = learner_loop(j, learning, turns, board, learn_every=1, start_ns=0)
         loops.append([loop, next(loop), 0])
     # The clock: a gradient takes 100, applying nothing; learners are served in the order of their instants.
     clock = 0
@@ -290,9 +289,9 @@ def test_an_update_that_finds_no_room_after_all_is_applied_later_and_counted_onc
     board.ready[:], board.due_tick[0], board.tick_head[0] = 1, 0, 1
     replay = Batches(0, draw=lambda n: np.float32(1))
     learning = make_learning(board, leaves, optimiser_leaves, quadratic(0.1), replay)
-    observations, turns = board.observations, Turns(board, nullcontext, [1])
+    turns = Turns(board, nullcontext, [1])
     updates = board.updates(0)
-    loop = learner_loop(0, learning, turns, observations, updates, learn_every=4, start_ns=0)
+    loop = learner_loop(0, learning, turns, board, learn_every=4, start_ns=0)
     next(loop)
     computation = loop.send(0)
     apply = loop.send(Timed(computation.compute(), 0, 1))
@@ -317,7 +316,7 @@ def test_the_target_of_a_gradient_stays_as_it_is_while_others_commit_new_ones():
         seen.append(float(target[0]))
         return [], 0.0, None
 
-    make_learning(board, leaves, optimiser_leaves, Program(gradient, None), Batches(0)).gradient()
+    make_learning(board, leaves, optimiser_leaves, Program(gradient, None), Batches(0)).gradients()
     assert seen == [0]
 
 
@@ -335,5 +334,5 @@ def test_the_generator_s_state_is_noted_when_a_batch_has_been_drawn():
     options = {"rng": rng, "note": lambda: noted.append(rng.bit_generator.state)}
     replay = Batches(0, draw=lambda n: np.float32(0))
     learning = make_learning(board, leaves, optimiser_leaves, quadratic(0.1), replay, **options)
-    learning.gradient()
+    learning.gradients()
     assert noted == [rng.bit_generator.state]

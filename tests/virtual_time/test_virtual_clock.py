@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rtrl_jax import UserError, latency
+from rtrl_jax.virtual_time import costs
 from rtrl_jax.virtual_time.drive import Clock, drive
 from rtrl_jax.workers.effects import Apply, Infer, Learn, NextBoundary, Sleep, WaitBell
 
