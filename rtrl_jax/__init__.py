@@ -5,6 +5,8 @@ lists what it takes. Imports stay light here, because every worker process passe
 chosen its processor core.
 """
 
+import os
+
 from rtrl_jax.errors import UserError
 
 __version__ = "0.1.0"
@@ -15,7 +17,8 @@ def run(**settings) -> dict:
     """Runs an agent against an environment in real time and returns the summary that summary.json holds.
 
     Args:
-      **settings: fields of `rtrl_jax.settings.Settings`, which are also the flags of launch/run.py.
+      **settings: fields of `rtrl_jax.settings.Settings`, which are also the flags of launch/run.py. A path may be a
+        `pathlib.Path`, `cores` a list of numbers and `environment_kwargs` a dict.
 
     Raises:
       UserError: bad input; nothing has been written.
@@ -24,11 +27,10 @@ def run(**settings) -> dict:
     from rtrl_jax.drivers.supervisor import supervise
     from rtrl_jax.settings import Settings
 
-    _check_names(Settings, settings)
-    return supervise(Settings(**settings))
+    return supervise(Settings(**_plain(settings)))
 
 
-def resume(run_dir: str, **overrides) -> dict:
+def resume(run_dir: str | os.PathLike, **overrides) -> dict:
     """Goes on with a run from its newest checkpoint and returns the summary of all its sessions.
 
     Args:
@@ -42,13 +44,14 @@ def resume(run_dir: str, **overrides) -> dict:
     import pathlib
 
     from rtrl_jax.drivers import supervisor
-    from rtrl_jax.settings import Settings
 
-    _check_names(Settings, overrides)
-    return supervisor.resume(pathlib.Path(run_dir).expanduser(), overrides)
+    return supervisor.resume(pathlib.Path(run_dir).expanduser(), _plain(overrides))
 
 
-def _check_names(known: type, given: dict) -> None:
-    unknown = sorted(set(given) - set(known.__dataclass_fields__))
+def _plain(given: dict) -> dict:
+    from rtrl_jax.settings import Settings, from_python
+
+    unknown = sorted(set(given) - set(Settings.__dataclass_fields__))
     if unknown:
         raise UserError(f"no setting is called {unknown[0]!r}; rtrl_jax.settings.Settings lists them all")
+    return from_python(given)
