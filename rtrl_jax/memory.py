@@ -68,7 +68,7 @@ def _folders(groups: pathlib.Path, membership: pathlib.Path) -> Iterator[tuple[p
     except OSError:
         return
     for line in lines:
-        number, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        number, controllers, path = [*line.split(":", 2), "", ""][:3]
         if number == "0":
             root, files = groups, _V2
         elif "memory" in controllers.split(","):

@@ -102,7 +102,7 @@ class NumberOr:
     @property
     def range(self) -> str:
         *others, last = self._words
-        return ", ".join([f"a number from {self._least} to {self._most}", *others, f"or {last}"])
+        return ", ".join([f"a number from {self._least} to {_plain(self._most)}", *others, f"or {last}"])
 
     def __call__(self, value, flag: str) -> int | None:
         text = str(value)
@@ -182,4 +182,6 @@ def _has_type(value, kind: type) -> bool:
 
 
 def _plain(bound: float) -> str:
-    return str(int(bound)) if bound == int(bound) else f"{bound:g}"
+    if bound != int(bound):
+        return f"{bound:g}"
+    return f"{int(bound):,}" if bound >= 100_000 else str(int(bound))

@@ -91,3 +91,12 @@ def test_an_unknown_name_is_one_line_that_lists_them_all():
     assert all(name in str(error.value) for name in flagfiles.names())
     done = say("run", "--flagfile=duell")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+def test_the_page_of_all_flags_is_that_of_the_code():
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "launch" / "flags_table.py")], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (ROOT / "docs" / "flags.md").read_text(), "python launch/flags_table.py > docs/flags.md"
+    assert all(f"| `--{name}` |" in done.stdout for name in Settings.__dataclass_fields__)
