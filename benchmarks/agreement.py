@@ -18,8 +18,8 @@ from absl import flags
 from report import Goal
 
 from rtrl_jax import environments, networks
-from rtrl_jax.command import run_command
 from rtrl_jax.errors import UserError
+from rtrl_jax.flags import run_command
 from rtrl_jax.networks import fast, parameters, runtime
 
 FRAMES = {0.0625: 2000, 1: 2000, 7: 1000, 29: 100}  # of 100 none may differ

@@ -21,8 +21,8 @@ from report import Goal
 
 import rtrl_jax
 from rtrl_jax.checkpoints import store
-from rtrl_jax.command import run_command
 from rtrl_jax.errors import UserError
+from rtrl_jax.flags import run_command
 
 ONLY = flags.DEFINE_list("only", None, "names of the parts to measure; default: all")
 REPEATS = flags.DEFINE_integer("repeats", 3, "of each part but the kills", lower_bound=1)

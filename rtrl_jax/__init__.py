@@ -5,6 +5,7 @@ lists what it takes. Imports stay light here, because every worker process passe
 chosen its processor core.
 """
 
+import os
 import pathlib
 import time
 
@@ -18,7 +19,8 @@ def run(**settings) -> dict:
     """Runs an agent against an environment in real time and returns the summary that summary.json holds.
 
     Args:
-      **settings: fields of `rtrl_jax.settings.Settings`, which are also the flags of launch/run.py.
+      **settings: fields of `rtrl_jax.settings.Settings`, which are also the flags of launch/run.py. A path may be a
+        `pathlib.Path`, `cores` a list of numbers and `environment_kwargs` a dict.
 
     Raises:
       UserError: bad input; nothing has been written.
@@ -28,8 +30,7 @@ def run(**settings) -> dict:
     from rtrl_jax.settings import Settings
 
     began = time.monotonic()
-    _check_names(Settings, settings)
-    chosen = preparation.checked(Settings(**settings))
+    chosen = preparation.checked(Settings(**_plain(settings)))
     if chosen.is_virtual:
         from rtrl_jax.virtual_time.run import play
 
@@ -39,7 +40,7 @@ def run(**settings) -> dict:
     return launch(chosen, began)
 
 
-def resume(run_dir: str, **overrides) -> dict:
+def resume(run_dir: str | os.PathLike, **overrides) -> dict:
     """Goes on with a run from its newest checkpoint and returns the summary of all its sessions.
 
     Args:
@@ -53,10 +54,8 @@ def resume(run_dir: str, **overrides) -> dict:
     from rtrl_jax.checkpoints import restoring, store
     from rtrl_jax.core import preparation
     from rtrl_jax.realtime.launcher import launch
-    from rtrl_jax.settings import Settings
 
-    began, run = time.monotonic(), pathlib.Path(run_dir).expanduser()
-    _check_names(Settings, overrides)
+    began, run, overrides = time.monotonic(), pathlib.Path(run_dir).expanduser(), _plain(overrides)
     if not run.is_dir():
         raise UserError(f"--run_dir={run} is no folder: name the folder of the run to go on with")
     with store.locked(run):
@@ -68,7 +67,10 @@ def resume(run_dir: str, **overrides) -> dict:
         return launch(preparation.checked(settings), began, past)
 
 
-def _check_names(known: type, given: dict) -> None:
-    unknown = sorted(set(given) - set(known.__dataclass_fields__))
+def _plain(given: dict) -> dict:
+    from rtrl_jax.settings import Settings, from_python
+
+    unknown = sorted(set(given) - set(Settings.__dataclass_fields__))
     if unknown:
         raise UserError(f"no setting is called {unknown[0]!r}; rtrl_jax.settings.Settings lists them all")
+    return from_python(given)

@@ -32,7 +32,7 @@ ROWS = [
 
 
 def show(console: Console, plan: dict) -> None:
-    """Args: plan: of `drivers.planning.make`."""
+    """Args: plan: of `planning.measured.make`."""
     network = plan["network"]
     console.print(
         Text(

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from rtrl_jax.addresses import check_port
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
 from rtrl_jax.page.controls import Controls, Held
-from rtrl_jax.page.door import check_port, opened
+from rtrl_jax.page.door import opened
 from rtrl_jax.page.lag import Delayed, Sequential
 from rtrl_jax.page.recording import Recording, check
 from rtrl_jax.replay import demonstrations

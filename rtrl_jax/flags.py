@@ -7,33 +7,50 @@ from collections.abc import Callable
 
 from absl import app, flags
 
+from rtrl_jax import flagfiles, flags_help
 from rtrl_jax.errors import UserError
-from rtrl_jax.settings import plain_type
+from rtrl_jax.settings_fields import facts, plain_type
 
 
 def define_flags(settings: type) -> None:
     """Defines a flag for each field of a settings class, with its default, help and choices."""
     kinds = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool}
     for item in dataclasses.fields(settings):
-        help_text, choices = item.metadata["help"], item.metadata["choices"]
-        if choices:
-            flags.DEFINE_enum(item.name, item.default, list(choices), help_text)
+        known = facts(item)
+        if known.choices:
+            flags.DEFINE_enum(item.name, item.default, list(known.choices), known.help)
         else:
-            kinds[plain_type(item.type)](item.name, item.default, help_text)
-        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[item.name])  # so that --help shows it
+            kinds[plain_type(item.type)](item.name, item.default, known.help)
 
 
-def run_command(main: Callable[..., None], argv: list[str] | None = None, operands: tuple[str, ...] = ()) -> int:
+def values(settings: type) -> dict:
+    """What the flags of a settings class say, by name."""
+    return {name: flags.FLAGS[name].value for name in settings.__dataclass_fields__}
+
+
+def run_command(
+    main: Callable[..., None],
+    argv: list[str] | None = None,
+    operands: tuple[str, ...] = (),
+    settings: type | None = None,
+    epilogue: str = "",
+) -> int:
     """Parses the flags, calls `main` and returns the exit status: 0 done, 2 bad input (one line), 1 anything else.
 
-    Args: operands: what the words that are no flags are called; `main` is called with them.
+    Args:
+      operands: what the words that are no flags are called; `main` is called with them.
+      settings: a settings class whose fields are flags too.
+      epilogue: what --help says last.
     """
     argv = argv or sys.argv
-    app.define_help_flags()
     try:
+        if settings is not None:
+            define_flags(settings)
+        app.define_help_flags()
+        flags_help.define(lambda: flags_help.text(main, settings, argv[0], operands, epilogue))
         try:
-            rest = flags.FLAGS(argv)
-        except SystemExit:  # absl has printed the help that was asked for
+            rest = flags.FLAGS(flagfiles.with_paths(argv))
+        except SystemExit:  # the help that was asked for has been printed
             return 0
         if len(rest) <= len(operands):
             raise UserError(f"{operands[len(rest) - 1]} is missing: {argv[0]} {' '.join(operands)}")
@@ -44,7 +61,7 @@ def run_command(main: Callable[..., None], argv: list[str] | None = None, operan
         bad_input = isinstance(error, flags.Error | UserError)
         print(f"{argv[0]}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2 if bad_input else 1
-    except KeyboardInterrupt:  # before a run began; from then on the supervisor handles it
+    except KeyboardInterrupt:  # a run has its own way to end; of all else, what was asked for is not all there
         print(f"{argv[0]}: interrupted", file=sys.stderr)
         return 1
     except RuntimeError as error:
