@@ -14,6 +14,7 @@ from rtrl_jax import stagger as staggers
 from rtrl_jax.board.layout import JUDGED, JUDGED_ROWS, RUNNING, Board, Dimensions, size
 from rtrl_jax.board.ring import Observations, Ring
 from rtrl_jax.drivers.virtual import Clock, drive
+from rtrl_jax.environments.protocol import Environment
 from rtrl_jax.environments.spec import Spec
 from rtrl_jax.stagger.announcements import COLUMNS
 from rtrl_jax.workers.environment import Limits, environment_loop
@@ -28,10 +29,8 @@ Tau = Callable[[np.random.Generator, int], tuple[float, bool]]
 """(generator, number of the inference) -> (ticks it takes, whether the network was needed)."""
 
 
-class Counter:
+class Counter(Environment):
     """A world in which there is nothing to do: its frame is the number of steps since the reset."""
-
-    progress = (0, 0, 0, 0)
 
     def __init__(self, episode_length: int | None = None, rate_hz: float = 1.0):
         self.spec = Spec((1,), "float32", 2, 1, rate_hz, 0.0)
