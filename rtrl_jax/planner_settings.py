@@ -5,12 +5,12 @@ A setting's comment is its help text.
 
 import math
 import os
-import pathlib
 from dataclasses import dataclass, field
 
 from rtrl_jax import latency
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings import MOST_CORES, Settings
+from rtrl_jax.telemetry import files
 
 
 def _setting(default, help_text: str, choices: tuple[str, ...] | None = None):
@@ -72,9 +72,9 @@ class Planning:
             if self.display == "none":
                 raise UserError("--display=none prints nothing: say where the plan goes with --out=FILE.json")
             return
-        out = pathlib.Path(self.out)
-        if out.suffix != ".json" or os.path.lexists(out) or not out.absolute().parent.is_dir():
-            raise UserError(f"--out={out}: name a new .json file in a folder that exists")
+        if not self.out.endswith(".json"):
+            raise UserError(f"--out={self.out}: it should end in .json")
+        files.check_file(self.out)
 
     def draws(self, count: int):
         """`count` of the stated inference times, in milliseconds."""
