@@ -6,7 +6,7 @@ A setting's comment is its help text.
 import math
 from dataclasses import dataclass, field, fields
 
-from rtrl_jax.environments import Spec
+from rtrl_jax.environments import Spec, keywords
 from rtrl_jax.errors import UserError
 from rtrl_jax.evaluation.schedule import NEVER, Schedule, asynchronous, sequential
 
@@ -43,7 +43,13 @@ class Evaluation:
     action_every: int = _setting(1, "decide at every so many-th observation and hold the action for so many ticks")
     epsilon: float = _setting(0.05, "probability that a checkpoint's decision is a random one")
     max_ticks_per_episode: int = _setting(HALF_AN_HOUR, "cut longer episodes off; Atari: 108000 is half an hour")
-    rate_hz: float | None = _setting(None, "ticks a second; default: the environment's own rate")
+    rate_hz: float | None = _setting(None, "ticks a second; default: as in the run, else the environment's own rate")
+    default_action_index: int | None = _setting(
+        None, "which action the no-op is; default: as in the run, else the environment's own"
+    )
+    environment_kwargs: str | None = _setting(
+        None, "keywords for gymnasium.make as a JSON object; default: as in the run"
+    )
     cores: str | None = _setting(None, "processor cores to use, e.g. 0,1 or 0-3; default: all that are allowed")
     out: str | None = _setting(None, "folder for the results, new or empty; default runs/<time>-evaluation")
 
@@ -63,6 +69,7 @@ class Evaluation:
             raise UserError(f"--policy={self.policy} needs no checkpoint: leave one of the two out")
         if self.policy != "checkpoint" and self.environments is None:
             raise UserError("say where to play: --environments=atari/Boxing")
+        keywords(self.environment_kwargs)
         self.seed_list()
 
     def seed_list(self) -> list[int]:
