@@ -86,10 +86,12 @@ def setting(
     return field(default=default, metadata={"facts": facts})
 
 
-def same_as(settings: type, name: str, group: str | None = None):
+def same_as(settings: type, name: str, help_text: str | None = None, group: str | None = None):
     """A dataclass field with the default and the facts of another settings class's, but for what it belongs to there."""
     other = settings.__dataclass_fields__[name]
-    return field(default=other.default, metadata={"facts": facts(other)._replace(group=group, belongs_to=None)})
+    known = facts(other)
+    known = known._replace(help=help_text or known.help, group=group, belongs_to=None)
+    return field(default=other.default, metadata={"facts": known})
 
 
 class NumberOr:

@@ -77,6 +77,7 @@ def fields(d: Dimensions) -> list[Field]:
             "environment: how long a tick's work takes, once that is more than there is time for",
         ),
         ("over", (1,), "i8", "environment: 1 once its loop has ended, as it should"),
+        ("not_finite", (2,), "i8", "environment: rewards and observations that were no numbers, and became 0"),
         # The environment's record, and what became of decisions.
         ("tick_head", (1,), "i8", "environment"),
         ("tick_rows", (d.capacity,), TICK, "environment"),

@@ -4,7 +4,6 @@ rtrl-demonstrate --environment=gameboy/stacks --frames=20000 --out=stacks.npz
 rtrl-run --flagfile=stacks --demonstrations=stacks.npz --pretrain_steps=500
 """
 
-import pathlib
 import sys
 
 import numpy as np
@@ -16,6 +15,7 @@ from rtrl_jax.environments import players
 from rtrl_jax.errors import UserError
 from rtrl_jax.flags import run_command
 from rtrl_jax.replay import demonstrations
+from rtrl_jax.telemetry import files
 
 PLAYERS = {
     "gameboy/stacks": players.stacks_player,
@@ -33,16 +33,14 @@ def main() -> None:
         raise UserError(f"--environment={ENVIRONMENT.value}: there are scripts for {', '.join(PLAYERS)}")
     if OUT.value is None or not OUT.value.endswith(".npz"):
         raise UserError("say where to write the demonstration: --out=FILE.npz")
-    out = pathlib.Path(OUT.value)
-    if out.exists() or not out.absolute().parent.is_dir():
-        raise UserError(f"--out={out}: name a new file in a folder that exists")
-    frames, actions, rewards, ends = record(ENVIRONMENT.value, FRAMES.value, SEED.value)
-    demonstrations.write(out, frames, actions, rewards, ends)
+    out = files.check_file(OUT.value)
+    game, frames, actions, rewards, ends = record(ENVIRONMENT.value, FRAMES.value, SEED.value)
+    demonstrations.write(out, frames, actions, rewards, ends, game)
     print(f"wrote {out}: {len(actions)} frames, {(actions >= 0).sum()} actions, {rewards.sum():g} points")
 
 
 def record(name: str, length: int, seed: int):
-    """Plays `length` frames; returns the arrays of `replay.demonstrations`."""
+    """Plays `length` frames; returns the `Game` and the arrays of `replay.demonstrations`."""
     environment, player = environments.make(name), PLAYERS[name]()
     frames = np.zeros((length, *environment.spec.observation_shape), np.uint8)
     actions, rewards, ends = np.full(length, -1, np.int32), np.zeros(length, np.float32), np.zeros(length, np.uint8)
@@ -59,7 +57,7 @@ def record(name: str, length: int, seed: int):
     if not ends[-1]:
         ends[-1] = 2  # the recording breaks off here
     environment.close()
-    return frames, actions, rewards, ends
+    return demonstrations.Game(name, environment.spec.action_names), frames, actions, rewards, ends
 
 
 def command() -> int:

@@ -38,10 +38,12 @@ def main() -> None:
     if shown:
         tables.show(Console(highlight=False), plan)
     if planning.out is not None:
-        with open(pathlib.Path(planning.out), "x") as file:
+        out = pathlib.Path(planning.out).expanduser()
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with open(out, "x") as file:
             file.write(json.dumps(plan, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
         if shown:
-            print(f"wrote {planning.out}")
+            print(f"wrote {out}")
 
 
 def show_layers(planning: Planning) -> None:

@@ -67,14 +67,14 @@ def _play(environment, page) -> None:
     if spec.picture_shape is None:
         raise UserError(f"{ENVIRONMENT.value} has no picture to look at, its observations are numbers")
     record = None if RECORD.value is None else recording.check(RECORD.value, spec)
-    kept = None if record is None else recording.Recording(spec.default_action)
+    kept = None if record is None else recording.Recording(spec.default_action, ENVIRONMENT.value, spec.action_names)
     ticks = INFERENCE_TICKS.value
     lag = Sequential(ticks, spec.default_action) if ticks else Delayed(DELAY.value, spec.default_action)
     greeting = {
         "environment": ENVIRONMENT.value,
         "delay": ticks or DELAY.value,
         "sequential": bool(ticks),
-        "encounters": getattr(environment, "encounters", 1),
+        "encounters": environment.encounters,
         "record": None if record is None else record.name,
     }
     game = play.Play(environment, lag, SEED.value, kept)

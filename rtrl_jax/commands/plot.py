@@ -11,6 +11,7 @@ from absl import flags
 
 from rtrl_jax.errors import UserError
 from rtrl_jax.flags import run_command
+from rtrl_jax.telemetry import files
 
 KINDS = {
     "timeline": "which worker thought when, and which tick its action acted on; --runs",
@@ -56,7 +57,7 @@ def main() -> None:
         raise UserError(
             f"--title was given {len(titles)} times for {panels} {'runs' if kind == 'timeline' else 'picture'}"
         )
-    out = _out(pathlib.Path(OUT.value or f"{kind}.png").expanduser())
+    out = _out(pathlib.Path(OUT.value or f"{kind}.png"))
 
     figure = _draw(kind, titles)
     if titles and kind != "timeline":
@@ -71,11 +72,8 @@ def _out(out: pathlib.Path) -> pathlib.Path:
     if out.suffix not in (".png", ".svg", ""):
         raise UserError(f"--out={out}: it should end in .png or .svg, or in neither for both")
     for path in [out] if out.suffix else [out.with_name(out.name + ending) for ending in (".png", ".svg")]:
-        if path.is_dir() or (path.exists() and not OVERWRITE.value):
-            raise UserError(
-                f"--out: {path} is there already: name another, or add --overwrite (nothing was overwritten)"
-            )
-    return out
+        files.check_file(path, overwrite=OVERWRITE.value, instead=", or add --overwrite")
+    return out.expanduser()
 
 
 def _draw(kind: str, titles: list[str] | None):

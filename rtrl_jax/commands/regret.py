@@ -5,13 +5,13 @@ rtrl-regret --out=results/regret
 
 import csv
 import json
-import os
 import pathlib
 
 from absl import flags
 
 from rtrl_jax.errors import UserError
 from rtrl_jax.flags import run_command
+from rtrl_jax.telemetry import files
 
 OUT = flags.DEFINE_string("out", None, "folder for the table and the picture, new or empty")
 TICKS = flags.DEFINE_integer("ticks", 8000, "simulated ticks of each run", lower_bound=400)
@@ -19,7 +19,10 @@ SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2", "3", "4"], "seeds; the interv
 
 
 def main() -> None:
-    seeds, out = _seeds(), _folder()
+    seeds = _seeds()
+    if not OUT.value:
+        raise UserError("say where the results go: --out=FOLDER, new or empty")
+    out = files.check_folder(OUT.value)
 
     from rtrl_jax.studies import regret, regret_figure
     from rtrl_jax.telemetry.summary import machine, versions
@@ -53,20 +56,6 @@ def _seeds() -> list[int]:
     except ValueError:
         raise UserError(f"--seeds={','.join(SEEDS.value)}: give different whole numbers from 0, e.g. 0,1,2") from None
     return seeds
-
-
-def _folder() -> pathlib.Path:
-    if not OUT.value:
-        raise UserError("say where the results go: --out=FOLDER, new or empty")
-    out = pathlib.Path(OUT.value).expanduser()
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out={out} is a file: name a new folder")
-    if out.exists() and any(out.iterdir()):
-        raise UserError(f"--out={out} already holds something: name a new folder (nothing was overwritten)")
-    nearest = next(parent for parent in (out, *out.absolute().parents) if parent.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-        raise UserError(f"--out={out} cannot be made: {nearest} is no folder that you may write to")
-    return out
 
 
 def command() -> int:

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rtrl_jax import environments, stagger
+from rtrl_jax import stagger
 from rtrl_jax.core.context import Context
+from rtrl_jax.core.preparation import make_environment
 from rtrl_jax.environments import saving
 from rtrl_jax.stagger import announcements
 from rtrl_jax.workers.environment import Beginning, Limits, Wakes, environment_loop
@@ -38,9 +39,7 @@ class World(NamedTuple):
 def open_world(context: Context) -> World:
     """Makes the environment and resets it, or puts it back to where a checkpoint left it."""
     board, settings, session = context.board, context.settings, context.assembly.session
-    environment = environments.make(
-        settings.environment, rate_hz=settings.rate_hz, default_action_index=settings.default_action_index
-    )
+    environment = make_environment(settings)
     first_frame = environment.reset(settings.seed + session)  # before the start: it may load a game anew
     last, saved = None, {"environment": None, "ticket": None}
     if newest := int(board.tick_head[0]):

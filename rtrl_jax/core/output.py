@@ -58,6 +58,7 @@ class Output:
         self._show_at = self._events_at = self._save_at = math.inf
         self._started: float | None = None
         self.failures: list[dict] = []
+        self._not_finite_said = False
 
     def start(self) -> None:
         """The first boundary is near."""
@@ -90,6 +91,7 @@ class Output:
             self._save_at = now + self._settings.checkpoint_every_s
             self._checkpointer.begin()
         self._report_checkpoints()
+        self._report_not_finite()
 
     def _fraction(self, played_s: float) -> float:
         settings = self._settings
@@ -117,6 +119,15 @@ class Output:
         if trace:
             self._display.say(trace)
 
+    def _report_not_finite(self) -> None:
+        rewards, observations = self._board.not_finite.tolist()
+        if (rewards or observations) and not self._not_finite_said:
+            self._not_finite_said = True
+            self._display.say(
+                f"warning: this world gives rewards ({rewards} so far) or observations ({observations}) that are no "
+                "finite numbers; 0 takes their place"
+            )
+
     def _report_checkpoints(self) -> None:
         if self._checkpointer and (error := self._checkpointer.error()):
             self.fail("checkpoint", error)
@@ -141,6 +152,7 @@ class Output:
             self._folder,
             failures=self.failures,
             records_lost=self.recorder.lost,
+            not_finite=dict(zip(("rewards", "observations"), self._board.not_finite.tolist(), strict=True)),
             ended_by=ended_by,
             realtime_priority=bool(self._board.realtime[0] > 0),
             startup_s=startup_s,

@@ -5,11 +5,12 @@ import errno
 import pathlib
 import platform
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from rtrl_jax import environments
 from rtrl_jax.core import model as models
 from rtrl_jax.core.model import Model
-from rtrl_jax.environments import Spec
+from rtrl_jax.environments import Environment, Spec, fresh, saving
 from rtrl_jax.errors import UserError
 from rtrl_jax.replay import demonstrations
 from rtrl_jax.settings import Settings
@@ -28,23 +29,42 @@ def checked(settings: Settings) -> Settings:
     return settings
 
 
-def look_at(settings: Settings) -> Spec:
-    """The environment's spec. Raises UserError if there is no such environment or it cannot be used."""
-    environment = environments.make(
-        settings.environment, rate_hz=settings.rate_hz, default_action_index=settings.default_action_index
+def make_environment(settings: Settings) -> Environment:
+    """The environment that the settings name. Raises UserError if there is none, or it cannot be used."""
+    return environments.make(
+        settings.environment,
+        rate_hz=settings.rate_hz,
+        default_action_index=settings.default_action_index,
+        kwargs=settings.environment_keywords,
     )
+
+
+class Look(NamedTuple):
+    """What is known of an environment before the run."""
+
+    spec: Spec
+    why_not_saved: str | None  # None: it can be, or does not offer to
+
+
+def look_at(settings: Settings) -> Look:
+    """Raises UserError if there is no such environment, it cannot be used, or is known to this process alone."""
+    environment = make_environment(settings)
+    if not settings.is_virtual:
+        fresh.check(settings.environment)
+    why_not = saving.why_not(environment) if settings.checkpoint_every_s else None
     environment.close()
-    return environment.spec
+    return Look(environment.spec, why_not)
 
 
-def prepare(settings: Settings, spec: Spec) -> Model:
-    """The model, once the files that the settings name have been looked at. Raises UserError."""
+def prepare(settings: Settings, spec: Spec, say=lambda line: None) -> Model:
+    """The model, once the files that the settings name have been looked at. Raises UserError. Args: say: takes a line."""
     if settings.video is not None:
         film = video.check(settings.video, spec.picture_shape, settings.environment)
         settings = dataclasses.replace(settings, video=str(film))
     if settings.demonstrations is not None:  # looked at now, so that a bad file costs nothing
         path = pathlib.Path(settings.demonstrations).absolute()
-        demonstrations.read(path, spec.observation_shape, spec.actions)
+        game = demonstrations.Game(settings.environment, spec.action_names)
+        demonstrations.read(path, spec.observation_shape, spec.actions, game, say)
         settings = dataclasses.replace(settings, demonstrations=str(path))
     return models.choose(settings, spec)
 

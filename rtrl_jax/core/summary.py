@@ -10,7 +10,7 @@ from rtrl_jax.telemetry import summary as summaries
 def summarise(assembly: Assembly, records: dict, folder: pathlib.Path, **outcome) -> dict:
     """Args:
     records: of the whole run, by kind, as `Recorder.close` returns them.
-    outcome: what only the run knows: failures, records_lost, ended_by, realtime_priority, startup_s, seconds.
+    outcome: what only the run knows: failures, records_lost, not_finite, ended_by, realtime_priority, startup_s, seconds.
     """
     settings = assembly.settings
     figures = summaries.statistics(records["ticks"], records["decisions"], records["updates"])

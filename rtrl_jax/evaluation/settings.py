@@ -40,7 +40,17 @@ class Evaluation:
     environments: str | None = setting(
         None, "where, e.g. atari/Boxing,atari/Krull; default: where the checkpoint learned", group="Where and how much"
     )
-    rate_hz: float | None = same_as(Settings, "rate_hz")
+    rate_hz: float | None = same_as(
+        Settings, "rate_hz", "ticks a second; default: as in the run, else the environment's own"
+    )
+    default_action_index: int | None = same_as(
+        Settings,
+        "default_action_index",
+        "which action the no-op is; default: as in the run, else the environment's own",
+    )
+    environment_kwargs: str | None = same_as(
+        Settings, "environment_kwargs", "keywords for gymnasium.make as a JSON object; default: as in the run"
+    )
     episodes: int = setting(100, "episodes of each environment and seed", between=(1, MOST_TICKS))
     seeds: str = setting("0", "e.g. 0,1,2", parse=_seeds)
     max_ticks_per_episode: int = setting(

@@ -4,13 +4,13 @@ A setting's comment is its help text.
 """
 
 import os
-import pathlib
 from dataclasses import dataclass
 
 from rtrl_jax import latency
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings import MOST_CORES, Settings
 from rtrl_jax.settings_fields import Condition, check, same_as, setting
+from rtrl_jax.telemetry import files
 
 LEARNER = Condition("a learner", lambda planning: planning.learn_every > 0, "leave it out with --learn_every=0")
 LAYERS = Condition("--layers", lambda planning: planning.layers)
@@ -72,9 +72,9 @@ class Planning:
             if self.display == "none":
                 raise UserError("--display=none prints nothing: say where the plan goes with --out=FILE.json")
             return
-        out = pathlib.Path(self.out)
-        if out.suffix != ".json" or os.path.lexists(out) or not out.absolute().parent.is_dir():
-            raise UserError(f"--out={out}: name a new .json file in a folder that exists")
+        if not self.out.endswith(".json"):
+            raise UserError(f"--out={self.out}: it should end in .json")
+        files.check_file(self.out)
 
     def draws(self, count: int):
         """`count` of the stated inference times, in milliseconds."""

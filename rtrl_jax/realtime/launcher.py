@@ -31,8 +31,9 @@ def launch(settings: Settings, began: float, past: restoring.Past | None = None)
       began: when the user asked for it, time.monotonic().
       past: the checkpoint that it goes on from, in the folder that the settings name.
     """
-    spec = preparation.look_at(settings)
-    model = preparation.prepare(settings, spec)
+    spec, why_not_saved = preparation.look_at(settings)
+    remarks: list[str] = []
+    model = preparation.prepare(settings, spec, remarks.append)
     folder = pathlib.Path(settings.run_dir) if past else folders.choose(settings.run_dir, settings.environment)
     earlier = restoring.read_records(folder, past, time.monotonic_ns()) if past else None
     if past:
@@ -63,6 +64,10 @@ def launch(settings: Settings, began: float, past: restoring.Past | None = None)
                     display.say(f"going on at tick {past.tick + 1} with {past.manifest['updates']} updates made")
                 if where == str(folder):
                     display.say(f"shared memory is too small: the board is a file in {folder} instead")
+                for remark in remarks:
+                    display.say(remark)
+                if why_not_saved:
+                    display.say(f"this world cannot be saved, so a resumed run begins a new episode: {why_not_saved}")
                 if warning := crowding(assembly):
                     display.say(f"warning: {warning}")
                 write_text(folder / "flags.txt", as_flagfile(settings))

@@ -37,10 +37,11 @@ LOOK_TICKS = 16  # between two looks at the wall clock
 def play(settings: Settings, began: float) -> dict:
     """Runs what `settings` describe and returns the summary. See `rtrl_jax.run`."""
     os.environ.update(ONE_THREAD)  # JAX has computed nothing yet: a run is one core's work, and repeats to the byte
-    spec = preparation.look_at(settings)
+    spec, why_not_saved = preparation.look_at(settings)
     settings = aliases.spell_out(settings, spec.rate_hz)
     settings.check()
-    model = preparation.prepare(settings, spec)
+    remarks: list[str] = []
+    model = preparation.prepare(settings, spec, remarks.append)
     folder = folders.choose(settings.run_dir, settings.environment)
     traces = costs.read_traces(settings)
     with Display(f"{settings.environment}, virtual time", settings.display == "auto") as display:
@@ -48,6 +49,10 @@ def play(settings: Settings, began: float) -> dict:
         board = begin_board(assembly, model.first_state(), segment.private(size(assembly.dimensions)))
         folders.make(folder)
         write_text(folder / "flags.txt", as_flagfile(settings))
+        for remark in remarks:
+            display.say(remark)
+        if why_not_saved:
+            display.say(f"this world cannot be saved: {why_not_saved}")
         display.say(f"virtual time, in this process alone; the run is in {folder}")
         with preparation.writing_to(folder), store.locked(folder), _on_cores(settings):
             run = _Run(assembly, board, folder, display, traces)

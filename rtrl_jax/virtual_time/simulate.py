@@ -16,6 +16,7 @@ from rtrl_jax.core import loops
 from rtrl_jax.core.assembly import begin_board, lay_board, one_each
 from rtrl_jax.core.context import Context
 from rtrl_jax.core.model import Model
+from rtrl_jax.environments.protocol import Environment
 from rtrl_jax.environments.spec import Spec
 from rtrl_jax.settings import Settings
 from rtrl_jax.stagger.announcements import COLUMNS
@@ -29,10 +30,8 @@ Tau = Callable[[np.random.Generator, int], tuple[float, bool]]
 """(generator, number of the inference) -> (ticks it takes, whether the network was needed)."""
 
 
-class Counter:
+class Counter(Environment):
     """A world in which there is nothing to do: its frame is the number of steps since the reset."""
-
-    progress = (0, 0, 0, 0)
 
     def __init__(self, episode_length: int | None = None, rate_hz: float = 1.0):
         self.spec = Spec((1,), "float32", 2, 1, rate_hz, 0.0)

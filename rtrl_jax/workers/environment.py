@@ -76,7 +76,7 @@ def environment_loop(
     bells = [Bell(word) for word in board.bell]
     origin = int(board.start_ns[0])
     slipped_in_all = episode = episode_start = first_tick = 0
-    last_action, fresh = default_action, True
+    last_action, fresh, seen_not_finite = default_action, True, environment.not_finite
     if begin.last is not None:
         fresh = bool(begin.last["terminated"] or begin.last["truncated"])
         first_tick, episode = int(begin.last["tick"]) + 1, int(begin.last["episode"]) + fresh
@@ -104,6 +104,8 @@ def environment_loop(
         else:
             frame, reward, terminated, truncated = environment.step(action)
         last_action = action
+        if environment.not_finite != seen_not_finite:
+            board.not_finite[:] = seen_not_finite = environment.not_finite
         encounter, wins, losses, attempts = environment.progress
         record = Tick(
             tick=tick,

@@ -198,7 +198,7 @@ def test_a_size_too_large_is_extrapolated_from_smaller_ones(monkeypatch):
         ({"batch_size": 0}, "--batch_size"),
         ({"width": 1.0, "parameters": "1M"}, "give one"),
         ({"display": "none"}, "--out"),
-        ({"out": "/no/such/folder/plan.json"}, "--out"),
+        ({"out": "/proc/no/such/folder/plan.json"}, "--out"),
     ],
 )
 def test_bad_settings(given, says):
