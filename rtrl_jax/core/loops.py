@@ -59,6 +59,7 @@ def environment(context: Context, clock: Clock, world: World):
         dispatcher.restore(world.ticket, next_tick=int(world.begin.last["tick"]) + 1)
     waiting = [assembly.process_of_worker[0]] if settings.is_sequential and dispatcher is None else []
     everyone = tuple(dict.fromkeys([*waiting, *([] if agent_learns(settings) else assembly.learners)]))
+    save = partial(saving.whole_state, world.environment, dispatcher, context.spec.why_not_saved)
     return environment_loop(
         world.environment,
         world.begin,
@@ -68,7 +69,7 @@ def environment(context: Context, clock: Clock, world: World):
         wakes=Wakes(assembly.process_of_worker, everyone),
         limits=Limits(settings.duration_s, settings.max_ticks, settings.max_episodes),
         repeat=settings.repeats_last_action,
-        save=partial(saving.whole_state, world.environment, dispatcher) if settings.checkpoint_every_s else None,
+        save=save if settings.checkpoint_every_s else None,
         picture=world.environment.picture if assembly.dimensions.pictures else None,
     )
 

@@ -5,7 +5,6 @@ import errno
 import pathlib
 import platform
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from rtrl_jax import environments
 from rtrl_jax.core import model as models
@@ -39,21 +38,14 @@ def make_environment(settings: Settings) -> Environment:
     )
 
 
-class Look(NamedTuple):
-    """What is known of an environment before the run."""
-
-    spec: Spec
-    why_not_saved: str | None  # None: it can be, or does not offer to
-
-
-def look_at(settings: Settings) -> Look:
-    """Raises UserError if there is no such environment, it cannot be used, or is known to this process alone."""
+def look_at(settings: Settings) -> Spec:
+    """The environment's spec. Raises UserError if there is none, it cannot be used, or is known to this process alone."""
     environment = make_environment(settings)
     if not settings.is_virtual:
         fresh.check(settings.environment)
     why_not = saving.why_not(environment) if settings.checkpoint_every_s else None
     environment.close()
-    return Look(environment.spec, why_not)
+    return environment.spec._replace(why_not_saved=why_not)
 
 
 def prepare(settings: Settings, spec: Spec, say=lambda line: None) -> Model:

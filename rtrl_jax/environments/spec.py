@@ -15,6 +15,7 @@ class Spec(NamedTuple):
         None  # of what `picture()` returns, [height, width, 3]; None: it has none
     )
     action_names: tuple[str, ...] = ()  # what the actions are called; none if they are only numbered
+    why_not_saved: str | None = None  # why a checkpoint leaves it out; None: it can be saved, or does not offer to
 
     @property
     def is_image(self) -> bool:

@@ -31,7 +31,7 @@ def launch(settings: Settings, began: float, past: restoring.Past | None = None)
       began: when the user asked for it, time.monotonic().
       past: the checkpoint that it goes on from, in the folder that the settings name.
     """
-    spec, why_not_saved = preparation.look_at(settings)
+    spec = preparation.look_at(settings)
     remarks: list[str] = []
     model = preparation.prepare(settings, spec, remarks.append)
     folder = pathlib.Path(settings.run_dir) if past else folders.choose(settings.run_dir, settings.environment)
@@ -66,8 +66,8 @@ def launch(settings: Settings, began: float, past: restoring.Past | None = None)
                     display.say(f"shared memory is too small: the board is a file in {folder} instead")
                 for remark in remarks:
                     display.say(remark)
-                if why_not_saved:
-                    display.say(f"this world cannot be saved, so a resumed run begins a new episode: {why_not_saved}")
+                if why_not := spec.why_not_saved:
+                    display.say(f"this world cannot be saved, so a resumed run begins a new episode: {why_not}")
                 if warning := crowding(assembly):
                     display.say(f"warning: {warning}")
                 write_text(folder / "flags.txt", as_flagfile(settings))

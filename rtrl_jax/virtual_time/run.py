@@ -37,7 +37,7 @@ LOOK_TICKS = 16  # between two looks at the wall clock
 def play(settings: Settings, began: float) -> dict:
     """Runs what `settings` describe and returns the summary. See `rtrl_jax.run`."""
     os.environ.update(ONE_THREAD)  # JAX has computed nothing yet: a run is one core's work, and repeats to the byte
-    spec, why_not_saved = preparation.look_at(settings)
+    spec = preparation.look_at(settings)
     settings = aliases.spell_out(settings, spec.rate_hz)
     settings.check()
     remarks: list[str] = []
@@ -51,8 +51,8 @@ def play(settings: Settings, began: float) -> dict:
         write_text(folder / "flags.txt", as_flagfile(settings))
         for remark in remarks:
             display.say(remark)
-        if why_not_saved:
-            display.say(f"this world cannot be saved: {why_not_saved}")
+        if spec.why_not_saved:
+            display.say(f"this world cannot be saved: {spec.why_not_saved}")
         display.say(f"virtual time, in this process alone; the run is in {folder}")
         with preparation.writing_to(folder), store.locked(folder), _on_cores(settings):
             run = _Run(assembly, board, folder, display, traces)
