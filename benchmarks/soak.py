@@ -52,9 +52,9 @@ def main() -> None:
         raise UserError(f"--only={unknown.pop()}: there are {', '.join(PARTS)}")
     out = pathlib.Path(OUT.value or ("results" if MINUTES.value >= HOUR else "runs/soak"))
     out.mkdir(parents=True, exist_ok=True)
-    figures = Figures(_how_many(KILLS.value, 50), _how_many(RESUMES.value, 20))
+    figures = Figures(MINUTES.value, _how_many(KILLS.value, 50), _how_many(RESUMES.value, 20))
     measure = {
-        "hour": lambda work: hour.measure(work, figures, MINUTES.value, out / "soak.csv"),
+        "hour": lambda work: hour.measure(work, figures, out / "soak.csv"),
         "kills": lambda work: kills.measure(work, figures, SEED.value),
         "resumes": lambda work: resumes.measure(work, figures, SEED.value),
     }

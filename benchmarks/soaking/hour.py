@@ -5,7 +5,7 @@ import pathlib
 
 from rtrl_jax.checkpoints import store
 from soaking import picture, records, trend
-from soaking.figures import CROWD, HOUR, PLACES, RATE_HZ, SLOPE_GOAL, Figures, say
+from soaking.figures import CROWD, HOUR, PLACES, RATE_HZ, Figures, say
 from soaking.run import Run
 from soaking.viewer import Viewer
 from soaking.watch import Watch
@@ -20,13 +20,15 @@ every 20 s, and the page with a viewer who takes every message. Every process is
 memory is the kernel's RssAnon and VmSwap: neither the board, which holds the replay, nor code. After a warm-up of a fifth of the
 run, each sixtieth of the rest counts by its lowest value; the slope is the median of those between any two of them (Theil and
 Sen), and the range is its 95 % interval (moving-block bootstrap of the residuals). It is met, or not, only if the whole interval
-is; where the run is too short to say, nothing is said. Descriptors and threads: the least of the last tenth less the least of the
-first tenth after the warm-up, of the process that gained most. The range of the rate's error is that of tenths of the run."""
+is; where the run is too short to say, nothing is said. A run shorter than an hour may gain as much as one of an hour.
+Descriptors and threads: the least of the last tenth less the least of the first tenth after the warm-up, of the process that
+gained most. A tick given up is one that the environment was too late for. The range of the rate's error is that of tenths of the
+run."""
 
 
-def measure(work: pathlib.Path, figures: Figures, minutes: float, table: pathlib.Path) -> list[dict]:
+def measure(work: pathlib.Path, figures: Figures, table: pathlib.Path) -> list[dict]:
     """Rows of the report. Args: work: a folder for the run. table: the .csv to write, with its picture beside it."""
-    seconds = 60 * minutes
+    seconds = 60 * figures.minutes
     capacity = max(LEAST_CAPACITY, min(CAPACITY, int(0.95 * WARM_UP * seconds * RATE_HZ)))
     flags = [*CROWD, f"--duration_s={seconds}", f"--replay_capacity={capacity}"]
     checkpoints = set()
@@ -50,13 +52,14 @@ def measure(work: pathlib.Path, figures: Figures, minutes: float, table: pathlib
             if count > 0:
                 say(f"  {name} gained {count} {what}")
     picture.write_table(table, {name: one.between(0, seconds) for name, one in series.items()})
-    picture.draw(table, grown.slopes, WARM_UP * seconds, SLOPE_GOAL)
+    picture.draw(table, grown.slopes, WARM_UP * seconds, figures.slope_goal)
     error, errors = records.rate_errors(made.ticks["boundary_ns"], RATE_HZ)
     last_s = made.ticks["boundary_ns"][-1] / 1e9
     looked_s = last_s - min((one["first_s"] for one in seen), default=began_s)
     return [
         figures.row(f"{HOUR}: length", summary["ticks"] / RATE_HZ / 60),
         figures.row(f"{HOUR}: error of the rate", error, errors),
+        figures.row(f"{HOUR}: ticks given up", summary["slipped_ticks"]),
         figures.row(f"{HOUR}: lateness p99", summary["lateness_ms"]["p99"]),
         figures.row(f"{HOUR}: inaction", 100 * summary["inaction"]),
         figures.row(f"{HOUR}: decisions a second", len(made.decisions["obs_tick"]) / seconds),

@@ -82,6 +82,7 @@ def measure(work: pathlib.Path, figures: Figures, seed: int) -> list[dict]:
         ),
         figures.row(f"{KILLS}: not at work again", sum(wait == math.inf for _, wait in again)),
         figures.row(f"{KILLS}: error of the rate", error, errors),
+        figures.row(f"{KILLS}: ticks given up", summary["slipped_ticks"]),
         figures.row(f"{KILLS}: inaction", 100 * summary["inaction"]),
         figures.row(
             f"{KILLS}: updates without a record", records.missing_and_twice(made.updates["applied_version"])[0]
