@@ -2,6 +2,7 @@
 # make test   the whole test suite, after checking style
 # make games  builds our Game Boy games anew (needs Debian's sdcc)
 # make bench  measures this machine and rewrites results/; make bench ONLY=inference,update K=1,7 only speed beside PyTorch
+# make soak   an hour's run, 50 kills of workers and 20 of whole runs; make soak MINUTES=5 is all of it, shorter, and writes to runs/soak
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -10,7 +11,7 @@ READY = $(VENV)/.ready
 # Tests of real time want the machine for themselves; all others go two at a time.
 ALONE = $(addprefix tests/system/test_,api.py failures.py fast.py filming.py page.py resume.py runs.py)
 
-.PHONY: run test bench games clean
+.PHONY: run test bench soak games clean
 
 run: $(READY)
 	$(BIN)/python launch/run.py --flagfile=configs/duel.flags
@@ -29,6 +30,9 @@ ifeq ($(ONLY)$(K),)
 	$(BIN)/python benchmarks/agreement.py
 endif
 	$(BIN)/python benchmarks/speed.py $(if $(ONLY),--only=$(ONLY)) $(if $(K),--k=$(K))
+
+soak: $(READY)
+	$(BIN)/python benchmarks/soak.py $(if $(MINUTES),--minutes=$(MINUTES)) $(if $(ONLY),--only=$(ONLY))
 
 games: $(READY)
 	$(MAKE) -C rtrl_jax/environments/homebrew PYTHON=$(abspath $(BIN))/python
