@@ -20,8 +20,8 @@ from absl import flags
 from soaking import hour, kills, resumes
 from soaking.figures import Figures, say
 
-from rtrl_jax.command import run_command
 from rtrl_jax.errors import UserError
+from rtrl_jax.flags import run_command
 
 HOUR = 60.0  # minutes
 PARTS = ("hour", "kills", "resumes")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtrl_jax.board.layout import APPLIED
+from rtrl_jax.board.records import APPLIED
 
 
 class Records(NamedTuple):

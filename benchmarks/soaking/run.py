@@ -105,8 +105,10 @@ class Run:
                 words = process.cmdline()
                 if not words or words == self._supervisor.cmdline():  # between fork and exec
                     return None
-                # python -m MODULE NAME RUN_DIR
-                self._names[process] = words[words.index("-m") + 2] if "-m" in words else process.name()
+                program = next((at for at, word in enumerate(words) if word.endswith("/realtime/child.py")), None)
+                self._names[process] = (
+                    process.name() if program is None else words[program + 1]
+                )  # child.py NAME RUN_DIR
             return self._names[process]
         except (psutil.NoSuchProcess, IndexError):
             return None

@@ -32,6 +32,7 @@ class Past(NamedTuple):
 
     checkpoint: pathlib.Path
     manifest: dict
+    uncovered: tuple[pathlib.Path, ...] = ()  # newer ones, which the run's records fall short of
 
     @property
     def tick(self) -> int:
@@ -49,12 +50,16 @@ class Past(NamedTuple):
 
 
 def open_run(run: pathlib.Path, overrides: dict) -> tuple[Past, Settings]:
-    """The newest checkpoint of a run, and its settings with some overridden. Raises UserError."""
-    found = store.whole(run)
+    """The newest checkpoint that a run's records cover, and its settings with some overridden. Raises UserError."""
+    found, uncovered = store.whole(run), []
     if not found:
         raise UserError(f"--run_dir={run} holds no checkpoint to go on from: start a new run, in another folder")
+    records = _read_back(run)
+    while not _is_covered(records, manifest := store.read_manifest(found[-1])):
+        uncovered.append(found.pop())
+        if not found:
+            raise UserError(f"--run_dir={run}: its records end before its oldest checkpoint; start a new run")
     checkpoint = found[-1]
-    manifest = store.read_manifest(checkpoint)
     try:
         before = Settings(**manifest["settings"])
     except TypeError as error:
@@ -65,7 +70,32 @@ def open_run(run: pathlib.Path, overrides: dict) -> tuple[Past, Settings]:
                 f"--{name}={overrides[name]}: the checkpoint {checkpoint} has {getattr(before, name)}; leave it out, or "
                 "start a new run"
             )
-    return Past(checkpoint, manifest), dataclasses.replace(before, **{"video": None, **overrides, "run_dir": str(run)})
+    return Past(checkpoint, manifest, tuple(uncovered)), dataclasses.replace(
+        before, **{"video": None, **overrides, "run_dir": str(run)}
+    )
+
+
+def _is_covered(records: dict[str, np.ndarray], manifest: dict) -> bool:
+    """Whether all that had been recorded by the time of the checkpoint still is: a power cut may shorten the .raw files.
+
+    They are written in order, so what came last tells: the checkpoint's tick, the decision that acted last until then, and the
+    last update but those that as many learners may have died with.
+    """
+    ticks, updates = records["ticks"][records["ticks"]["tick"] <= manifest["tick"]], records["updates"]
+    if not len(ticks) or ticks["tick"][-1] != manifest["tick"]:
+        return False
+    acted = ticks["tick"][~ticks["is_default"]][-1:]
+    made = int(updates["applied_version"].max(initial=-1)) + 1
+    return (
+        bool(np.isin(acted, records["decisions"]["apply_tick"]).all())
+        and made >= manifest["updates"] - manifest["learners"]
+    )
+
+
+def forget_uncovered(past: Past) -> None:
+    """Removes the checkpoints of a future that is played anew. Once the run goes on."""
+    for checkpoint in past.uncovered:
+        store.remove(checkpoint)
 
 
 def check_fits(past: Past, assembly) -> None:
@@ -149,17 +179,21 @@ def _leaves(stored: dict) -> list[np.ndarray]:
     return [np.asarray(stored[name]) for name in sorted(stored)]
 
 
+def _read_back(run: pathlib.Path) -> dict[str, np.ndarray]:
+    try:
+        return read_back(run)
+    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"--run_dir={run}: its records cannot be read ({' '.join(str(error).split())})") from None
+
+
 def read_records(run: pathlib.Path, past: Past, now_ns: int) -> dict[str, np.ndarray]:
     """What the run had recorded by the time of the checkpoint; what came after it will be played anew.
 
     Raises UserError if the records are damaged or missing.
     """
-    try:
-        records = cut(read_back(run), past)
-    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"--run_dir={run}: its records cannot be read ({' '.join(str(error).split())})") from None
-    if len(records["ticks"]) != past.tick + 1:
-        raise UserError(f"--run_dir={run}: of {past.tick + 1} ticks it has a record of {len(records['ticks'])} only")
+    records = cut(_read_back(run), past)
+    if not len(records["ticks"]) or records["ticks"]["tick"][-1] != past.tick:
+        raise UserError(f"--run_dir={run}: it has no record of tick {past.tick}, at which its checkpoint was made")
     newest = int(records["ticks"]["boundary_ns"][-1])
     if newest > now_ns:  # the machine has started anew since, and its clock with it
         _shift(records, now_ns - newest - 1)

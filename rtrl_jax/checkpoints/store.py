@@ -85,9 +85,16 @@ def checksum(path: pathlib.Path) -> list[int]:
 
 def prune(run: pathlib.Path, keep: int) -> None:
     """Removes all but the newest `keep` checkpoints, and whatever a killed process left."""
-    for path in whole(run)[:-keep]:  # renamed first: what is half deleted must not look whole
-        path.rename(path.with_name(path.name + PARTIAL))
+    for path in whole(run)[:-keep]:
+        remove(path)
     clear(run)
+
+
+def remove(checkpoint: pathlib.Path) -> None:
+    """Renamed first: what is half deleted must not look whole."""
+    partial = checkpoint.with_name(checkpoint.name + PARTIAL)
+    checkpoint.rename(partial)
+    shutil.rmtree(partial, ignore_errors=True)
 
 
 def clear(run: pathlib.Path) -> None:

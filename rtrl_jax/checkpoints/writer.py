@@ -108,6 +108,7 @@ class Checkpointer:
         }
         while self._recorder.complete_until_ns < copied_ns:
             time.sleep(0.02)
+        self._recorder.sync()  # a power cut must not leave a checkpoint that the records do not cover
         store.write(self._folder, manifest, training, arrays, {"environment": state})
         store.prune(self._folder, assembly.settings.checkpoint_keep)
         self._replay.prune([json.loads((path / "manifest.json").read_text()) for path in store.whole(self._folder)])

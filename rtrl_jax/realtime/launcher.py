@@ -61,6 +61,12 @@ def launch(settings: Settings, began: float, past: restoring.Past | None = None)
                 if past:
                     restoring.restore(past, assembly, board, partial(commit, board, assembly))
                     board.played_ns[0] = round(summaries.played_s(earlier["ticks"]) * 1e9)
+                    if past.uncovered:
+                        display.say(
+                            f"the records end before {len(past.uncovered)} newer checkpoint(s), as after a power cut: "
+                            "going on from the one before"
+                        )
+                    restoring.forget_uncovered(past)
                     display.say(f"going on at tick {past.tick + 1} with {past.manifest['updates']} updates made")
                 if where == str(folder):
                     display.say(f"shared memory is too small: the board is a file in {folder} instead")
@@ -111,7 +117,11 @@ def _assemble(model: Model, display: Display, session: int) -> Assembly:
 def _check_goes_on(settings: Settings, spec, ticks) -> None:
     """Raises UserError if a run that is to be resumed has reached its limits already."""
     played_s, episodes = summaries.played_s(ticks), len(summaries.episode_returns(ticks))
-    for name, so_far in (("duration_s", played_s), ("max_ticks", len(ticks)), ("max_episodes", episodes)):
+    for name, so_far in (
+        ("duration_s", played_s),
+        ("max_ticks", int(ticks["tick"][-1]) + 1),
+        ("max_episodes", episodes),
+    ):
         limit = getattr(settings, name)
         if limit is not None and so_far >= limit - 1 / spec.rate_hz:
             raise UserError(

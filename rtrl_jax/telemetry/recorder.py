@@ -5,6 +5,7 @@ Until then the records lie in *.raw files beside them, appended to several times
 a second of it.
 """
 
+import os
 import pathlib
 import time
 
@@ -42,6 +43,11 @@ class Recorder:
             self._files[kind].flush()
         self.complete_until_ns = began
         return news
+
+    def sync(self) -> None:
+        """What has been drained is on the disk, whatever happens to the machine. Another thread than `drain`'s may call it."""
+        for file in self._files.values():
+            os.fsync(file.fileno())
 
     def close(self, trace_seconds: float = trace.SECONDS) -> dict[str, np.ndarray]:
         """Takes in the rest, writes the .npz files and the trace, and returns all records by kind."""

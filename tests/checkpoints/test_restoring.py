@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rtrl_jax import UserError
-from rtrl_jax.board.records import TICK
+from rtrl_jax.board.records import OUTCOME, TICK, UPDATE
 from rtrl_jax.board.ring import Observations
 from rtrl_jax.checkpoints import replay, restoring, store
 from rtrl_jax.replay.sum_tree import SumTree, nodes_for
@@ -146,3 +146,33 @@ def test_a_manifest_that_was_changed_by_hand_is_damaged(tmp_path):
     path.write_text('{"format": 1, "files": {}}')
     with pytest.raises(UserError, match="damaged"):
         store.read_manifest(checkpoint)
+
+
+def recorded(ticks, decided, updates):
+    """Records as far as they were written: of so many ticks, of the decisions that acted until one, of so many updates."""
+    rows = {
+        "ticks": np.zeros(ticks, TICK),
+        "decisions": np.zeros(decided, OUTCOME),
+        "updates": np.zeros(updates, UPDATE),
+    }
+    rows["ticks"]["tick"], rows["decisions"]["apply_tick"] = np.arange(ticks), np.arange(decided)
+    rows["ticks"]["is_default"][:1] = True
+    rows["updates"]["applied_version"] = np.arange(updates)
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("ticks", "decided", "updates", "covered"),
+    [
+        (100, 100, 20, True),
+        (151, 148, 33, True),
+        (99, 100, 20, False),  # ticks.raw is short
+        (0, 0, 0, False),
+        (100, 99, 20, False),  # decisions.raw is: the action of tick 99 came from nowhere
+        (100, 100, 19, True),  # the learner died before it had written its update down
+        (100, 100, 18, False),  # updates.raw is short
+    ],
+)
+def test_a_checkpoint_is_covered_by_records_that_reach_as_far(ticks, decided, updates, covered):
+    manifest = {"tick": 99, "updates": 20, "learners": 1}
+    assert restoring._is_covered(recorded(ticks, decided, updates), manifest) is covered

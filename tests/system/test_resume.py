@@ -15,6 +15,7 @@ from system.test_failures import wait_for
 import rtrl_jax
 from rtrl_jax import checkpoints
 from rtrl_jax.checkpoints import store
+from rtrl_jax.telemetry.tail import KINDS
 
 FLAGS = ["--rate_hz=60", "--learn_start=20", "--learn_every=2", "--checkpoint_every_s=0.5"]
 CARTPOLE = ["--environment=gymnasium/CartPole-v1", *FLAGS]
@@ -256,6 +257,29 @@ def test_a_session_without_learners_plays_what_was_learned_and_keeps_it(tmp_path
     assert updates["applied_version"].tolist() == list(range(len(updates["applied_version"])))
     again = updates["end_ns"] > ticks["boundary_ns"][ticks["session"] == 2][0]
     assert 30 < again.sum() <= 61, "it made up for the time without learners"
+
+
+@pytest.mark.parametrize("kind", ["ticks", "decisions", "updates"])
+def test_after_a_power_cut_it_goes_on_from_the_checkpoint_that_the_records_reach(launch, tmp_path, kind):
+    """Records are written before a checkpoint is, but nothing promises that what came after it reached the disk."""
+    folder = killed(tmp_path / "run", *CARTPOLE, checkpoints=3)
+    before, newest = store.whole(folder)[-2:]
+    manifest = store.read_manifest(before)
+    raw, dtype = folder / f"{kind}.raw", KINDS[kind]
+    rows = np.fromfile(raw, dtype, count=raw.stat().st_size // dtype.itemsize)
+    reached = {
+        "ticks": lambda: rows["tick"] <= manifest["tick"],
+        "decisions": lambda: rows["apply_tick"] <= manifest["tick"],
+        "updates": lambda: rows["applied_version"] < manifest["updates"],
+    }[kind]()
+    os.truncate(raw, (int(np.flatnonzero(reached)[-1]) + 1) * dtype.itemsize + 3)
+    done, summary = resume(launch, folder, f"--duration_s={manifest['tick'] / 60 + 3}")
+    assert done.returncode == 0, done.stderr
+    assert "the records end before 1 newer checkpoint" in done.stderr
+    assert f"going on at tick {manifest['tick'] + 1}" in done.stderr
+    ticks = np.load(folder / "ticks.npz")["tick"]
+    assert ticks.tolist() == list(range(summary["ticks"]))
+    assert newest not in store.whole(folder) or store.read_manifest(newest)["session"] == 1
 
 
 def test_records_that_are_gone_are_one_line(launch, a_run, tmp_path):
