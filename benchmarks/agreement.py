@@ -18,10 +18,9 @@ from absl import flags
 from report import Goal
 
 from rtrl_jax import environments, networks
-from rtrl_jax.command import run_command
-from rtrl_jax.drivers import brain
 from rtrl_jax.errors import UserError
-from rtrl_jax.networks import fast, parameters
+from rtrl_jax.flags import run_command
+from rtrl_jax.networks import fast, parameters, runtime
 
 FRAMES = {0.0625: 2000, 1: 2000, 7: 1000, 29: 100}  # of 100 none may differ
 K = flags.DEFINE_list("k", list(map(str, FRAMES)), "widths")
@@ -42,7 +41,7 @@ GOALS = {
 
 
 def main() -> None:
-    brain.configure_jax()
+    runtime.configure()
     for depth, k in itertools.product(DEPTH.value, K.value):
         if depth not in ("15", "30") or k not in map(str, FRAMES):
             raise UserError(f"--depth={depth} --k={k}: there are 15 and 30 layers, and {', '.join(map(str, FRAMES))}")

@@ -21,8 +21,8 @@ from report import Goal
 
 import rtrl_jax
 from rtrl_jax.checkpoints import store
-from rtrl_jax.command import run_command
 from rtrl_jax.errors import UserError
+from rtrl_jax.flags import run_command
 
 ONLY = flags.DEFINE_list("only", None, "names of the parts to measure; default: all")
 REPEATS = flags.DEFINE_integer("repeats", 3, "of each part but the kills", lower_bound=1)
@@ -110,7 +110,7 @@ def measure_updates() -> dict[str, float]:
 
 def measure_replay() -> dict[str, float]:
     """A full ring of a million frames, and batches from it."""
-    from rtrl_jax.board.layout import TICK
+    from rtrl_jax.board.records import TICK
     from rtrl_jax.board.ring import Observations
     from rtrl_jax.replay.prioritised import PrioritisedReplay
     from rtrl_jax.replay.sum_tree import nodes_for
@@ -237,7 +237,7 @@ def measure_kills() -> dict[str, float]:
 
 
 def _tick_dtype():
-    from rtrl_jax.board.layout import TICK
+    from rtrl_jax.board.records import TICK
 
     return TICK
 

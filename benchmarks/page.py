@@ -21,7 +21,7 @@ from report import Goal
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from rtrl_jax.command import run_command
+from rtrl_jax.flags import run_command
 
 REPEATS = flags.DEFINE_integer("repeats", 3, "runs of each part", lower_bound=1)
 SECONDS = flags.DEFINE_float("seconds", 30.0, "length of a run", lower_bound=4.0)

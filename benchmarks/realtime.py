@@ -19,8 +19,8 @@ from absl import flags
 from report import Goal
 
 import rtrl_jax
-from rtrl_jax.command import run_command
 from rtrl_jax.errors import UserError
+from rtrl_jax.flags import run_command
 
 ONLY = flags.DEFINE_list("only", None, "names of the parts to measure; default: all")
 REPEATS = flags.DEFINE_integer("repeats", 3, "runs of each part", lower_bound=1)

@@ -16,8 +16,8 @@ import numpy as np
 import pytorch_environment
 from absl import flags
 
-from rtrl_jax.command import run_command
 from rtrl_jax.errors import UserError
+from rtrl_jax.flags import run_command
 from rtrl_jax.telemetry.files import write_json, write_text
 from rtrl_jax.telemetry.summary import machine, versions
 

@@ -18,8 +18,7 @@ from median import median_ms
 from rtrl_jax import networks
 from rtrl_jax.agents import agent as agents
 from rtrl_jax.agents import dqn
-from rtrl_jax.drivers import brain
-from rtrl_jax.networks import fast, parameters
+from rtrl_jax.networks import fast, parameters, runtime
 
 SHAPE, ACTIONS, BATCH = (84, 84, 1), 6, 16
 
@@ -53,11 +52,11 @@ def update(network, plan, values):
     optimiser = agents.make_optimiser(1e-4, 10.0)
     values = jax.device_put(values)
     state = optimiser.init(values)
-    descend = jax.jit(agents.descend(optimiser))
+    descend = jax.jit(agents.apply_gradients(optimiser))
     prepare = jax.jit(lambda values: fast.prepare(fast.kernels(values, plan), plan))
 
     def step(apply, finish):
-        gradient = jax.jit(agents.gradient(dqn.make(apply)))
+        gradient = jax.jit(agents.gradients(dqn.make(apply)))
 
         def whole():
             slope, loss, _ = gradient(values, values, batch, np.uint32(0))
@@ -75,7 +74,7 @@ def _origin(network) -> str:
 
 def main() -> None:
     what, depth, k, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
-    brain.configure_jax()
+    runtime.configure()
     network = networks.build(f"resnet{depth}", ACTIONS, k)
     plan = fast.choose(network, SHAPE, BATCH)
     values = parameters.initialise(parameters.shapes(network, SHAPE, "uint8"), 0)

@@ -18,8 +18,8 @@ from absl import flags
 
 import rtrl_jax
 from rtrl_jax import environments
-from rtrl_jax.command import run_command
 from rtrl_jax.errors import UserError
+from rtrl_jax.flags import run_command
 from rtrl_jax.telemetry.files import write_json, write_text
 from rtrl_jax.telemetry.summary import machine, versions
 

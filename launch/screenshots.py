@@ -10,9 +10,9 @@ import matplotlib
 from absl import flags
 
 from rtrl_jax import environments
-from rtrl_jax.command import run_command
 from rtrl_jax.environments import players
 from rtrl_jax.environments.frames import small_grey
+from rtrl_jax.flags import run_command
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -5,6 +5,10 @@ lists what it takes. Imports stay light here, because every worker process passe
 chosen its processor core.
 """
 
+import os
+import pathlib
+import time
+
 from rtrl_jax.errors import UserError
 
 __version__ = "0.1.0"
@@ -15,20 +19,28 @@ def run(**settings) -> dict:
     """Runs an agent against an environment in real time and returns the summary that summary.json holds.
 
     Args:
-      **settings: fields of `rtrl_jax.settings.Settings`, which are also the flags of launch/run.py.
+      **settings: fields of `rtrl_jax.settings.Settings`, which are also the flags of launch/run.py. A path may be a
+        `pathlib.Path`, `cores` a list of numbers and `environment_kwargs` a dict.
 
     Raises:
       UserError: bad input; nothing has been written.
       RuntimeError: a process failed beyond repair; what was recorded until then is in the run folder.
     """
-    from rtrl_jax.drivers.supervisor import supervise
+    from rtrl_jax.core import preparation
     from rtrl_jax.settings import Settings
 
-    _check_names(Settings, settings)
-    return supervise(Settings(**settings))
+    began = time.monotonic()
+    chosen = preparation.checked(Settings(**_plain(settings)))
+    if chosen.is_virtual:
+        from rtrl_jax.virtual_time.run import play
+
+        return play(chosen, began)
+    from rtrl_jax.realtime.launcher import launch
+
+    return launch(chosen, began)
 
 
-def resume(run_dir: str, **overrides) -> dict:
+def resume(run_dir: str | os.PathLike, **overrides) -> dict:
     """Goes on with a run from its newest checkpoint and returns the summary of all its sessions.
 
     Args:
@@ -39,16 +51,26 @@ def resume(run_dir: str, **overrides) -> dict:
       UserError: no checkpoint, a damaged one, or one that does not fit the overrides; nothing has been changed.
       RuntimeError: as `run`.
     """
-    import pathlib
+    from rtrl_jax.checkpoints import restoring, store
+    from rtrl_jax.core import preparation
+    from rtrl_jax.realtime.launcher import launch
 
-    from rtrl_jax.drivers import supervisor
-    from rtrl_jax.settings import Settings
+    began, run, overrides = time.monotonic(), pathlib.Path(run_dir).expanduser(), _plain(overrides)
+    if not run.is_dir():
+        raise UserError(f"--run_dir={run} is no folder: name the folder of the run to go on with")
+    with store.locked(run):
+        past, settings = restoring.open_run(run, overrides)
+        if settings.is_virtual:
+            raise UserError(
+                f"--run_dir={run}: a run in virtual time cannot be resumed; start it anew, it will be the same"
+            )
+        return launch(preparation.checked(settings), began, past)
 
-    _check_names(Settings, overrides)
-    return supervisor.resume(pathlib.Path(run_dir).expanduser(), overrides)
 
+def _plain(given: dict) -> dict:
+    from rtrl_jax.settings import Settings, from_python
 
-def _check_names(known: type, given: dict) -> None:
-    unknown = sorted(set(given) - set(known.__dataclass_fields__))
+    unknown = sorted(set(given) - set(Settings.__dataclass_fields__))
     if unknown:
         raise UserError(f"no setting is called {unknown[0]!r}; rtrl_jax.settings.Settings lists them all")
+    return from_python(given)

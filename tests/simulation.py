@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from rtrl_jax.board.layout import RUNNING, UPDATE
-from rtrl_jax.board.ring import Observations, Ring
-from rtrl_jax.studies import simulate as studies
+from rtrl_jax.board.layout import RUNNING
+from rtrl_jax.board.records import UPDATE
 from rtrl_jax.studies.latencies import constant, exploring, gamma, normal, outliers
-from rtrl_jax.studies.simulate import Counter, private_board
 from rtrl_jax.telemetry.summary import statistics
+from rtrl_jax.virtual_time import simulate as studies
+from rtrl_jax.virtual_time.simulate import Counter, private_board
 from rtrl_jax.workers.effects import Infer, Learn, Timed, WaitBell
-from rtrl_jax.workers.environment import Limits, environment_loop
+from rtrl_jax.workers.environment import Beginning, Limits, Wakes, environment_loop
 from rtrl_jax.workers.mailbox import Choice, Mailbox
 from rtrl_jax.workers.sequential import sequential
 
@@ -49,33 +49,26 @@ def play_sequentially(
 
     Args:
       inferences, updates: iterables, how many ticks each takes.
-      learning: a stand-in for `Learning`, or None.
+      learning: a stand-in for `Learner`, or None.
       capacity: ticks kept; default all.
     """
     board = private_board(1, capacity=capacity or ticks + 16)
     board.control[0] = RUNNING
-    observations, now = Observations(board.tick_head, board.tick_rows, board.frames), [0]
+    now, counter = [0], Counter(episode_length, rate_hz=1e9 / TICK_NS)
     lengths = {Infer: iter(inferences), Learn: iter(updates)}
     world = environment_loop(
-        Counter(episode_length),
-        np.zeros(1, np.float32),
+        counter,
+        Beginning(np.zeros(1, np.float32)),
         board,
-        observations,
         lambda: now[0],
-        None,
-        rate_hz=1e9 / TICK_NS,
-        default_action=0,
-        repeat=False,
-        limits=Limits(None, ticks, None),
-        groups=[1],
-        listeners=[1],
+        wakes=Wakes([1], everyone=(1,)),
+        limits=Limits(max_ticks=ticks),
     )
     agent = sequential(
         Mailbox(board, 0, lambda: now[0]),
-        observations,
+        board,
         lambda obs_tick: Choice(1, True, 0),
         learning,
-        Ring(board.update_head[:1], board.update_rows[0]),
         learn_first=learn_first,
         learn_every=1,
         start_ns=0,
@@ -96,4 +89,4 @@ def play_sequentially(
                 boundary = world.send(now[0])
                 resume_at = now[0] if resume_at is None else resume_at
     except StopIteration:
-        return observations.ticks.read(0)[1]
+        return board.observations.ticks.read(0)[1]

@@ -5,7 +5,7 @@ from absl import flags
 from conftest import ROOT
 
 from rtrl_jax import environments
-from rtrl_jax.command import define_flags
+from rtrl_jax.flags import define_flags
 from rtrl_jax.settings import Settings
 
 

@@ -1,11 +1,14 @@
 """Settings: what is refused, in one line that says what to do, and the flagfile that repeats a run."""
 
+import json
 import os
+import pathlib
 
+import numpy as np
 import pytest
 
 from rtrl_jax import UserError, latency
-from rtrl_jax.settings import Settings, as_flagfile
+from rtrl_jax.settings import Settings, as_flagfile, from_python
 
 
 @pytest.mark.parametrize(
@@ -15,22 +18,22 @@ from rtrl_jax.settings import Settings, as_flagfile
         ({"interaction": "parallel"}, "choose one of"),
         ({"duration_s": -1.0}, "greater than 0"),
         ({"duration_s": float("nan")}, "greater than 0"),
-        ({"rate_hz": float("inf")}, "greater than 0"),
+        ({"rate_hz": float("inf")}, "between 0.001 and 100,000"),
         ({"gamma": 1.5}, "between 0 and 1"),
         ({"inference_workers": "0"}, "or auto"),
         ({"inference_workers": "two"}, "or auto"),
         ({"learner_workers": "some"}, "or auto"),
-        ({"learner_workers": "9999"}, "the most is"),
+        ({"learner_workers": "9999"}, "from 0 to 256"),
         ({"learner_workers": "2", "interaction": "sequential"}, "one agent process"),
         ({"learning": "serial"}, "choose one of"),
         ({"agent": "sarsa"}, "choose one of"),
         ({"dueling": 1}, "true or false"),
         ({"max_ticks": True}, "a whole number"),
-        ({"atoms": 1}, "at least 2"),
-        ({"value_min": 5.0, "value_max": 5.0}, "less than"),
-        ({"n_steps": 0}, "greater than 0"),
-        ({"checkpoint_every_s": -1.0}, "or 0 for none"),
-        ({"checkpoint_keep": 0}, "greater than 0"),
+        ({"atoms": 1}, "between 2 and"),
+        ({"value_min": 5.0, "value_max": 5.0, "categorical": True}, "less than"),
+        ({"n_steps": 0}, "between 1 and"),
+        ({"checkpoint_every_s": -1.0}, "between 0 and"),
+        ({"checkpoint_keep": 0}, "between 1 and"),
         ({"playout": "soon"}, "auto, or off"),
         ({"playout": "5", "stagger": "none"}, "belongs to --stagger=ticket"),
         ({"stagger_quantile": 0.99}, "belongs to --stagger=max_time"),
@@ -45,10 +48,10 @@ from rtrl_jax.settings import Settings, as_flagfile
         ({"cores": "first"}, "numbers and ranges"),
         ({"cores": "5-3"}, "numbers and ranges"),
         ({"cores": "0-1000000000"}, "there is no core"),
-        ({"inference_workers": "100000"}, "the most is"),
-        ({"rate_hz": 1e9}, "the most is"),
+        ({"inference_workers": "100000"}, "from 1 to 4096"),
+        ({"rate_hz": 1e9}, "between 0.001 and 100,000"),
         ({"seed": -1}, "--seed"),
-        ({"replay_capacity": 10}, "the least is"),
+        ({"replay_capacity": 10}, "between 4096 and"),
         ({"learn_start": 40_000, "replay_capacity": 50_000}, "at most half"),
         ({"duration_s": "long"}, "a number"),
         ({"max_ticks": 2.5}, "a whole number"),
@@ -59,10 +62,27 @@ from rtrl_jax.settings import Settings, as_flagfile
         ({"clock": "virtual", "learning_schedule": "every:x"}, "every:N"),
         ({"clock": "virtual", "learning_latency_ms": "normal:5"}, "milliseconds"),
         ({"clock": "virtual", "emulated_inference_ms": "5"}, "use --inference_latency_ms"),
-        ({"delay": 0}, "greater than 0"),
-        ({"delay": 5000}, "the most is"),
+        ({"delay": 0}, "between 1 and"),
+        ({"delay": 5000}, "between 1 and 4096"),
         ({"delay": 8, "accounting": "reference"}, "sequential"),
-        ({"learn_every": -1}, "negative"),
+        ({"learn_every": -1}, "between 0 and"),
+        ({"width": 1e9}, "at most 1000"),
+        ({"width": 0.0}, "greater than 0"),
+        ({"width": float("nan")}, "greater than 0"),
+        ({"batch_size": 999_999_999}, "between 1 and 65536"),
+        ({"frame_stack": 100_000}, "between 1 and 256"),
+        ({"max_ticks": 10**400}, "between 1 and"),
+        ({"default_action_index": -1}, "at least 0"),
+        ({"value_max": float("inf"), "categorical": True}, "finite"),
+        ({"atoms": 11}, "belongs to --categorical"),
+        ({"importance_exponent": 1.0, "agent": "rainbow", "prioritised": False}, "belongs to --prioritised"),
+        ({"demonstrations": "some.npz", "learn_every": 0}, "belongs to a learner"),
+        ({"inference_dtype": "bfloat16", "fast": False}, "belongs to --fast"),
+        ({"environment_kwargs": "continuous=False"}, "JSON object"),
+        ({"environment_kwargs": "[1, 2]"}, "JSON object"),
+        ({"environment_kwargs": "[" * 100_000}, "JSON object"),
+        ({"run_dir": "two\nlines"}, "in one"),
+        ({"parameters": ["1M"]}, "text"),
     ],
 )
 def test_bad_settings_are_one_line_that_says_what_to_do(wrong, says):
@@ -74,6 +94,68 @@ def test_bad_settings_are_one_line_that_says_what_to_do(wrong, says):
 def test_the_defaults_are_good():
     Settings().check()  # raises if they are not
     assert Settings().learns
+
+
+def test_what_texts_stand_for():
+    default = Settings()
+    assert (default.inference_worker_count, default.learner_count, default.playout_ticks) == (1, 1, None)
+    assert default.environment_keywords == {}
+    for said in ("is_sequential", "learns_first", "is_virtual", "repeats_last_action"):
+        assert getattr(default, said) is False
+    given = Settings(
+        inference_workers="auto",
+        learner_workers="auto",
+        playout=12,
+        delay=3,
+        default_action="repeat",
+        environment_kwargs='{"continuous": false}',
+    )
+    assert (given.inference_worker_count, given.learner_count, given.playout_ticks) == (None, None, 12)
+    assert given.environment_keywords == {"continuous": False}
+    assert given.is_virtual
+    assert given.repeats_last_action
+    assert Settings(playout="off").playout_ticks == 0
+    blocking = Settings(interaction="sequential_learn_first", inference_workers="auto")
+    assert blocking.is_sequential
+    assert blocking.learns_first
+    assert blocking.inference_worker_count == 1
+
+
+@pytest.mark.parametrize("off", [{"learner_workers": "0"}, {"learn_every": 0}, {"policy": "random"}])
+def test_a_run_that_learns_nothing_has_no_learners(off):
+    assert not Settings(**off).learns
+    assert Settings(**off).learner_count == 0
+
+
+def test_parts_are_those_of_the_agent_unless_set():
+    assert not Settings().has("noisy")
+    assert Settings(agent="rainbow").has("noisy")
+    assert not Settings(agent="rainbow", noisy=False).has("noisy")
+    Settings(agent="rainbow", atoms=11).check()
+
+
+def test_python_may_say_it_in_its_own_way():
+    given = {
+        "run_dir": pathlib.Path("runs") / "one",
+        "cores": [0, 1],
+        "environment_kwargs": {"map": "5x5", "slippery": False},
+        "seed": np.int64(7),
+        "gamma": np.float32(0.5),
+        "learn_start": 50,
+    }
+    plain = from_python(given)
+    assert plain == {
+        "run_dir": "runs/one",
+        "cores": "0,1",
+        "environment_kwargs": '{"map": "5x5", "slippery": false}',
+        "seed": 7,
+        "gamma": 0.5,
+        "learn_start": 50,
+    }
+    assert json.loads(json.dumps(plain)) == plain
+    assert Settings(**plain).environment_keywords == given["environment_kwargs"]
+    with pytest.raises(UserError, match="cannot be written as JSON"):
+        from_python({"environment_kwargs": {"render": object()}})
 
 
 def test_core_lists():
@@ -97,8 +179,6 @@ def test_every_setting_is_in_the_flagfile_and_what_is_set_is_in_force():
     "text", ["12", "normal:12,1", "lognormal:12,3", "gamma:12,6", "uniform:10,14", "9+outlier:0.1,39"]
 )
 def test_latencies_have_the_mean_they_state(text):
-    import numpy as np
-
     rng = np.random.default_rng(0)
     draw = latency.parse(text)
     values = [draw(rng) for _ in range(20_000)]

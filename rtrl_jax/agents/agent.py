@@ -48,21 +48,21 @@ def init(parameters, optimiser: optax.GradientTransformation) -> State:
     return State(parameters, target, optimiser.init(parameters), jnp.zeros((), jnp.int32))
 
 
-def gradient(agent: Agent):
-    """Returns (parameters, target_parameters, batch, seed) -> (gradient, loss [], sizes of the errors [B])."""
+def gradients(agent: Agent):
+    """Returns (parameters, target_parameters, batch, seed) -> (gradients, loss [], sizes of the errors [B])."""
 
     def compute(parameters, target_parameters, batch: Batch, seed):
-        (loss, errors), slope = jax.value_and_grad(agent.loss, has_aux=True)(parameters, target_parameters, batch, seed)
-        return slope, loss, errors
+        (loss, errors), grads = jax.value_and_grad(agent.loss, has_aux=True)(parameters, target_parameters, batch, seed)
+        return grads, loss, errors
 
     return compute
 
 
-def descend(optimiser: optax.GradientTransformation):
-    """Returns (parameters, optimiser state, gradient) -> (parameters, optimiser state), one step along the gradient."""
+def apply_gradients(optimiser: optax.GradientTransformation):
+    """Returns (parameters, optimiser state, gradients) -> (parameters, optimiser state), one step of the optimiser."""
 
-    def apply(parameters, optimiser_state, slope):
-        change, optimiser_state = optimiser.update(slope, optimiser_state, parameters)
+    def apply(parameters, optimiser_state, grads):
+        change, optimiser_state = optimiser.update(grads, optimiser_state, parameters)
         return optax.apply_updates(parameters, change), optimiser_state
 
     return apply
@@ -74,11 +74,11 @@ def update(agent: Agent, optimiser: optax.GradientTransformation, target_every: 
     Args:
       target_every: updates between two copies to the target network.
     """
-    slope_of, apply = gradient(agent), descend(optimiser)
+    grads_of, apply = gradients(agent), apply_gradients(optimiser)
 
     def step(state: State, batch: Batch, seed):
-        slope, loss, errors = slope_of(state.parameters, state.target_parameters, batch, seed)
-        parameters, optimiser_state = apply(state.parameters, state.optimiser, slope)
+        grads, loss, errors = grads_of(state.parameters, state.target_parameters, batch, seed)
+        parameters, optimiser_state = apply(state.parameters, state.optimiser, grads)
         updates = state.updates + 1
         target = optax.periodic_update(parameters, state.target_parameters, updates, target_every)
         return State(parameters, target, optimiser_state, updates), loss, errors

@@ -1,4 +1,4 @@
-"""Deep Q-Network (Mnih et al. 2015) as the paper uses it: section 5, mission row 6."""
+"""Deep Q-Network (Mnih et al. 2015) as the paper uses it (section 5, Implementation Details)."""
 
 import jax
 import jax.numpy as jnp

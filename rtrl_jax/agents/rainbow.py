@@ -1,4 +1,4 @@
-"""Rainbow (Hessel et al. 2018), each part of it to be left out: mission row 6.
+"""Rainbow (Hessel et al. 2018), as the paper uses it (Appendix A.3); each part of it can be left out.
 
 Here are double Q-learning, the distribution of returns and the keys of the noise. The dueling streams and the noisy layers are
 the network's (`networks.heads`), n-step returns and priorities the replay's.

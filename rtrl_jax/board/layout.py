@@ -10,69 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtrl_jax.board.records import DECISION, OUTCOME, TICK, UPDATE
+from rtrl_jax.board.ring import Observations, Ring
+
 ALIGNMENT = 64  # a cache line, and what XLA needs to use memory in place
-
-TICK = np.dtype(
-    [
-        ("tick", "i8"),
-        ("boundary_ns", "i8"),  # when the boundary was taken, CLOCK_MONOTONIC
-        ("lateness_ns", "i8"),  # after the instant it was due
-        ("published_ns", "i8"),  # when its observation was ready to be read
-        ("obs_tick", "i8"),  # the observation the action came from; -1 where the default action acted
-        ("episode_start", "i8"),  # first tick of this tick's episode
-        ("reward", "f8"),
-        ("action", "i4"),
-        ("worker", "i4"),  # -1 where the default action acted
-        ("episode", "i4"),
-        ("slipped", "i4"),  # ticks given up before this one because the process was overrun
-        ("encounter", "i4"),  # being played, from 0; with the three below: how far the player had come after this tick
-        ("wins", "i4"),
-        ("losses", "i4"),
-        ("attempts", "i4"),
-        ("playout", "i4"),  # playout delay D in force, in ticks; 0 without playout
-        ("session", "i4"),  # 0 until the run is resumed for the first time
-        ("is_default", "?"),
-        ("terminated", "?"),
-        ("truncated", "?"),
-    ],
-    align=True,
-)
-
-DECISION = np.dtype(
-    [
-        ("worker", "i4"),
-        ("action", "i4"),
-        ("obs_tick", "i8"),
-        ("start_ns", "i8"),
-        ("end_ns", "i8"),
-        ("registered_ns", "i8"),  # when the environment process could first see it
-        ("version", "i8"),  # of the parameters
-        ("greedy", "?"),
-    ],
-    align=True,
-)
-
-JUDGED = np.dtype([("decision", DECISION), ("status", "i4"), ("apply_tick", "i8")], align=True)
-APPLIED, OVERWRITTEN, STALE = 0, 1, 2
-
-UPDATE = np.dtype(
-    [
-        ("learner", "i4"),
-        ("loss", "f4"),
-        ("start_ns", "i8"),
-        ("computed_ns", "i8"),  # when its gradient was there and the wait for the turn began
-        ("turn_ns", "i8"),  # when the turn had come
-        ("end_ns", "i8"),
-        ("gradient_version", "i8"),  # the parameters the gradient was taken at
-        ("applied_version", "i8"),  # the parameters it was applied to
-    ],
-    align=True,
-)
 
 WAITING, RUNNING, STOPPING = 0, 1, 2  # values of the control word
 
 DECISIONS_A_WORKER = 1024  # between two boundaries: a worker makes at most 20 a tick
-JUDGED_ROWS = 1 << 16  # between two looks of the recorder
+OUTCOME_ROWS = 1 << 16  # between two looks of the recorder
 UPDATE_ROWS = 1 << 13
 WARM_UP_INFERENCES = 16
 ENVIRONMENT_BYTES = 1 << 20  # the most that an environment's state may take
@@ -124,15 +70,23 @@ def fields(d: Dimensions) -> list[Field]:
             "environment; learners' bells: the learner with the turn (one cache line each)",
         ),
         ("realtime", (1,), "i8", "environment: 1 if it runs with SCHED_FIFO, -1 if that was refused"),
-        # The environment's record, and its verdicts on decisions.
+        (
+            "overrun_ns",
+            (1,),
+            "i8",
+            "environment: how long a tick's work takes, once that is more than there is time for",
+        ),
+        ("over", (1,), "i8", "environment: 1 once its loop has ended, as it should"),
+        ("not_finite", (2,), "i8", "environment: rewards and observations that were no numbers, and became 0"),
+        # The environment's record, and what became of decisions.
         ("tick_head", (1,), "i8", "environment"),
         ("tick_rows", (d.capacity,), TICK, "environment"),
         ("frames", (d.capacity, *d.observation_shape), d.observation_dtype, "environment"),
         # What a person sees after each tick: that of tick n in row n % pictures, once picture_head is n + 1.
         ("picture_head", (1,), "i8", "environment"),
         ("pictures", (d.pictures, *d.picture_shape), "u1", "environment"),
-        ("judged_head", (1,), "i8", "environment"),
-        ("judged_rows", (JUDGED_ROWS,), JUDGED, "environment"),
+        ("outcome_head", (1,), "i8", "environment"),
+        ("outcome_rows", (OUTCOME_ROWS,), OUTCOME, "environment"),
         # Tickets, from the environment to inference worker w, and its answers.
         ("ticket_count", (workers,), "i8", "environment"),
         ("ticket_obs", (workers,), "i8", "environment"),
@@ -193,7 +147,7 @@ def _span(field: Field) -> int:
 
 
 class Board:
-    """Numpy views on one segment, an attribute for each field of the layout."""
+    """Numpy views on one segment, an attribute for each field of the layout; and the rings that some of them make up."""
 
     def __init__(self, dimensions: Dimensions, memory: mmap.mmap):
         self.dimensions = dimensions
@@ -202,3 +156,14 @@ class Board:
             view = np.frombuffer(memory, field.dtype, math.prod(field.shape), offset).reshape(field.shape)
             setattr(self, field.name, view)
             offset += _span(field)
+        self.observations = Observations(self.tick_head, self.tick_rows, self.frames)
+        self.outcomes = Ring(self.outcome_head, self.outcome_rows)
+        self.shown = Ring(self.picture_head, self.pictures)
+
+    def decisions(self, worker: int) -> Ring:
+        """What inference worker `worker` has decided."""
+        return Ring(self.decision_head[worker : worker + 1], self.decision_rows[worker])
+
+    def updates(self, learner: int) -> Ring:
+        """What learner `learner` has done."""
+        return Ring(self.update_head[learner : learner + 1], self.update_rows[learner])

@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from rtrl_jax.board.ring import Observations
+from rtrl_jax.board.saved_state import SavedState
 from rtrl_jax.checkpoints import replay, store
 from rtrl_jax.errors import UserError
 from rtrl_jax.replay.sum_tree import SumTree
 from rtrl_jax.settings import Settings
 from rtrl_jax.telemetry.recorder import read_back
-from rtrl_jax.workers.learning import NOT_BEGUN
+from rtrl_jax.workers.learner import NOT_BEGUN
 
 FIXED = ("environment", "frame_stack", "rate_hz")  # another value of these makes another world
 
@@ -93,7 +94,7 @@ def restore(past: Past, assembly, board, publish) -> None:
     """
     manifest, learns = past.manifest, bool(assembly.dimensions.learners)
     tree, arrays = store.read_tree(past.checkpoint), store.read_arrays(past.checkpoint)
-    observations = Observations(board.tick_head, board.tick_rows, board.frames)
+    observations = board.observations
     replay.read(past.checkpoint, manifest, observations)
     board.tick_head[0] = manifest["tick"] + 1
     version = manifest["updates"]
@@ -138,9 +139,7 @@ def _restore_priorities(board, before: np.ndarray, manifest: dict, capacity: int
 def _restore_environment(past: Past, board, observations: Observations) -> None:
     """Its state; or, of one that cannot be saved, the word that its last episode was cut off."""
     state = (past.checkpoint / "environment").read_bytes()
-    board.saved_environment[: len(state)] = np.frombuffer(state, np.uint8)
-    board.saved_bytes[0] = len(state)
-    board.saved_tick[0] = past.tick
+    SavedState(board).put(past.tick, state)
     if past.manifest["resumes_at_new_episode"]:
         last = observations.ticks.rows[past.tick % observations.capacity : past.tick % observations.capacity + 1]
         last["truncated"] |= ~last["terminated"]

@@ -11,9 +11,9 @@ import pathlib
 import threading
 import time
 
-from rtrl_jax.agents import parts
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.layout import STOPPING
+from rtrl_jax.board.saved_state import SavedState
 from rtrl_jax.checkpoints import replay, store
 from rtrl_jax.environments import saving
 
@@ -22,9 +22,7 @@ NICENESS = 19
 
 
 class Checkpointer:
-    def __init__(
-        self, assembly, board, observations, folder: pathlib.Path, recorder, hold_turns, manifest: dict, past=None
-    ):
+    def __init__(self, assembly, board, folder: pathlib.Path, recorder, hold_turns, manifest: dict, past=None):
         """Args:
         recorder: the run's; a checkpoint is whole only when the record until then is on disk as well.
         hold_turns: () -> context manager within which no learner applies an update.
@@ -34,9 +32,8 @@ class Checkpointer:
         self._assembly, self._board, self._folder, self._hold = assembly, board, folder, hold_turns
         self._recorder = recorder
         self._manifest = manifest
-        self._observations = observations
         listed = past.manifest["replay"] if past else ()
-        self._replay = replay.Files(folder, observations, assembly.settings.frame_stack, listed)
+        self._replay = replay.Files(folder, board.observations, assembly.settings.frame_stack, listed)
         # Nobody learns now: what was learned with before is kept for a later session that does.
         self._kept = past.learning_state() if past and not board.dimensions.learners else None
         self._reader = snapshots.Publisher(
@@ -56,7 +53,7 @@ class Checkpointer:
     def begin(self) -> None:
         """Starts one, unless one is still being written."""
         if self._thread is None or not self._thread.is_alive():
-            self._board.save_wanted[0] += 1
+            SavedState(self._board).ask()
             self._thread = threading.Thread(target=self._run, args=(True,), daemon=True)
             self._thread.start()
 
@@ -117,14 +114,12 @@ class Checkpointer:
 
     def _environment_state(self, ask: bool) -> tuple[int, bytes] | None:
         """(tick, the state of environment and dispatcher after it); None if the run has ended meanwhile."""
-        board = self._board
+        board, saved = self._board, SavedState(self._board)
         deadline = time.monotonic() + max(ANSWER_S, ANSWER_TICKS / self._assembly.spec.rate_hz)
         while True:
-            tick, length = int(board.saved_tick[0]), int(board.saved_bytes[0])
-            state = board.saved_environment[:length].tobytes()
-            answered = not ask or board.saved[0] == board.save_wanted[0]
-            # Looked at again: the environment may have begun its last words meanwhile.
-            if answered and tick >= 0 and tick == board.saved_tick[0]:
+            answered = not ask or not saved.is_wanted
+            if answered and (found := saved.read()):
+                tick, state = found
                 cannot = saving.decode(state)["environment"] is None
                 self._manifest = {**self._manifest, "resumes_at_new_episode": cannot}
                 return tick, state
@@ -166,16 +161,16 @@ def _named(leaves) -> dict:
 
 def describe(assembly, versions: dict) -> dict:
     """The part of the manifest that says what kind of run this is. Enough for `policy` to act with it."""
-    made_of = parts.choose(assembly.settings)
+    variant = assembly.model.variant
     return {
         "environment": assembly.settings.environment,
         "settings": dataclasses.asdict(assembly.settings),
         "network": {
-            "name": assembly.network,
-            "width": assembly.width,
-            "dueling": made_of.dueling,
-            "noisy": made_of.noisy,
-            "atoms": made_of.support[2] if made_of.support else 1,
+            "name": assembly.model.network,
+            "width": assembly.model.width,
+            "dueling": variant.dueling,
+            "noisy": variant.noisy,
+            "atoms": variant.support[2] if variant.support else 1,
         },
         "observation_shape": list(assembly.spec.observation_shape),
         "observation_dtype": assembly.spec.observation_dtype,

@@ -1,10 +1,11 @@
 """Environments by name: `atari/<Game>`, `gameboy/<game>`, `pokemon-<colour>/<setting>`, `toy/<name>` and `gymnasium/<id>`.
 
-An environment here is an object with reset(seed) -> frame, step(action) -> (frame, reward, terminated, truncated) and close(),
-and a `Spec` that says what its frames, actions and rate are. With a picture_shape, picture() -> [height, width, 3] uint8 is
-what a person sees after the last step. It knows nothing of real time; `workers.environment` does.
+What an environment is, and which of its parts are optional, says `protocol.Environment`.
 """
 
+import json
+
+from rtrl_jax.environments.protocol import Environment, NotFinite, Progress
 from rtrl_jax.environments.spec import Spec, nearest
 from rtrl_jax.errors import UserError
 
@@ -16,21 +17,24 @@ GAME_BOY = (
     *(f"pokemon-{colour}/{setting}" for colour in ("blue", "red", "yellow") for setting in ("battles", "catching")),
 )
 
-__all__ = ["Spec", "make"]
+__all__ = ["Environment", "NotFinite", "Progress", "Spec", "keywords", "make"]
 
 
-def make(name: str, *, rate_hz: float | None = None, default_action_index: int | None = None):
+def make(
+    name: str, *, rate_hz: float | None = None, default_action_index: int | None = None, kwargs: dict | None = None
+) -> Environment:
     """Makes the environment called `name`.
 
     Args:
       name: `atari/Boxing`, `gymnasium/CartPole-v1`, `gymnasium/my_module:MyEnv-v0` (my_module is imported first).
       rate_hz: ticks a second; None for the environment's own rate.
       default_action_index: β; None for the environment's own.
+      kwargs: keywords for `gymnasium.make`, see `keywords`; for gymnasium/… and toy/… alone.
 
     Raises:
-      UserError: no such environment, or one that cannot be used here.
+      UserError: no such environment, or one that cannot be used here, or not with these keywords.
     """
-    environment = _find(name)
+    environment = _find(name, kwargs or {})
     overrides = {"rate_hz": rate_hz, "default_action": default_action_index}
     environment.spec = environment.spec._replace(**{k: v for k, v in overrides.items() if v is not None})
     wrong = None
@@ -47,8 +51,23 @@ def make(name: str, *, rate_hz: float | None = None, default_action_index: int |
     return environment
 
 
-def _find(name: str):
+def keywords(given: str | dict | None) -> dict:
+    """What --environment_kwargs says: a JSON object, as text or as a dictionary already. Raises UserError if it is none."""
+    try:
+        found = json.loads(given) if isinstance(given, str) else given
+        if found is None:
+            return {}
+        if isinstance(found, dict) and json.loads(json.dumps(found)) == found:  # so that other processes get the same
+            return found
+    except (ValueError, TypeError):
+        pass
+    raise UserError(f"--environment_kwargs={given}: give a JSON object, e.g. '{{\"continuous\": false}}'")
+
+
+def _find(name: str, kwargs: dict) -> Environment:
     family, _, rest = name.partition("/")
+    if kwargs and (name in GAME_BOY or family == "atari"):
+        raise UserError(f"--environment_kwargs are for gymnasium/<id>: {name} takes none")
     if name in GAME_BOY:
         from rtrl_jax.environments import library
 
@@ -60,12 +79,12 @@ def _find(name: str):
     if family == "gymnasium":
         from rtrl_jax.environments.gymnasium import Gymnasium
 
-        return Gymnasium(rest)
+        return Gymnasium(rest, kwargs)
     if family == "toy":
         from rtrl_jax.environments import toy
         from rtrl_jax.environments.gymnasium import Gymnasium
 
-        return Gymnasium(toy.registered(name))
+        return Gymnasium(toy.registered(name), kwargs)
     raise UserError(
         f"no environment {name!r}: write atari/<Game>, gameboy/<game>, pokemon-<colour>/<setting>, "
         "toy/<name> or gymnasium/<id>" + _suggestion(name)

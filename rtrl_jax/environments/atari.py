@@ -5,7 +5,8 @@ import gymnasium
 import numpy as np
 
 from rtrl_jax.environments.frames import SIDE, small_grey
-from rtrl_jax.environments.spec import Progress, Spec, nearest
+from rtrl_jax.environments.protocol import Environment
+from rtrl_jax.environments.spec import Spec, nearest
 from rtrl_jax.errors import UserError
 
 gymnasium.register_envs(ale_py)
@@ -17,10 +18,8 @@ def games() -> list[str]:
     return sorted(name[4:-3] for name in gymnasium.registry if name.startswith("ALE/") and name.endswith("-v5"))
 
 
-class Atari:
+class Atari(Environment):
     """84x84x1 grey frames at 60 Hz; action 0 is β, the game's own minimal action set."""
-
-    progress = Progress()
 
     def __init__(self, game: str):
         known = games()
@@ -57,6 +56,10 @@ class Atari:
     def restore(self, saved: dict) -> None:
         self._game.reset()
         self._console.restoreState(ale_py.ALEState(saved["console"]))
+
+    @property
+    def lives(self) -> int | None:
+        return int(self._console.lives()) or None
 
     @property
     def _console(self) -> ale_py.ALEInterface:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from rtrl_jax.environments.frames import SIDE, small_grey
-from rtrl_jax.environments.spec import Progress, Spec
+from rtrl_jax.environments.protocol import Environment, Progress
+from rtrl_jax.environments.spec import Spec
 
 RATE_HZ = 59.7275
 BUTTONS = ("B", None, "SELECT", "START", "UP", "DOWN", "LEFT", "RIGHT", "A")  # in the emulator's order
@@ -97,7 +98,7 @@ class Console:
         del self._emulator
 
 
-class GameBoy:
+class GameBoy(Environment):
     """Plays a game's encounters in order, each until it is won. An episode is one attempt."""
 
     def __init__(self, game: Game):

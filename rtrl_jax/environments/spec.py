@@ -21,21 +21,6 @@ class Spec(NamedTuple):
         return len(self.observation_shape) == 3
 
 
-class Progress(NamedTuple):
-    """How far a player has come through a game's encounters. All 0 for environments that have none."""
-
-    encounter: int = 0  # the one being played, from 0
-    wins: int = 0
-    losses: int = 0
-    attempts: int = 0
-
-    def after(self, won: bool, encounters: int) -> "Progress":
-        """Encounters advance only when won, and wrap at the end."""
-        return self._replace(
-            encounter=(self.encounter + won) % encounters, wins=self.wins + won, losses=self.losses + (not won)
-        )
-
-
 def nearest(name: str, known: list[str]) -> str:
     """'; did you mean …?' for the known name closest to `name`, or nothing if none is close."""
     by_lower = {candidate.lower(): candidate for candidate in known}

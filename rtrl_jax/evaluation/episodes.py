@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtrl_jax.environments import Environment
 from rtrl_jax.evaluation.schedule import Schedule
 
 
@@ -30,6 +31,7 @@ class Episode(NamedTuple):
     terminated: bool  # False: cut off, by the environment or after the most ticks
     encounter: int  # which of the game's encounters it was; 0 for environments that have none
     won: bool | None  # None for environments without encounters
+    not_finite: int = 0  # rewards and observations that had 0 put in place of NaN or infinity
 
 
 class Rules(NamedTuple):
@@ -41,7 +43,7 @@ class Rules(NamedTuple):
     most_ticks: int  # an episode is cut off after so many
 
 
-def play(environment, job: Job, rules: Rules) -> Generator[tuple[np.ndarray, int], int, Episode]:
+def play(environment: Environment, job: Job, rules: Rules) -> Generator[tuple[np.ndarray, int], int, Episode]:
     """Plays one episode from its reset to its end.
 
     Yields:
@@ -54,6 +56,7 @@ def play(environment, job: Job, rules: Rules) -> Generator[tuple[np.ndarray, int
     spec, schedule = environment.spec, rules.schedule
     for_environment, for_policy = np.random.SeedSequence([job.seed, job.number]).spawn(2)
     rng = np.random.default_rng(for_policy)
+    not_finite = sum(environment.not_finite)
     frame, encounter = _begin(environment, job, int(for_environment.generate_state(1)[0] >> 1))
     frames = deque([frame] * rules.frame_stack, maxlen=rules.frame_stack)  # before the first stands the first, repeated
     wins = environment.progress.wins
@@ -77,17 +80,14 @@ def play(environment, job: Job, rules: Rules) -> Generator[tuple[np.ndarray, int
         frames.append(frame)
         total += reward
         truncated = truncated or tick >= rules.most_ticks
-    won = environment.progress.wins > wins if _encounters(environment) > 1 else None
-    return Episode(job.seed, job.number, total, tick, default_ticks, bool(terminated), encounter, won)
+    won = environment.progress.wins > wins if environment.encounters > 1 else None
+    not_finite = sum(environment.not_finite) - not_finite
+    return Episode(job.seed, job.number, total, tick, default_ticks, bool(terminated), encounter, won, not_finite)
 
 
-def _begin(environment, job: Job, seed: int) -> tuple[np.ndarray, int]:
+def _begin(environment: Environment, job: Job, seed: int) -> tuple[np.ndarray, int]:
     """Games of several encounters take them in turn, so that every one is played about as often."""
-    encounter = job.number % _encounters(environment)
+    encounter = job.number % environment.encounters
     if encounter:
         return environment.reset(seed, encounter=encounter), encounter
     return environment.reset(seed), encounter
-
-
-def _encounters(environment) -> int:
-    return getattr(environment, "encounters", 1)

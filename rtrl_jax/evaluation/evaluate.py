@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rtrl_jax import environments
-from rtrl_jax.drivers import run_folder
-from rtrl_jax.environments import Spec
-from rtrl_jax.evaluation import pool, table
+from rtrl_jax.core import folder as folders
+from rtrl_jax.environments import Spec, fresh
+from rtrl_jax.evaluation import pool, table, world
 from rtrl_jax.evaluation.episodes import Job
 from rtrl_jax.evaluation.settings import Evaluation
 from rtrl_jax.evaluation.worker import SLOTS, Work
@@ -31,12 +31,14 @@ def evaluate(settings: Evaluation) -> dict:
     """
     settings.check()
     cores = Settings(cores=settings.cores).core_list()
-    folder = run_folder.choose(settings.out, "evaluation", flag="--out")
+    folder = folders.choose(settings.out, "evaluation", flag="--out")
     policy = _load(settings)
     manifest = policy.manifest if policy else None
     specs = _look_at(settings, policy)
     del policy  # it may be large, and the processes read their own
-    run_folder.make(folder, flag="--out")
+    folders.make(folder, flag="--out")
+    if line := world.overrides(settings, manifest):
+        _say(line)
 
     jobs = [Job(seed, number) for seed in settings.seed_list() for number in range(settings.episodes)]
     played = {name: [] for name in specs}
@@ -59,9 +61,12 @@ def evaluate(settings: Evaluation) -> dict:
         if not complete:
             finished = sum(map(len, played.values()))
             wanted = len(jobs) * len(specs)
-            Console(stderr=True, highlight=False, soft_wrap=True).print(
-                f"ended early: the {finished} of {wanted} episodes that were finished are in {folder}"
-            )
+            _say(f"ended early: the {finished} of {wanted} episodes that were finished are in {folder}")
+        for name, episodes in some.items():
+            if count := sum(episode.not_finite for episode in episodes):
+                _say(
+                    f"warning: {count} rewards or observations of {name} were NaN or infinite: 0 was put in their place"
+                )
     return summary
 
 
@@ -77,8 +82,9 @@ def _look_at(settings: Evaluation, policy) -> dict[str, Spec]:
     """The spec of each environment. Raises UserError if there is none of that name, or the policy does not fit it."""
     specs = {}
     for name in settings.environment_list(policy.manifest["environment"] if policy else None):
-        environment = environments.make(name, rate_hz=settings.rate_hz)
+        environment = environments.make(name, **world.options(settings, name, policy and policy.manifest))
         environment.close()
+        fresh.check(name)
         specs[name] = environment.spec
         if policy:
             from rtrl_jax.evaluation import policies
@@ -89,7 +95,7 @@ def _look_at(settings: Evaluation, policy) -> dict[str, Spec]:
 
 def _work(settings: Evaluation, name: str, spec: Spec, manifest: dict | None, jobs: int, cores: int) -> Work:
     plays = {"schedule": tuple(settings.schedule(spec)), "most_ticks": settings.max_ticks_per_episode}
-    where = {"environment": name, "rate_hz": settings.rate_hz}
+    where = {"environment": name, "options": world.options(settings, name, manifest)}
     if manifest is None:  # nothing waits for a network, so there is nothing to gain from several side by side
         nobody = {"checkpoint": None, "version": None, "epsilon": 1.0, "frame_stack": 1, "side_by_side": 1}
         return Work(**where, **plays, **nobody)
@@ -113,6 +119,7 @@ def _summary(settings: Evaluation, manifest, specs, played, seconds: float, comp
             name,
             episodes,
             policy=settings.policy,
+            rate_hz=specs[name].rate_hz,
             delay=None if settings.policy == "noop" else settings.delay_ticks(specs[name].rate_hz),
             action_every=settings.action_every,
         )
@@ -133,6 +140,10 @@ def _summary(settings: Evaluation, manifest, specs, played, seconds: float, comp
         "machine": machine(),
         "versions": versions(),
     }
+
+
+def _say(line: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(line, markup=False)
 
 
 def _progress() -> Progress:

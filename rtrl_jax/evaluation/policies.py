@@ -4,28 +4,27 @@ import jax
 import numpy as np
 
 from rtrl_jax import networks
-from rtrl_jax.agents import parts
 from rtrl_jax.agents.agent import Agent
+from rtrl_jax.agents.variant import Variant, variant_of
 from rtrl_jax.checkpoints import Policy
-from rtrl_jax.drivers import brain
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
-from rtrl_jax.networks import parameters
+from rtrl_jax.networks import parameters, runtime
 from rtrl_jax.settings import Settings
 
 
 def agent_of(manifest: dict) -> Agent:
     """The agent whose parameters a checkpoint holds."""
-    return _parts(manifest).make(_network(manifest).apply)
+    return _variant(manifest).make(_network(manifest).apply)
 
 
-def _parts(manifest: dict) -> parts.Parts:
-    return parts.choose(Settings(**manifest["settings"]))
+def _variant(manifest: dict) -> Variant:
+    return variant_of(Settings(**manifest["settings"]))
 
 
 def _network(manifest: dict):
     there = manifest["network"]
-    return networks.build(there["name"], manifest["actions"], there["width"], _parts(manifest).heads())
+    return networks.build(there["name"], manifest["actions"], there["width"], _variant(manifest).heads())
 
 
 def frame_stack(manifest: dict) -> int:
@@ -64,7 +63,7 @@ def batched_actions(policy: Policy, dtype: str):
       ([B, *shape, depth * c] observations, [B] uint32 seeds) -> [B] int actions, as numpy arrays. A row's action
       does not depend on what is in the other rows.
     """
-    brain.configure_jax()
+    runtime.configure()
     tree = _shapes(policy.manifest, dtype)
     values = jax.device_put(jax.tree.unflatten(jax.tree.structure(tree), policy.leaves))
     act = jax.jit(jax.vmap(agent_of(policy.manifest).act, in_axes=(None, 0, 0)))

@@ -4,73 +4,96 @@ A setting's comment is its help text.
 """
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
 from rtrl_jax.evaluation.schedule import NEVER, Schedule, asynchronous, sequential
+from rtrl_jax.latency import LONGEST_MS
+from rtrl_jax.settings import MOST_TICKS, Settings
+from rtrl_jax.settings_fields import check, same_as, setting, when
 
 HALF_AN_HOUR = 108_000  # ticks of an Atari game
 ROUNDING = 1e-9  # of a tick
+CHECKPOINT = when("policy", "checkpoint")._replace(hint="leave one of the two out")
 
 
-def _setting(default, help_text: str, choices: tuple[str, ...] | None = None):
-    return field(default=default, metadata={"help": help_text, "choices": choices})
+def _seeds(text, flag: str) -> list[int]:
+    parts = str(text).split(",")
+    if not all(part.strip().isdecimal() for part in parts) or len(set(map(int, parts))) < len(parts):
+        raise UserError(f"--{flag}={text}: give different whole numbers, e.g. 0,1,2")
+    return [int(part) for part in parts]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    checkpoint: str | None = _setting(None, "a run's folder or one of its checkpoints")
-    policy: str = _setting(
+    checkpoint: str | None = setting(
+        None, "a run's folder or one of its checkpoints", group="What plays", belongs_to=CHECKPOINT
+    )
+    policy: str = setting(
         "checkpoint",
         "what plays: a checkpoint, random actions, or nothing but the default action",
         ("checkpoint", "random", "noop"),
     )
-    environments: str | None = _setting(
-        None, "where, e.g. atari/Boxing,atari/Krull; default: where the checkpoint learned"
+    epsilon: float = setting(0.05, "probability that a checkpoint's decision is a random one", between=(0, 1))
+
+    environments: str | None = setting(
+        None, "where, e.g. atari/Boxing,atari/Krull; default: where the checkpoint learned", group="Where and how much"
     )
-    episodes: int = _setting(100, "episodes of each environment and seed")
-    seeds: str = _setting("0", "e.g. 0,1,2")
-    delay: int | None = _setting(None, "ticks from an observation to the action decided from it; default 1, no delay")
-    inference_ms: float | None = _setting(
-        None, "in place of --delay: how long an inference takes, in the environment's time"
+    rate_hz: float | None = same_as(
+        Settings, "rate_hz", "ticks a second; default: as in the run, else the environment's own"
     )
-    inaction: str = _setting(
+    default_action_index: int | None = same_as(
+        Settings,
+        "default_action_index",
+        "which action the no-op is; default: as in the run, else the environment's own",
+    )
+    environment_kwargs: str | None = same_as(
+        Settings, "environment_kwargs", "keywords for gymnasium.make as a JSON object; default: as in the run"
+    )
+    episodes: int = setting(100, "episodes of each environment and seed", between=(1, MOST_TICKS))
+    seeds: str = setting("0", "e.g. 0,1,2", parse=_seeds)
+    max_ticks_per_episode: int = setting(
+        HALF_AN_HOUR, "cut longer episodes off; Atari: 108000 is half an hour", between=(1, MOST_TICKS)
+    )
+
+    delay: int | None = setting(
+        None,
+        "ticks from an observation to the action decided from it; default 1, no delay",
+        group="As a model of any size would",
+        between=(1, MOST_TICKS),
+    )
+    inference_ms: float | None = setting(
+        None,
+        "in place of --delay: how long an inference takes, in the environment's time",
+        above=0,
+        at_most=LONGEST_MS,
+    )
+    inaction: str = setting(
         "async",
         "async: enough processes to act in every tick; sequential: one, and the default action while it thinks",
         ("async", "sequential"),
     )
-    action_every: int = _setting(1, "decide at every so many-th observation and hold the action for so many ticks")
-    epsilon: float = _setting(0.05, "probability that a checkpoint's decision is a random one")
-    max_ticks_per_episode: int = _setting(HALF_AN_HOUR, "cut longer episodes off; Atari: 108000 is half an hour")
-    rate_hz: float | None = _setting(None, "ticks a second; default: the environment's own rate")
-    cores: str | None = _setting(None, "processor cores to use, e.g. 0,1 or 0-3; default: all that are allowed")
-    out: str | None = _setting(None, "folder for the results, new or empty; default runs/<time>-evaluation")
+    action_every: int = setting(
+        1, "decide at every so many-th observation and hold the action for so many ticks", between=(1, MOST_TICKS)
+    )
+
+    cores: str | None = same_as(Settings, "cores", group="Machine and output")
+    out: str | None = setting(None, "folder for the results, new or empty; default runs/<time>-evaluation")
 
     def check(self) -> None:
         """Raises UserError if a value is out of range or contradicts another."""
-        for name in ("episodes", "delay", "inference_ms", "action_every", "max_ticks_per_episode", "rate_hz"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise UserError(f"--{name}={value}: it must be a number greater than 0")
-        if not 0 <= self.epsilon <= 1:
-            raise UserError(f"--epsilon={self.epsilon}: it must lie between 0 and 1")
+        check(self)
         if self.delay is not None and self.inference_ms is not None:
             raise UserError("--delay and --inference_ms say the same: give one")
         if self.policy == "checkpoint" and self.checkpoint is None:
             raise UserError("say what to evaluate: --checkpoint=RUN, or --policy=random or noop")
-        if self.policy != "checkpoint" and self.checkpoint is not None:
-            raise UserError(f"--policy={self.policy} needs no checkpoint: leave one of the two out")
         if self.policy != "checkpoint" and self.environments is None:
             raise UserError("say where to play: --environments=atari/Boxing")
-        self.seed_list()
 
     def seed_list(self) -> list[int]:
         """Raises UserError if it is no list of different whole numbers from 0 on."""
-        parts = self.seeds.split(",")
-        if not all(part.strip().isdecimal() for part in parts) or len(set(map(int, parts))) < len(parts):
-            raise UserError(f"--seeds={self.seeds}: give different whole numbers, e.g. 0,1,2")
-        return [int(part) for part in parts]
+        return _seeds(self.seeds, "seeds")
 
     def environment_list(self, of_checkpoint: str | None) -> list[str]:
         """Names, each once. Args: of_checkpoint: where the checkpoint learned."""

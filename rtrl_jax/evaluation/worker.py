@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import NamedTuple
 
-from rtrl_jax.drivers.child import ONE_THREAD, die_with
+from rtrl_jax.core.one_thread import ONE_THREAD, die_with
 from rtrl_jax.errors import UserError
 
 # Rows in every batch, those that stand for no episode too: the last bits of a network's output can depend on the number.
@@ -23,7 +23,7 @@ class Work(NamedTuple):
     """What all the processes of an evaluation need to know. Plain values only."""
 
     environment: str
-    rate_hz: float | None
+    options: dict  # for `environments.make`
     checkpoint: str | None  # None: no decision needs a network
     version: list | None  # tick and updates of that checkpoint: a run that goes on writes newer ones
     schedule: tuple[int, int, int]
@@ -96,7 +96,7 @@ def _prepare(work: Work):
     """The environments, and what chooses actions in them."""
     from rtrl_jax import environments
 
-    made = [environments.make(work.environment, rate_hz=work.rate_hz) for _ in range(work.side_by_side)]
+    made = [environments.make(work.environment, **work.options) for _ in range(work.side_by_side)]
     if work.checkpoint is None:
         return made, None
     from rtrl_jax.checkpoints import load_policy

@@ -1,16 +1,15 @@
 """Where a page is served: a listening socket, and the token without which nobody comes in from another machine."""
 
 import importlib.util
-import ipaddress
 import secrets
 import socket
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from rtrl_jax.addresses import check_port, is_loopback
 from rtrl_jax.errors import UserError
 
 NEEDED = ("starlette", "uvicorn", "websockets")
-HIGHEST_PORT = 65535
 UNSENT_MS = 10_000  # after which the kernel gives up a connection whose other end takes nothing
 
 
@@ -28,20 +27,6 @@ class Door(NamedTuple):
         name = socket.gethostname() if self.host in ("0.0.0.0", "::") else self.host
         name = f"[{name}]" if ":" in name else name
         return f"http://{name}:{port}/" + (f"?token={self.token}" if self.token else "")
-
-
-def check_port(port: int, flag: str = "--page") -> None:
-    """Raises UserError."""
-    if not 0 <= port <= HIGHEST_PORT:
-        raise UserError(f"{flag}={port}: a port is a number up to {HIGHEST_PORT}, or 0 for any that is free")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @contextmanager

@@ -10,7 +10,6 @@ import time
 import numpy as np
 
 from rtrl_jax.board.layout import RUNNING, STOPPING, WAITING
-from rtrl_jax.board.ring import Ring
 from rtrl_jax.page import messages, tables
 from rtrl_jax.page.door import Door
 from rtrl_jax.page.server import RUN_PAGE, application, serve
@@ -28,7 +27,7 @@ KINDS = {"stop": {}}
 
 
 def show(place, door: Door) -> None:
-    """Serves the page until the run ends. Args: place: see `drivers.place`."""
+    """Serves the page until the run ends. Args: place: see `core.context.Context`."""
     run = LiveRun(place)
     viewers = Viewers()
 
@@ -63,7 +62,7 @@ class LiveRun:
         self._place, self._board = place, place.board
         self._session = place.assembly.session
         self._tail, self._window = Tail(place.board, first_tick=0), Window()
-        self._pictures = Ring(place.board.picture_head, place.board.pictures)
+        self._pictures = place.board.shown
         self._news = {kind: rows[:0] for kind, rows in self._tail.drain().items()}
         self._tail = Tail(
             place.board, first_tick=0
@@ -125,7 +124,7 @@ class LiveRun:
             if len(newest):
                 pictures.append(messages.png(newest[-1]))
                 header["picture"] = len(pictures)
-        if (tick := self._place.observations.newest) >= 0:
+        if (tick := self._board.observations.newest) >= 0:
             observation = self._board.frames[tick % len(self._board.frames)]
             if self._place.assembly.spec.is_image:
                 pictures.append(messages.png(observation))

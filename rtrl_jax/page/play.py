@@ -75,19 +75,13 @@ class Play:
             "acting": self.acting,
             "thinking": round(self._lag.thinking, 3),
             "lateness_ms": round(lateness_ms, 2),
-            "lives": _lives(self._environment),
+            "lives": self._environment.lives,
             "encounter": progress.encounter,
             "wins": progress.wins,
             "attempts": progress.attempts,
             "recorded": None if self._recording is None else len(self._recording),
         }
         return messages.pack(header, (messages.png(self._environment.picture()),))
-
-
-def _lives(environment) -> int | None:
-    """What an Atari game says it has left."""
-    console = getattr(environment, "_console", None)
-    return int(console.lives()) or None if hasattr(console, "lives") else None
 
 
 async def show(play: Play, door: Door, until: asyncio.Event, rate_hz: float, greeting: dict) -> None:

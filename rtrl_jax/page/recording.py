@@ -6,27 +6,25 @@ import numpy as np
 
 from rtrl_jax.errors import UserError
 from rtrl_jax.replay import demonstrations
+from rtrl_jax.telemetry import files
 
 MOST_FRAMES = 108_000  # half an hour, 760 MB in memory
 
 
 def check(path: str, spec) -> pathlib.Path:
     """The file to write. Raises UserError if it is there, cannot be, or nothing could be learned from it."""
-    file = pathlib.Path(path).expanduser().absolute()
-    if file.suffix != ".npz":
+    if not path.endswith(".npz"):
         raise UserError(f"--record={path}: it should end in .npz")
-    if file.exists() or file.is_symlink() or not file.parent.is_dir():
-        raise UserError(f"--record={path}: name a new file in a folder that exists (nothing was overwritten)")
     if not spec.is_image:
         raise UserError("--record: demonstrations are of games whose observations are pictures")
-    return file
+    return files.check_file(path, "--record").absolute()
 
 
 class Recording:
     """Takes in tick after tick; `write` makes the file."""
 
-    def __init__(self, default_action: int):
-        self._default = default_action
+    def __init__(self, default_action: int, environment: str = "", action_names: tuple[str, ...] = ()):
+        self._default, self._game = default_action, demonstrations.Game(environment, action_names)
         self._frames, self._actions, self._rewards, self._ends = [], [], [], []
 
     def __len__(self) -> int:
@@ -46,7 +44,7 @@ class Recording:
             return f"nothing was pressed, so {path} was not written"
         if not self._ends[-1]:
             self._ends[-1] = 2  # the recording breaks off here
-        demonstrations.write(path, np.stack(self._frames), self._actions, self._rewards, self._ends)
+        demonstrations.write(path, np.stack(self._frames), self._actions, self._rewards, self._ends, self._game)
         pressed = sum(action >= 0 for action in self._actions)
         full = "; it was full, what came after is not in it" if len(self) == MOST_FRAMES else ""
         return f"wrote {path}: {len(self)} frames, {pressed} actions, {sum(self._rewards):g} points{full}"

@@ -12,7 +12,7 @@ DECISIONS = ("worker", "start", "end", "obs_tick", "status", "apply_tick", "gree
 
 
 def rows(ticks: np.ndarray, decisions: np.ndarray, origin_ns: int) -> dict:
-    """The newest MOST_ROWS of TICK and JUDGED records, times in ms since `origin_ns`; columns as in TICKS and DECISIONS.
+    """The newest MOST_ROWS of TICK and OUTCOME records, times in ms since `origin_ns`; columns as in TICKS and DECISIONS.
 
     `worker` is −1 in a tick on which β acted.
     """

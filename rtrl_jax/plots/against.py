@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from rtrl_jax.errors import UserError
-from rtrl_jax.intervals import half_width
 from rtrl_jax.plots import sources, style
+from rtrl_jax.statistics import half_width
 
 AXES = {"delay": "delay from observation to action (ticks)", "parameters": "parameters of the network"}
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from rtrl_jax.errors import UserError
-from rtrl_jax.intervals import half_width
 from rtrl_jax.plots import style
 from rtrl_jax.plots.sources import Group, Run
+from rtrl_jax.statistics import half_width
 
 POINTS = 200
 

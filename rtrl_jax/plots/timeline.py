@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 from matplotlib.patches import Patch
 
-from rtrl_jax.board.layout import APPLIED
+from rtrl_jax.board.records import APPLIED
 from rtrl_jax.errors import UserError
 from rtrl_jax.plots import style
 from rtrl_jax.plots.sources import Run

@@ -1,16 +1,18 @@
 """Demonstrations: episodes played by a person or a script, to learn from before the first action (paper Appendix A).
 
 A file is an .npz of plain arrays: `frames` uint8 [T, 84, 84, 1], observation t after tick t; `actions` int32 [T], in force
-at tick t, −1 for none; `rewards` float32 [T]; `ends` uint8 [T], 1 where an episode terminated and 2 where it was truncated.
+at tick t, −1 for none; `rewards` float32 [T]; `ends` uint8 [T], 1 where an episode terminated and 2 where it was truncated;
+`environment`, the game's name, and `action_names`, as text ("" and [0] if they are not known; older files have neither).
 """
 
 import pathlib
 import zipfile
 import zlib
+from typing import NamedTuple
 
 import numpy as np
 
-from rtrl_jax.board.layout import TICK
+from rtrl_jax.board.records import TICK
 from rtrl_jax.board.ring import Observations
 from rtrl_jax.errors import UserError
 
@@ -18,23 +20,55 @@ BRIM = 64  # rows left free, since a ring is never read at its brim
 ARRAYS = {"frames": (np.uint8, 4), "actions": (np.int32, 1), "rewards": (np.float32, 1), "ends": (np.uint8, 1)}
 
 
-def write(path: pathlib.Path, frames, actions, rewards, ends) -> None:
-    """Writes a file atomically; see above for shapes."""
+class Game(NamedTuple):
+    """What a demonstration is of."""
+
+    environment: str = ""  # as `environments.make` takes it; "" if it is not known
+    action_names: tuple[str, ...] = ()  # none if they are only numbered
+
+
+UNKNOWN = Game()
+
+
+def write(path: pathlib.Path, frames, actions, rewards, ends, game: Game = UNKNOWN) -> None:
+    """Writes a file atomically, in a folder that is made if need be; see above for shapes."""
     given = dict(zip(ARRAYS, (frames, actions, rewards, ends), strict=True))
     arrays = {name: np.asarray(given[name], dtype) for name, (dtype, _) in ARRAYS.items()}
+    arrays |= {"environment": np.array(game.environment), "action_names": np.array(game.action_names, np.str_)}
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     with open(partial, "wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
     partial.replace(path)
 
 
-def read(path: pathlib.Path, observation_shape: tuple[int, ...], actions: int) -> dict[str, np.ndarray]:
-    """The arrays of a file. Raises UserError if it is none, or of another kind of game."""
+def read(
+    path: pathlib.Path,
+    observation_shape: tuple[int, ...],
+    actions: int,
+    game: Game = UNKNOWN,
+    say=lambda line: None,
+) -> dict[str, np.ndarray]:
+    """The arrays of a file.
+
+    Args:
+      observation_shape, actions: of the game that is to be learned.
+      game: which that is; what is left out of it is not compared.
+      say: takes a line if the file does not say which game it is of, and only its shapes could be looked at.
+
+    Raises:
+      UserError: it is no such file, or of another game.
+    """
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: np.atleast_1d(stored[name]) for name in ARRAYS}
+            shown = Game(
+                str(stored["environment"]) if "environment" in stored else "",
+                tuple(np.atleast_1d(stored["action_names"]).tolist()) if "action_names" in stored else (),
+            )
     except (OSError, ValueError, KeyError, EOFError, TypeError, IndexError, zlib.error, zipfile.BadZipFile) as error:
         raise UserError(f"--demonstrations={path} cannot be read ({' '.join(str(error).split())})") from None
+    _check_game(path, shown, game)
     length = len(arrays["frames"])
     for name, (dtype, dimensions) in ARRAYS.items():
         if arrays[name].dtype != dtype or arrays[name].ndim != dimensions or len(arrays[name]) != length:
@@ -49,7 +83,19 @@ def read(path: pathlib.Path, observation_shape: tuple[int, ...], actions: int) -
         raise UserError(f"--demonstrations={path}: its ends are not 0, 1 or 2, or a reward is no number")
     if not (arrays["actions"] >= 0).any():
         raise UserError(f"--demonstrations={path} holds no action: nothing could be learned from it")
+    if game.environment and not shown.environment:
+        say(f"{path} does not say which game it is of: it is taken for one of {game.environment}")
     return arrays
+
+
+def _check_game(path: pathlib.Path, shown: Game, game: Game) -> None:
+    if game.environment and shown.environment and shown.environment != game.environment:
+        raise UserError(f"--demonstrations={path} is of {shown.environment}, not of {game.environment}")
+    if game.action_names and shown.action_names and shown.action_names != game.action_names:
+        raise UserError(
+            f"--demonstrations={path}: its actions are {', '.join(map(str, shown.action_names))}, "
+            f"not {', '.join(game.action_names)} as of {game.environment or 'this game'}"
+        )
 
 
 def as_observations(arrays: dict[str, np.ndarray], delay: int) -> Observations:

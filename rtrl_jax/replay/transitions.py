@@ -7,7 +7,7 @@ ticks n_i … n_(i+1) − 1. None spans two episodes: at the end of one all that
 
 import numpy as np
 
-from rtrl_jax.board.layout import TICK
+from rtrl_jax.board.records import TICK
 
 TRANSITION = np.dtype(
     [

@@ -16,11 +16,11 @@ ENOUGH = 0.95  # of N*: with a twentieth less, holding observations back loses m
 
 
 class Ticket:
-    def __init__(self, workers: int, *, playout: int | str = "auto", quantile: float = 0.995):
-        """Args: playout: D in ticks, "auto" for a quantile of the time a network's answer takes, "off" for none."""
+    def __init__(self, workers: int, *, playout: int | None = None, quantile: float = 0.995):
+        """Args: playout: D in ticks, None for a quantile of the time a network's answer takes, 0 for none."""
         self._workers = workers
-        self._auto = playout == "auto"
-        self.playout = playout if isinstance(playout, int) else 0  # D in force; 0: an answer acts when it comes
+        self._auto = playout is None
+        self.playout = playout or 0  # D in force; 0: an answer acts when it comes
         self._quantile = quantile
         self._network = np.zeros(LONGEST + 1)  # answers that needed the network, by ticks taken
         self._count, self._total = 0.0, 0.0  # of all answers

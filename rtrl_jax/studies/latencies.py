@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rtrl_jax.studies.simulate import Tau
+from rtrl_jax.virtual_time.simulate import Tau
 
 LEAST = 0.05  # of a tick: nothing takes no time
 

@@ -4,26 +4,26 @@ The real learners' loops, turns and schedule; what a gradient is does not matter
 """
 
 import math
-import mmap
 from contextlib import nullcontext
 from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
 
-from rtrl_jax.board import snapshots
-from rtrl_jax.board.layout import RUNNING, Board, Dimensions, size
-from rtrl_jax.board.ring import Observations, Ring
-from rtrl_jax.drivers.virtual import Clock, drive
-from rtrl_jax.stagger.announcements import COLUMNS
+from rtrl_jax.board import lifecycle, segment, snapshots
+from rtrl_jax.board.layout import size
+from rtrl_jax.core import loops
+from rtrl_jax.core.assembly import Process, begin_board, lay_board
+from rtrl_jax.core.context import Context
+from rtrl_jax.core.model import Model
+from rtrl_jax.settings import Settings
 from rtrl_jax.studies.scaling import ALLOWED, least
-from rtrl_jax.studies.simulate import Counter, Tau
-from rtrl_jax.workers.effects import Learn, WaitBell
-from rtrl_jax.workers.environment import Limits, environment_loop
-from rtrl_jax.workers.learning import Learning, Program, learner_loop
-from rtrl_jax.workers.turns import Turns
+from rtrl_jax.virtual_time.drive import Clock, drive
+from rtrl_jax.virtual_time.simulate import Counter, Tau
+from rtrl_jax.workers.effects import Learn
+from rtrl_jax.workers.environment import Beginning
+from rtrl_jax.workers.learner import Learner, Program
 
-SLOTS = 4  # nobody reads but at an instant
 LEAST_UPDATES, CYCLES = 800, 12
 MOST = 512  # learners
 NEVER, LONG_AGO = 1 << 62, -(1 << 40)
@@ -71,32 +71,16 @@ def unlearned(learners: int, tau_l: Tau, learn_every: int, ticks: int, seed: int
     Args: tau_l: time of an update, all of it the gradient's, as a virtual run takes it.
     """
     clock, rng, world = Clock(), np.random.default_rng(seed), Counter()
-    board, leaves = _board(learners, ticks)
-    observations = Observations(board.tick_head, board.tick_rows, board.frames)
-    places = list(range(1, learners + 1))
-    turns = Turns(board, nullcontext, places)
-    rings = [Ring(board.update_head[j : j + 1], board.update_rows[j]) for j in range(learners)]
-    program = Program(lambda *_: ([np.zeros(1, np.float32)], 0.0, None), lambda online, optimiser, slope: (online, []))
-    loops = [
-        environment_loop(
-            world,
-            world.reset(),
-            board,
-            observations,
-            clock.now_ns,
-            rate_hz=world.spec.rate_hz,
-            default_action=world.spec.default_action,
-            repeat=False,
-            limits=Limits(None, ticks, None),
-            groups=[],
-        )
-    ]
-    for learner, place in enumerate(places):
-        learning = Learning(
+    contexts, leaves = _contexts(learners, learn_every, ticks)
+    board, now = contexts[0].board, loops.Clock(clock.now_ns)
+    program = Program(lambda *_: ([np.zeros(1, np.float32)], 0.0, None), lambda online, optimiser, grads: (online, []))
+
+    def learner(context: Context) -> Learner:
+        return Learner(
             _Nothing(),
             program,
             snapshots.Publisher(board, leaves),
-            snapshots.Reader(board, place, partial(snapshots.views, leaves)),
+            snapshots.Reader(board, context.process.number, partial(snapshots.views, leaves)),
             board,
             batch_size=1,
             target_every=NEVER,
@@ -105,29 +89,21 @@ def unlearned(learners: int, tau_l: Tau, learn_every: int, ticks: int, seed: int
             note=lambda: None,
             lock=nullcontext,
         )
-        loops.append(
-            learner_loop(
-                learner,
-                learning,
-                turns,
-                observations,
-                rings[learner],
-                learn_every=learn_every,
-                start_ns=0,
-                idle=lambda now: WaitBell(now + NEVER),
-            )
-        )
+
+    lifecycle.start(board, 0)
     tick_ns = round(1e9 / world.spec.rate_hz)
-    board.control[0] = RUNNING
     drive(
-        loops,
+        [
+            loops.environment(contexts[0], now, loops.World(world, Beginning(world.reset()), None)),
+            *(loops.learning(context, now, learner(context)) for context in contexts[1:]),
+        ],
         clock=clock,
         bells=board.bell[:, 0],
         charge=lambda loop, effect, value: round(tau_l(rng, 0)[0] * tick_ns) if isinstance(effect, Learn) else 0,
         running=lambda: True,
     )
     # By whole rounds, since learners that began together finish in bursts.
-    ends = rings[0].read(0)[1]["end_ns"]
+    ends = board.updates(0).read(0)[1]["end_ns"]
     ends = ends[ends >= ticks // 2 * tick_ns]
     if len(ends) < 2:
         raise ValueError(f"ticks={ticks}: too few for learner 0 to come round twice")
@@ -155,12 +131,17 @@ def find(
     return LearnerPoint(tau_ticks, parameters, batch_size, latency, learn_every, found, ceil, missed, most, obtained)
 
 
-def _board(learners: int, ticks: int) -> tuple[Board, list]:
-    leaves, span = snapshots.arrange([np.zeros(1, np.float32)])
-    dimensions = Dimensions(ticks + 1, (1,), "float32", 1, COLUMNS, learners, learners + 1, SLOTS, span)
-    board = Board(dimensions, mmap.mmap(-1, size(dimensions)))
-    board.latest[0], board.due_tick[0] = -1, LONG_AGO
+def _contexts(learners: int, learn_every: int, ticks: int) -> tuple[list[Context], tuple]:
+    """A run of nothing but an environment and learners, who find themselves far behind their schedule."""
+    settings = Settings(
+        learner_workers=str(learners), learn_every=learn_every, max_ticks=ticks, stagger="none", checkpoint_every_s=0.0
+    )
+    model, nothing = Model(settings, Counter().spec, "mlp", 1.0), [np.zeros(1, np.float32)]
+    processes = [Process(0, "environment", "environment")]
+    processes += [Process(1 + number, f"learner {number}", "learner", learner=number) for number in range(learners)]
+    numbers = {"inference_workers": 0, "learner_workers": learners, "capacity": ticks + 1}
+    assembly = lay_board(model, processes, nothing, **numbers)
+    board = begin_board(assembly, (nothing, []), segment.private(size(assembly.dimensions)))
+    board.due_tick[0] = LONG_AGO
     board.ready[:] = 1
-    if not snapshots.Publisher(board, leaves).publish([np.zeros(1, np.float32)], 0, target=True):
-        raise RuntimeError("no snapshot slot is free before the start")
-    return board, leaves
+    return [Context(assembly, process, board) for process in processes], assembly.leaves

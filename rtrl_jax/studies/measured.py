@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtrl_jax import planner
+from rtrl_jax.planning import planner
 from rtrl_jax.studies.scaling import ALGORITHMS, ALLOWED, Outcome, Point, least
 
 ENVIRONMENT = "gameboy/duel-catching"
@@ -49,23 +49,25 @@ def times(
     sizes=SIZES, inferred=INFERRED, updated=UPDATED, batches=BATCHES, say: Callable[[str], None] = lambda line: None
 ) -> list[Time]:
     """Inference and update times of the paper's ResNet at these sizes."""
-    from rtrl_jax.drivers import measure, planning, prepare
+    from rtrl_jax.core import model as models
+    from rtrl_jax.core import preparation
+    from rtrl_jax.planning import measured as planning
+    from rtrl_jax.realtime import measure
     from rtrl_jax.settings import Settings
 
     base = Settings(environment=ENVIRONMENT, learner_workers="1", display="none")
-    spec = prepare.look_at(base)
+    spec = preparation.look_at(base).spec
     found = []
     for batch in (0, *batches):
         samples: list[Time] = []
         for name in sizes:
             settings = dataclasses.replace(base, parameters=name, batch_size=batch or 16)
-            network, width, tree = prepare.size_network(settings, spec)
-            size = planning.size_of(settings, spec, network, width)
+            size = planning.size_of(models.choose(settings, spec))
             what = f"an update of batch {batch}" if batch else "an inference"
             if name in (updated if batch else inferred):
                 say(f"measuring {what}, {name} parameters")
                 take = measure.updates if batch else measure.inferences
-                sample = take(settings, spec, network, width, prepare.first_state(settings, spec, tree))
+                sample = take(size.model)
                 ms = (sample.tau_ns / 1e6).tolist()
                 samples.append(Time(size.count, size.flops, batch, ms, "measured", f"{len(ms)} on this machine"))
                 found.append(samples[-1])

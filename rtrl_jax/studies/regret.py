@@ -14,8 +14,8 @@ import numpy as np
 
 from rtrl_jax import environments, theory
 from rtrl_jax.environments.toy import RATE_HZ, STATES
-from rtrl_jax.intervals import half_width
-from rtrl_jax.studies.simulate import simulate
+from rtrl_jax.statistics import half_width
+from rtrl_jax.virtual_time.simulate import simulate
 
 TAU_M = 1 / RATE_HZ
 BEST = 1.0  # reward a tick

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtrl_jax.drivers.charges import EXPLORING_NS
 from rtrl_jax.studies import latencies
-from rtrl_jax.studies.simulate import Counter, Tau, simulate
+from rtrl_jax.virtual_time.costs import EXPLORING_NS
+from rtrl_jax.virtual_time.simulate import Counter, Tau, simulate
 
 ALLOWED = 0.01  # inaction, or what the rate may lack of one answer a tick
 RATE_HZ = 59.7275  # the Game Boy's

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from rtrl_jax.studies.latencies import constant, exploring, gamma, normal, outliers
-from rtrl_jax.studies.simulate import Counter, Tau, simulate
+from rtrl_jax.virtual_time.simulate import Counter, Tau, simulate
 
 TICKS = 20_000
 COLUMNS = {  # name -> (heading, interaction, quantile)

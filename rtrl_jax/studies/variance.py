@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rtrl_jax.studies import latencies, scaling
-from rtrl_jax.studies.simulate import Counter, simulate
+from rtrl_jax.virtual_time.simulate import Counter, simulate
 
 MEAN, WORKERS = 9.99, 12  # ticks, and as many workers as τ̄ needs with a fifth to spare
 CVS = (0.0, 0.05, 0.1, 0.25, 0.5)

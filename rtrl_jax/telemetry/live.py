@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rtrl_jax.board.layout import JUDGED, TICK, UPDATE
+from rtrl_jax.board.records import OUTCOME, TICK, UPDATE
 from rtrl_jax.telemetry.summary import episode_returns, statistics
 
 WINDOW_S = 5.0
@@ -13,7 +13,7 @@ class Window:
     """Keeps recent records and what must be known of all: how many there were, and the returns."""
 
     def __init__(self):
-        self._recent = {"ticks": np.empty(0, TICK), "decisions": np.empty(0, JUDGED), "updates": np.empty(0, UPDATE)}
+        self._recent = {"ticks": np.empty(0, TICK), "decisions": np.empty(0, OUTCOME), "updates": np.empty(0, UPDATE)}
         self._stamps = {
             "ticks": lambda rows: rows["boundary_ns"],
             "decisions": lambda rows: rows["decision"]["end_ns"],

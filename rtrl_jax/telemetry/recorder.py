@@ -34,7 +34,7 @@ class Recorder:
         return self._tail.lost
 
     def drain(self) -> dict[str, np.ndarray]:
-        """Appends what is new to the files and returns it: TICK, JUDGED and UPDATE records by kind."""
+        """Appends what is new to the files and returns it: TICK, OUTCOME and UPDATE records by kind."""
         began = time.monotonic_ns()
         news = self._tail.drain()
         for kind, records in news.items():

@@ -6,7 +6,7 @@ import platform
 import numpy as np
 import psutil
 
-from rtrl_jax.board.layout import APPLIED, OVERWRITTEN, STALE
+from rtrl_jax.board.records import APPLIED, OVERWRITTEN, STALE
 
 PROGRESS = ("encounter", "wins", "losses", "attempts")
 LATE_MS = 0.5  # a boundary later than this counts as late
@@ -16,7 +16,7 @@ def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray) ->
     """The measured part of summary.json; None where there was nothing to measure.
 
     Args:
-      ticks, decisions, updates: TICK, JUDGED and UPDATE records (see `board.layout`), in order.
+      ticks, decisions, updates: TICK, OUTCOME and UPDATE records (see `board.layout`), in order.
     """
     lateness = ticks["lateness_ns"] / 1e6
     acting = ticks[~ticks["is_default"]]

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from rtrl_jax.board.layout import JUDGED, TICK, UPDATE
-from rtrl_jax.board.ring import Ring
+from rtrl_jax.board.records import OUTCOME, TICK, UPDATE
 
-KINDS = {"ticks": TICK, "decisions": JUDGED, "updates": UPDATE}
+KINDS = {"ticks": TICK, "decisions": OUTCOME, "updates": UPDATE}
 
 
 class Tail:
@@ -14,18 +13,16 @@ class Tail:
     def __init__(self, board, first_tick: int):
         """Args: first_tick: the first one to read."""
         self._rings = {
-            "ticks": [Ring(board.tick_head, board.tick_rows)],
-            "decisions": [Ring(board.judged_head, board.judged_rows)],
-            "updates": [
-                Ring(board.update_head[i : i + 1], board.update_rows[i]) for i in range(board.dimensions.learners)
-            ],
+            "ticks": [board.observations.ticks],
+            "decisions": [board.outcomes],
+            "updates": [board.updates(i) for i in range(board.dimensions.learners)],
         }
         self._read = {kind: [0] * len(rings) for kind, rings in self._rings.items()}
         self._read["ticks"] = [first_tick]
         self.lost = 0
 
     def drain(self) -> dict[str, np.ndarray]:
-        """What is new: TICK, JUDGED and UPDATE records by kind."""
+        """What is new: TICK, OUTCOME and UPDATE records by kind."""
         news = {}
         for kind, rings in self._rings.items():
             parts = [np.empty(0, KINDS[kind])]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtrl_jax.board.layout import APPLIED, OVERWRITTEN, STALE
+from rtrl_jax.board.records import APPLIED, OVERWRITTEN, STALE
 from rtrl_jax.telemetry.files import write_atomically
 from rtrl_jax.telemetry.summary import LATE_MS
 
@@ -54,7 +54,7 @@ def trace(records: dict[str, np.ndarray], seconds: float = SECONDS, most_events:
     """The trace as JSON has it.
 
     Args:
-      records: TICK, JUDGED and UPDATE records by kind ("ticks", "decisions", "updates").
+      records: TICK, OUTCOME and UPDATE records by kind ("ticks", "decisions", "updates").
       seconds: how much of the beginning and how much of the end is shown; less if that makes too many events.
       most_events: a bound on their number.
     """

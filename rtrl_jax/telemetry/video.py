@@ -17,7 +17,6 @@ from fractions import Fraction
 
 import numpy as np
 
-from rtrl_jax.board.ring import Ring
 from rtrl_jax.errors import UserError
 
 MOST_FPS = 61.0
@@ -104,11 +103,11 @@ class Film:
     def _take(self) -> bool:
         """Shows what is new; False if there is nothing."""
         board = self._board
-        first, pictures = Ring(board.picture_head, board.pictures).read(self._tick, AT_ONCE)
+        first, pictures = board.shown.read(self._tick, AT_ONCE)
         stop = first + len(pictures)
         if stop <= self._tick:  # less if the environment of a resumed run has not begun to leave pictures
             return False
-        begin, ticks = Ring(board.tick_head, board.tick_rows).read(self._tick, stop - self._tick)
+        begin, ticks = board.observations.ticks.read(self._tick, stop - self._tick)
         gone = [None] * max(0, first - begin)
         self.repeated += first - self._tick
         for picture, tick in zip([*gone, *pictures], ticks, strict=True):

@@ -1,15 +1,9 @@
 """Which decision acts at a boundary, and what became of the others. A state machine without a clock."""
 
 import heapq
-from typing import Any, NamedTuple
+from typing import Any
 
-from rtrl_jax.board.layout import APPLIED, OVERWRITTEN, STALE
-
-
-class Verdict(NamedTuple):
-    decision: Any  # a DECISION record
-    status: int  # APPLIED, OVERWRITTEN or STALE
-    apply_tick: int  # -1 unless applied
+from rtrl_jax.board.records import APPLIED, OVERWRITTEN, STALE, Outcome
 
 
 class Arbiter:
@@ -25,7 +19,7 @@ class Arbiter:
         heapq.heappush(self._waiting, (due_tick, self._arrived, decision))
         self._arrived += 1
 
-    def latch(self, tick: int, episode_start: int) -> tuple[Any | None, list[Verdict]]:
+    def latch(self, tick: int, episode_start: int) -> tuple[Any | None, list[Outcome]]:
         """Chooses the decision in force at boundary `tick`.
 
         Args:
@@ -33,7 +27,7 @@ class Arbiter:
           episode_start: first observation of the episode; what was decided from an older one is stale.
 
         Returns:
-          (decision or None if the default action acts, verdicts on every decision that was due).
+          (decision or None if the default action acts, outcomes of all decisions that were due).
         """
         if not self._waiting or self._waiting[0][0] > tick:
             return None, []
@@ -45,14 +39,14 @@ class Arbiter:
         chosen = max(usable, key=lambda decision: decision["obs_tick"], default=None)
         if chosen is not None:
             self._last_applied = int(chosen["obs_tick"])
-        verdicts = []
+        outcomes = []
         for decision in due:
             if decision is chosen:
-                verdicts.append(Verdict(decision, APPLIED, tick))
+                outcomes.append(Outcome(decision, APPLIED, tick))
             else:
-                verdicts.append(Verdict(decision, STALE if decision["obs_tick"] < oldest else OVERWRITTEN, -1))
-        return chosen, verdicts
+                outcomes.append(Outcome(decision, STALE if decision["obs_tick"] < oldest else OVERWRITTEN, -1))
+        return chosen, outcomes
 
-    def close(self) -> list[Verdict]:
-        """Verdicts on what is still waiting when the run ends: too late for it."""
-        return [Verdict(decision, STALE, -1) for _, _, decision in sorted(self._waiting, key=lambda item: item[:2])]
+    def close(self) -> list[Outcome]:
+        """Outcomes of what is still waiting when the run ends: too late for it."""
+        return [Outcome(decision, STALE, -1) for _, _, decision in sorted(self._waiting, key=lambda item: item[:2])]

@@ -18,7 +18,7 @@ def staggered(
     mailbox,
     observations,
     policy,
-    stagger,
+    algorithm,
     *,
     workers: int,
     start_ns: int,
@@ -32,7 +32,7 @@ def staggered(
       mailbox: this worker's `Mailbox`.
       observations: the board's `Observations`.
       policy: observation tick -> Choice.
-      stagger: an algorithm of `rtrl_jax.stagger`, in seconds.
+      algorithm: one of `rtrl_jax.stagger`, in seconds.
       workers: N_I.
       start_ns: when all workers start.
       tau_m_ns: length of a tick.
@@ -44,7 +44,7 @@ def staggered(
     least_cycle_ns = round(max(1 / MOST_A_TICK, workers / MOST_A_TICK_OF_ALL) * tau_m_ns)
     now = yield Sleep(start_ns)
     while True:
-        owed = stagger.owed(worker)
+        owed = algorithm.owed(worker)
         if owed > paid:
             now = yield Sleep(now + round((owed - paid) * 1e9))
             paid = owed
@@ -53,7 +53,7 @@ def staggered(
         obs_tick = observations.newest
         choice, start, end = yield Infer(partial(policy, obs_tick))
         with lock():
-            wait = stagger.observe(worker, (end - start) / 1e9)
+            wait = algorithm.observe(worker, (end - start) / 1e9)
         earliest = max(end + round(wait * 1e9), start + least_cycle_ns)
         if earliest > end:
             yield Sleep(earliest)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from rtrl_jax.board.ring import Ring
+from rtrl_jax.board.records import Decision
 
 
 class Choice(NamedTuple):
@@ -20,7 +20,7 @@ class Mailbox:
     def __init__(self, board, worker: int, now_ns: Callable[[], int]):
         self.worker = worker
         self._board, self._now_ns = board, now_ns
-        self._decisions = Ring(board.decision_head[worker : worker + 1], board.decision_rows[worker])
+        self._decisions = board.decisions(worker)
 
     def open(self) -> None:
         """Takes tickets from now on. One handed to a predecessor that died is given up."""
@@ -45,14 +45,14 @@ class Mailbox:
     def register(self, obs_tick: int, choice: Choice, start_ns: int, end_ns: int) -> None:
         """Makes a decision visible to the environment process."""
         self._decisions.append(
-            (
-                self.worker,
-                choice.action,
-                obs_tick,
-                start_ns,
-                end_ns,
-                self._now_ns(),
-                choice.version,
-                choice.greedy,
+            Decision(
+                worker=self.worker,
+                action=choice.action,
+                obs_tick=obs_tick,
+                start_ns=start_ns,
+                end_ns=end_ns,
+                registered_ns=self._now_ns(),
+                version=choice.version,
+                greedy=choice.greedy,
             )
         )

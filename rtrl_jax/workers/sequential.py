@@ -5,25 +5,27 @@
 
 from functools import partial
 
+from rtrl_jax.board.records import Update
 from rtrl_jax.workers.effects import Infer, Learn, Sleep, WaitBell
 from rtrl_jax.workers.inference import LOOK_AGAIN_NS
 
 
-def sequential(mailbox, observations, policy, learning, updates, *, learn_first: bool, learn_every: int, start_ns: int):
+def sequential(mailbox, board, policy, learner, *, learn_first: bool, learn_every: int, start_ns: int):
     """Acts, sees what came of it, and only then thinks again.
 
     Args:
       mailbox: of inference worker 0.
-      learning: a `Learning`, or None for an agent that only acts.
-      updates: ring for the record of updates.
+      learner: a `Learner`, or None for an agent that only acts.
       learn_every: ticks for each update.
     """
 
+    observations, updates = board.observations, board.updates(0)
+
     def learn():
-        if learning is not None and learning.due(observations.newest, learn_every):
-            (gradient, version), start, end = yield Learn(learning.locked_step)
-            learning.scheduled(learn_every)
-            updates.append((0, gradient.loss, start, end, end, end, gradient.version, version))
+        if learner is not None and learner.due(observations.newest, learn_every):
+            (found, version), start, end = yield Learn(learner.step)
+            learner.scheduled(learn_every)
+            updates.append(Update(0, found.loss, start, end, end, end, found.version, version))
 
     now = yield Sleep(start_ns)
     while observations.newest < 0:

@@ -11,7 +11,7 @@ from rtrl_jax import networks
 from rtrl_jax.agents import agent as agents
 from rtrl_jax.agents import dqn, rainbow
 from rtrl_jax.agents.exploration import linear
-from rtrl_jax.board.layout import TICK
+from rtrl_jax.board.records import TICK
 from rtrl_jax.board.ring import Observations
 from rtrl_jax.networks import Heads, parameters
 from rtrl_jax.replay.prioritised import PrioritisedReplay

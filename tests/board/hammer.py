@@ -10,7 +10,6 @@ import numpy as np
 
 from rtrl_jax.board import segment, snapshots
 from rtrl_jax.board.layout import Board, Dimensions
-from rtrl_jax.board.ring import Observations
 from rtrl_jax.workers.turns import Turns
 
 SHAPES = [(257, 33), (4099,), (1,)]
@@ -28,7 +27,7 @@ def attach(descriptor: int) -> Board:
 
 def write_observations(board, until):
     """Frame and record of tick n are both full of n."""
-    observations = Observations(board.tick_head, board.tick_rows, board.frames)
+    observations = board.observations
     tick = 0
     while time.monotonic() < until:
         observations.publish(
@@ -61,7 +60,7 @@ def write_observations(board, until):
 
 
 def read_observations(board, until):
-    observations = Observations(board.tick_head, board.tick_rows, board.frames)
+    observations = board.observations
     rng = np.random.default_rng(os.getpid())
     seen = torn = gone = rows = 0
     while time.monotonic() < until:

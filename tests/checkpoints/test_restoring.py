@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rtrl_jax import UserError
-from rtrl_jax.board.layout import TICK
+from rtrl_jax.board.records import TICK
 from rtrl_jax.board.ring import Observations
 from rtrl_jax.checkpoints import replay, restoring, store
 from rtrl_jax.replay.sum_tree import SumTree, nodes_for

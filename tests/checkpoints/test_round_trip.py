@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from rtrl_jax.board import segment, snapshots
-from rtrl_jax.board.layout import JUDGED, STOPPING, TICK, UPDATE, size
-from rtrl_jax.board.ring import Observations
+from rtrl_jax.board.layout import STOPPING, size
+from rtrl_jax.board.records import OUTCOME, TICK, UPDATE
 from rtrl_jax.checkpoints import replay, restoring, store
 from rtrl_jax.checkpoints.writer import Checkpointer, describe
-from rtrl_jax.drivers import prepare
-from rtrl_jax.drivers.assembly import assemble
+from rtrl_jax.core.assembly import begin_board, by_cores, commit, lay_board
+from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec, saving
 from rtrl_jax.replay.sum_tree import SumTree
 from rtrl_jax.settings import Settings
 from rtrl_jax.workers import randomness
-from rtrl_jax.workers.learning import NOT_BEGUN
+from rtrl_jax.workers.learner import NOT_BEGUN
 
 SPEC = Spec((3,), "float32", 2, 0, 50.0, 1e-3)
 PARAMETERS = [np.zeros((3, 4), np.float32), np.zeros(4, np.float32)]
@@ -32,12 +32,13 @@ def new_board(workers=2, learners=2, **settings):
     chosen = Settings(**{"network": "mlp", "prioritised": True, "stagger": "max_time", "fast": False, **settings})
     training = ([leaf.copy() for leaf in PARAMETERS], [leaf.copy() for leaf in OPTIMISER])
     numbers = {"inference_workers": workers, "learner_workers": learners, "capacity": 4096}
-    assembly = assemble(chosen, SPEC, "mlp", 1.0, training, **numbers)
-    return assembly, prepare.begin_board(assembly, training, segment.private(size(assembly.dimensions)))
+    model, processes = Model(chosen, SPEC, "mlp", 1.0), by_cores(chosen, workers, learners)
+    assembly = lay_board(model, processes, training[0], optimiser=training[1], **numbers)
+    return assembly, begin_board(assembly, training, segment.private(size(assembly.dimensions)))
 
 
 def played(board, ticks=300):
-    observations = Observations(board.tick_head, board.tick_rows, board.frames)
+    observations = board.observations
     for tick in range(ticks):
         row = np.zeros((), TICK)
         row["tick"], row["obs_tick"], row["is_default"] = tick, tick - 1, tick == 0
@@ -50,10 +51,9 @@ def filled(leaves, number):
 
 
 def make_checkpointer(assembly, board, folder, past=None):
-    observations = Observations(board.tick_head, board.tick_rows, board.frames)
     board.control[0] = STOPPING
     manifest = describe(assembly, {})
-    return Checkpointer(assembly, board, observations, folder, NoRecorder(), nullcontext, manifest, past)
+    return Checkpointer(assembly, board, folder, NoRecorder(), nullcontext, manifest, past)
 
 
 def save(assembly, board, folder, past=None):
@@ -101,7 +101,7 @@ def restored(folder, **how):
     assembly, board = new_board(**how)
     past = past_of(folder)
     restoring.check_fits(past, assembly)
-    restoring.restore(past, assembly, board, partial(prepare.commit, board, assembly))
+    restoring.restore(past, assembly, board, partial(commit, board, assembly))
     return assembly, board
 
 
@@ -172,7 +172,7 @@ def test_a_session_without_learners_keeps_what_was_learned_and_owes_nothing(save
 
 def test_who_has_never_learned_begins_with_its_own_parameters_as_the_target(tmp_path):
     assembly, board = new_board(learners=0)
-    prepare.commit(board, assembly, filled(PARAMETERS, 3), (), version=0, target=False)
+    commit(board, assembly, filled(PARAMETERS, 3), (), version=0, target=False)
     played(board)
     leave_state(board, {"environment": {}, "ticket": None})
     save(assembly, board, tmp_path)
@@ -189,7 +189,7 @@ def test_an_environment_that_cannot_be_saved_had_its_episode_cut_off(tmp_path):
     save(assembly, board, tmp_path)
     _, board = restored(tmp_path)
     assert np.flatnonzero(board.tick_rows["truncated"][:300]).tolist() == [299]
-    records = {"ticks": np.zeros(400, TICK), "decisions": np.zeros(0, JUDGED), "updates": np.zeros(0, UPDATE)}
+    records = {"ticks": np.zeros(400, TICK), "decisions": np.zeros(0, OUTCOME), "updates": np.zeros(0, UPDATE)}
     records["ticks"]["tick"] = np.arange(400)
     ticks = restoring.cut(records, past_of(tmp_path))["ticks"]
     assert np.flatnonzero(ticks["truncated"]).tolist() == [299] == [len(ticks) - 1]
@@ -217,7 +217,7 @@ def test_what_cannot_be_written_is_told_and_leaves_nothing_half_written(tmp_path
 
 def test_of_the_records_stays_what_was_before_the_checkpoint(saved):
     _, folder = saved
-    records = {"ticks": np.zeros(310, TICK), "decisions": np.zeros(3, JUDGED), "updates": np.zeros(60, UPDATE)}
+    records = {"ticks": np.zeros(310, TICK), "decisions": np.zeros(3, OUTCOME), "updates": np.zeros(60, UPDATE)}
     records["ticks"]["tick"] = np.arange(310)
     records["decisions"]["decision"]["obs_tick"], records["decisions"]["apply_tick"] = [298, 299, 300], [299, 300, -1]
     records["updates"]["applied_version"] = np.arange(60)
@@ -229,7 +229,7 @@ def test_of_the_records_stays_what_was_before_the_checkpoint(saved):
 def test_after_a_reboot_the_old_records_lie_before_the_new_ones():
     records = {
         "ticks": np.zeros(3, TICK),
-        "decisions": np.zeros(2, JUDGED),
+        "decisions": np.zeros(2, OUTCOME),
         "updates": np.zeros(2, UPDATE),
     }
     records["ticks"]["boundary_ns"] = [1000, 2000, 3000]

@@ -3,6 +3,7 @@
 Pokémon's ROMs cannot be here. Our title screen leaves that region of RAM alone, so a test can stand in for the game.
 """
 
+import numpy as np
 import pytest
 
 from rtrl_jax.environments import imported, pokemon, tetris
@@ -60,6 +61,37 @@ def test_the_documented_addresses_are_read_as_documented(game):
     }
     assert battle.console.read(RAM["own_hp_1"]) == 300  # big-endian, two bytes
     assert (RAM["own_hp_1"].address, RAM["foe_hp_1"].address) == (53612 + 44, 55461 + 44)
+
+
+# What the public disassemblies' symbols say: Yellow's lie one below Red's and Blue's.
+SYMBOLS = {
+    "pokemon-red": (0xD163, 0xD16C, 0xD057, 0xD8A5, 0xD2F7, 0xD309, 0xDA80),
+    "pokemon-blue": (0xD163, 0xD16C, 0xD057, 0xD8A5, 0xD2F7, 0xD309, 0xDA80),
+    "pokemon-yellow": (0xD162, 0xD16B, 0xD056, 0xD8A4, 0xD2F6, 0xD308, 0xDA7F),
+}
+
+
+@pytest.mark.parametrize("colour", SYMBOLS)
+def test_addresses_are_those_of_the_disassemblies(colour):
+    ram = imported.all_facts()[colour].ram
+    looked_at = ("party_size", "own_hp_0", "in_battle", "foe_hp_0", "owned_0", "owned_18", "box_count")
+    assert tuple(ram[name].address for name in looked_at) == SYMBOLS[colour]
+    for side in ("own", "foe"):
+        hp = [ram[f"{side}_hp_{i}"].address for i in range(6)]
+        assert np.diff(hp).tolist() == [44] * 5
+    assert np.diff([ram[f"owned_{i}"].address for i in range(19)]).tolist() == [1] * 18
+
+
+def test_a_foe_that_falls_in_yellow_is_seen_where_yellow_has_it():
+    ram = imported.all_facts()["pokemon-yellow"].ram
+    game = GameBoy(pokemon.rules(rom("duel"), ram, "battles", [state()]))
+    game.reset(seed=0)
+    for hp in (30, 0):
+        game.console.write(Variable(0xD16B, ">u2"), 9)
+        game.console.write(Variable(0xD8A4, ">u2"), hp)
+        reward, over = game.step(NOTHING)[1:3]
+    assert (reward, over) == (1, True)
+    game.close()
 
 
 def test_a_foe_that_falls_is_worth_1_and_one_s_own_minus_1(game):

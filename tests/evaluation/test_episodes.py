@@ -34,7 +34,7 @@ def test_asynchronous_delay():
     episode, _, world = run(asynchronous(3))
     assert world.actions == [NOTHING, NOTHING, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4]
     assert episode.default_ticks == 2
-    assert episode == (3, 7, 78.0, 12, 2, True, 0, None)
+    assert episode == (3, 7, 78.0, 12, 2, True, 0, None, 0)
 
 
 def test_sequential_delay():

@@ -40,6 +40,7 @@ def test_schedule():
         ({"policy": "checkpoint"}, "--checkpoint=RUN"),
         ({"checkpoint": "runs/it"}, "leave one"),
         ({"environments": None}, "--environments"),
+        ({"environment_kwargs": "{"}, "--environment_kwargs"),
     ],
 )
 def test_bad_values(change, says):

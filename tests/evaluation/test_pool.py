@@ -21,7 +21,7 @@ EVERY_TICK = asynchronous(1)
 
 def work(environment, checkpoint=None, schedule=EVERY_TICK, epsilon=1.0, most_ticks=500, stack=1, side_by_side=1):
     where = (str(checkpoint), [1000, 10]) if checkpoint else (None, None)
-    return Work(environment, None, *where, tuple(schedule), epsilon, stack, most_ticks, side_by_side)
+    return Work(environment, {}, *where, tuple(schedule), epsilon, stack, most_ticks, side_by_side)
 
 
 def test_an_episode_is_the_same_whatever_the_processes(tmp_path):

@@ -5,15 +5,13 @@ import pathlib
 import numpy as np
 
 from rtrl_jax.checkpoints import store
-from rtrl_jax.environments.spec import Progress, Spec
+from rtrl_jax.environments import Environment, Spec
 
 NOTHING = 9  # the recorder's β
 
 
-class Recorder:
+class Recorder(Environment):
     """Its frames are the number of the observation; it keeps the actions and ends after `length` ticks."""
-
-    progress = Progress()
 
     def __init__(self, length: int):
         self.spec = Spec((1,), "float32", 5, NOTHING, 50.0, 1e-3)

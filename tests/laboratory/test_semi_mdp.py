@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rtrl_jax.board.layout import TICK
+from rtrl_jax.board.records import TICK
 from rtrl_jax.laboratory import semi_mdp, timing
 from rtrl_jax.laboratory.worlds import WORLDS, World
 from rtrl_jax.replay.transitions import TransitionBuilder

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from rtrl_jax.addresses import check_port
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
 from rtrl_jax.page.controls import Controls, Held
-from rtrl_jax.page.door import check_port, opened
+from rtrl_jax.page.door import opened
 from rtrl_jax.page.lag import Delayed, Sequential
 from rtrl_jax.page.recording import Recording, check
 from rtrl_jax.replay import demonstrations
@@ -70,7 +71,7 @@ def test_a_slow_sequential_agent_acts_once_in_so_many_ticks():
 
 
 def test_a_recording_can_be_read_back(tmp_path):
-    recording, frame = Recording(default_action=6), np.full((84, 84, 1), 7, np.uint8)
+    recording, frame = Recording(6, "gameboy/stacks", ("A", "B")), np.full((84, 84, 1), 7, np.uint8)
     for action, reward, ended in ((6, 0, False), (2, 1.5, False), (0, 0, True), (6, 0, False)):
         recording.add(frame, action, reward, ended, False)
     path = check(str(tmp_path / "mine.npz"), SPEC)
@@ -78,6 +79,9 @@ def test_a_recording_can_be_read_back(tmp_path):
     arrays = demonstrations.read(path, SPEC.observation_shape, SPEC.actions)
     assert arrays["actions"].tolist() == [-1, 2, 0, -1]
     assert arrays["ends"].tolist() == [0, 0, 1, 2]
+    duel = demonstrations.Game("gameboy/duel-battles", ("A", "B"))
+    with pytest.raises(UserError, match="is of gameboy/stacks"):
+        demonstrations.read(path, SPEC.observation_shape, SPEC.actions, duel)
     with pytest.raises(UserError, match="new file"):
         check(str(path), SPEC)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtrl_jax.board.layout import APPLIED, JUDGED, STALE, TICK, UPDATE
+from rtrl_jax.board.records import APPLIED, OUTCOME, STALE, TICK, UPDATE
 from rtrl_jax.errors import UserError
 from rtrl_jax.page import messages, tables
 from rtrl_jax.page.finished import MOST_TICKS, FinishedRun
@@ -15,7 +15,7 @@ TAU_NS = 10_000_000
 
 def records(length):
     """Two workers, each answering every second observation one tick late; β in tick 0. An episode ends every 10 ticks."""
-    ticks, decisions = np.zeros(length, TICK), np.zeros(length, JUDGED)
+    ticks, decisions = np.zeros(length, TICK), np.zeros(length, OUTCOME)
     ticks["tick"] = np.arange(length)
     ticks["boundary_ns"] = 10**12 + TAU_NS * ticks["tick"]
     ticks["obs_tick"], ticks["worker"] = ticks["tick"] - 1, ticks["tick"] % 2

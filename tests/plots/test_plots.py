@@ -13,8 +13,8 @@ from scipy import stats
 from telemetry.records import records
 
 from rtrl_jax.errors import UserError
-from rtrl_jax.intervals import half_width
 from rtrl_jax.plots import against, histograms, learning, sources, style, timeline, workers
+from rtrl_jax.statistics import half_width
 from rtrl_jax.telemetry.files import write_arrays
 from rtrl_jax.telemetry.recorder import columns
 
@@ -84,14 +84,11 @@ def returns(path, x):
 
 def test_every_kind_at_the_command_line(tmp_path, runs, monkeypatch, capsys):
     """In one process, since importing matplotlib takes a second each time."""
-    import importlib.util
-
-    from rtrl_jax.command import run_command
-
-    spec = importlib.util.spec_from_file_location("launch_plot", ROOT / "launch" / "plot.py")
     known = set(flags.FLAGS)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+
+    from rtrl_jax.commands import plot as command
+    from rtrl_jax.flags import run_command
+
     everything = ",".join(runs["none"] + runs["ticket"])
     kinds = {
         "timeline": [f"--runs={runs['none'][0]},{runs['ticket'][0]}"],
@@ -102,12 +99,12 @@ def test_every_kind_at_the_command_line(tmp_path, runs, monkeypatch, capsys):
         "workers": [f"--results={scaling(tmp_path / 'scaling.csv')}"],
         "regret": [f"--results={ROOT / 'results' / 'regret' / 'regret.csv'}"],
     }
-    assert set(kinds) == set(module.KINDS)
+    assert set(kinds) == set(command.KINDS)
     try:
         for kind, given in kinds.items():
             flags.FLAGS.unparse_flags()
             out = tmp_path / "pictures" / kind
-            status = run_command(module.main, ["plot.py", f"--kind={kind}", *given, f"--out={out}"])
+            status = run_command(command.main, ["plot.py", f"--kind={kind}", *given, f"--out={out}"])
             assert status == 0, capsys.readouterr().err
             assert (tmp_path / "pictures" / f"{kind}.png").read_bytes().startswith(b"\x89PNG")
             assert b"<svg" in (tmp_path / "pictures" / f"{kind}.svg").read_bytes()[:1000]

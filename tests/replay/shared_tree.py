@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from rtrl_jax.board.layout import TICK
+from rtrl_jax.board.records import TICK
 from rtrl_jax.board.ring import Observations
 from rtrl_jax.replay.prioritised import PrioritisedReplay
 from rtrl_jax.replay.sum_tree import SumTree, nodes_for

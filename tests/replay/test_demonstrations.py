@@ -74,6 +74,32 @@ def test_a_bad_file_is_one_line(tmp_path, change, says):
     assert "\n" not in str(error.value)
 
 
+STACKS = demonstrations.Game("gameboy/stacks", ("A", "B", "LEFT", "UP", "RIGHT", "DOWN"))
+
+
+def test_one_of_another_game_is_refused_though_its_shapes_fit(tmp_path):
+    path = tmp_path / "stacks.npz"
+    demonstrations.write(path, *example(), STACKS)
+    said = []
+    assert len(demonstrations.read(path, SHAPE, 6, STACKS, said.append)["frames"]) == 10
+    assert len(demonstrations.read(path, SHAPE, 6)["frames"]) == 10
+    for game, says in (
+        (STACKS._replace(environment="gameboy/duel-battles"), "is of gameboy/stacks, not of gameboy/duel-battles"),
+        (STACKS._replace(action_names=("A", "B")), "its actions are A, B, LEFT, UP, RIGHT, DOWN, not A, B as of"),
+    ):
+        with pytest.raises(UserError, match=says) as error:
+            demonstrations.read(path, SHAPE, 6, game, said.append)
+        assert "\n" not in str(error.value)
+    assert said == []
+
+
+def test_an_older_file_that_names_no_game_is_read_and_that_is_said(tmp_path):
+    path, said = tmp_path / "older.npz", []
+    np.savez(path, **dict(zip(demonstrations.ARRAYS, example(), strict=True)))
+    assert len(demonstrations.read(path, SHAPE, 6, STACKS, said.append)["frames"]) == 10
+    assert said == [f"{path} does not say which game it is of: it is taken for one of gameboy/stacks"]
+
+
 def test_a_truncated_file_and_none_at_all(tmp_path):
     demonstrations.write(tmp_path / "whole.npz", *example())
     (tmp_path / "half.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:600])

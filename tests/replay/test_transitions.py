@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtrl_jax.board.layout import TICK
+from rtrl_jax.board.records import TICK
 from rtrl_jax.replay.transitions import TransitionBuilder
 
 GOES_ON, TERMINATED, TRUNCATED = range(3)

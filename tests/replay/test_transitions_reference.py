@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtrl_jax.board.layout import TICK
+from rtrl_jax.board.records import TICK
 from rtrl_jax.replay.transitions import TransitionBuilder
 
 

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtrl_jax.board.layout import Board, Dimensions, size
-from rtrl_jax.board.ring import Observations
 from rtrl_jax.replay.transitions import TransitionBuilder
 from rtrl_jax.replay.uniform import UniformReplay
 
@@ -18,7 +17,7 @@ CAPACITY = 64
 def empty_ring(shape=(84, 84, 1), dtype="uint8"):
     dimensions = Dimensions(CAPACITY, shape, dtype, 1, 262, 1, 2, 1, 64)
     board = Board(dimensions, mmap.mmap(-1, size(dimensions)))
-    return Observations(board.tick_head, board.tick_rows, board.frames)
+    return board.observations
 
 
 def publish(observations, tick, obs_tick, episode_start=0, terminated=False):

@@ -53,6 +53,82 @@ def test_a_checkpoint(tmp_path):
     assert summary["machine"]["cores"]
 
 
+def test_the_rate_is_the_run_s_and_another_is_said(tmp_path):
+    run = {"frame_stack": 1, "rate_hz": 25.0}
+    checkpoint = write_checkpoint(tmp_path / "it", "gymnasium/CartPole-v1", settings=run)
+    for flags, rate, delay, said in (
+        ([], 25, 2, ""),
+        (["--rate_hz=50"], 50, 3, "not as in the run: --rate_hz=50.0 (the run gave 25.0)\n"),
+    ):
+        out = tmp_path / f"{rate}"
+        done = evaluate(f"--checkpoint={checkpoint}", "--episodes=2", "--inference_ms=58", f"--out={out}", *flags)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == said
+        (row,) = results(out)[0]["rows"]
+        assert (row["rate_hz"], row["delay"]) == (rate, delay)
+
+
+OWN = """
+import gymnasium
+
+class Own(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(0, 1, (2,))
+    action_space = gymnasium.spaces.Discrete(2)
+    def __init__(self, length=3): self.length = length
+    def reset(self, seed=None, options=None):
+        self.left = self.length
+        return self.observation_space.low, {}
+    def step(self, action):
+        self.left -= 1
+        return self.observation_space.low, float("nan") if self.left == 1 else 1.0, self.left == 0, False, {}
+
+gymnasium.register("Own-v0", entry_point=Own)
+"""
+
+
+def test_a_world_of_one_s_own_without_a_rate_and_with_keywords(tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    flags = ["--policy=random", "--environments=gymnasium/own:Own-v0", "--episodes=2", "--rate_hz=5"]
+    done = subprocess.run(
+        command(*flags, '--environment_kwargs={"length": 7}', "--out=out"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == (
+        "warning: 2 rewards or observations of gymnasium/own:Own-v0 were NaN or infinite: 0 was put in their place\n"
+    )
+    lines = results(tmp_path / "out")[1]
+    assert [(line["ticks"], line["episode_return"], line["not_finite"]) for line in lines] == [("7", "6.0", "1")] * 2
+
+
+def test_a_class_of_the_script_that_evaluates_is_refused_before_anything_is_written(tmp_path):
+    evaluates = """
+from rtrl_jax import UserError
+from rtrl_jax.evaluation.evaluate import evaluate
+from rtrl_jax.evaluation.settings import Evaluation
+try:
+    evaluate(Evaluation(policy="random", environments="gymnasium/Own-v0", rate_hz=5.0, episodes=1, out="out"))
+except UserError as error:
+    print(error)
+"""
+    (tmp_path / "script.py").write_text(OWN + evaluates)
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "known to this script alone" in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
 def test_atari_baselines(tmp_path):
     flags = ["--environments=atari/Boxing,atari/Krull", "--max_ticks_per_episode=200", "--episodes=2"]
     done = evaluate(*flags, "--policy=random", "--action_every=4", f"--out={tmp_path}/random")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import rtrl_jax
-from rtrl_jax.board.layout import TICK
+from rtrl_jax.board.records import TICK
 from rtrl_jax.board.ring import Observations
 from rtrl_jax.checkpoints import load_policy, replay, store
 from rtrl_jax.evaluation.policies import _network, _shapes

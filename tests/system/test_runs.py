@@ -11,7 +11,7 @@ from conftest import ROOT, processes_with
 from telemetry.test_trace import check as check_trace
 
 import rtrl_jax
-from rtrl_jax.drivers import assembly
+from rtrl_jax.core import assembly
 
 MODES = {
     "ticket": [],

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rtrl_jax.board.layout import APPLIED, JUDGED, STALE, TICK, UPDATE
+from rtrl_jax.board.records import APPLIED, OUTCOME, STALE, TICK, UPDATE
 
 MS = 1_000_000
 TAU_M = 10 * MS
@@ -10,7 +10,7 @@ TAU_M = 10 * MS
 
 def records(count: int = 200, workers: int = 3, sessions: int = 1, origin: int = 5_000 * MS) -> dict[str, np.ndarray]:
     """One decision and β on every tenth tick, an update every fourth. Each tick is 10 ms; a late one in every fifty."""
-    ticks, decisions, updates = np.zeros(count, TICK), np.zeros(count, JUDGED), np.zeros(count // 4, UPDATE)
+    ticks, decisions, updates = np.zeros(count, TICK), np.zeros(count, OUTCOME), np.zeros(count // 4, UPDATE)
     numbers = np.arange(count)
     ticks["tick"], ticks["lateness_ns"] = numbers, np.where(numbers % 50 == 7, MS, 20_000)
     ticks["session"] = numbers * sessions // count

@@ -9,8 +9,8 @@ import imageio.v2
 import numpy as np
 import pytest
 
-from rtrl_jax.board.layout import TICK, Board, Dimensions, size
-from rtrl_jax.board.ring import Ring
+from rtrl_jax.board.layout import Board, Dimensions, size
+from rtrl_jax.board.records import TICK
 from rtrl_jax.errors import UserError
 from rtrl_jax.telemetry import video
 from rtrl_jax.telemetry.film_picture import Painter
@@ -39,8 +39,8 @@ def board(pictures: int = 8) -> Board:
 def tick(board: Board, number: int, slipped: int = 0) -> None:
     record = np.zeros((), TICK)
     record["tick"], record["slipped"] = number, slipped
-    Ring(board.tick_head, board.tick_rows).append(record)
-    Ring(board.picture_head, board.pictures).append(np.full(SHAPE, 10 * number, np.uint8))
+    board.observations.ticks.append(record)
+    board.shown.append(np.full(SHAPE, 10 * number, np.uint8))
 
 
 def shades(path) -> list[int]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rtrl_jax.board.layout import APPLIED, DECISION, OVERWRITTEN, STALE
+from rtrl_jax.board.records import APPLIED, DECISION, OVERWRITTEN, STALE
 from rtrl_jax.workers.arbiter import Arbiter
 
 

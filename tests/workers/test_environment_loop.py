@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from simulation import Counter, private_board
 
-from rtrl_jax.board.layout import APPLIED, OVERWRITTEN, RUNNING, STALE
-from rtrl_jax.board.ring import Observations
+from rtrl_jax.board.layout import RUNNING
+from rtrl_jax.board.records import APPLIED, OVERWRITTEN, STALE
 from rtrl_jax.replay.transitions import TransitionBuilder
 from rtrl_jax.workers.effects import NextBoundary
-from rtrl_jax.workers.environment import Limits, environment_loop
+from rtrl_jax.workers.environment import Beginning, Limits, Wakes, environment_loop
 from rtrl_jax.workers.mailbox import Choice, Mailbox
 
 
@@ -21,20 +21,18 @@ class Bench:
         self.board.start_ns[0] = 1000
         self.now = 1000
         self.tau_m = tau_m
-        self.observations = Observations(self.board.tick_head, self.board.tick_rows, self.board.frames)
+        self.observations = self.board.observations
         self.mailboxes = [Mailbox(self.board, worker, lambda: self.now) for worker in range(workers)]
+        world = Counter(episode_length, rate_hz=1e9 / tau_m)
+        world.spec = world.spec._replace(default_action=9)
         self.loop = environment_loop(
-            Counter(episode_length),
-            np.zeros(1, np.float32),
+            world,
+            Beginning(np.zeros(1, np.float32)),
             self.board,
-            self.observations,
             lambda: self.now,
-            None,
-            rate_hz=1e9 / tau_m,
-            default_action=9,
-            repeat=repeat,
+            wakes=Wakes(list(range(workers))),
             limits=limits,
-            groups=list(range(workers)),
+            repeat=repeat,
         )
         self.wanted = next(self.loop)
 
@@ -51,7 +49,7 @@ class Bench:
         return self.observations.ticks.read(0)[1][name].tolist()
 
     def statuses(self):
-        rows = self.board.judged_rows[: int(self.board.judged_head[0])]
+        rows = self.board.outcome_rows[: int(self.board.outcome_head[0])]
         return {int(row["decision"]["action"]): int(row["status"]) for row in rows}
 
 

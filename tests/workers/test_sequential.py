@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from simulation import play_sequentially
 
-from rtrl_jax.workers.learning import Gradient
+from rtrl_jax.workers.learner import Gradients
 
 TICKS = 400
 
@@ -22,9 +22,9 @@ class EveryLoop:
     def scheduled(self, learn_every):
         self.counted += 1
 
-    def locked_step(self):
+    def step(self):
         self.made += 1
-        return Gradient(None, 0.0, 0, None, None), 0
+        return Gradients(None, 0.0, 0, None, None), 0
 
 
 @pytest.mark.parametrize("d", [1, 2, 5, 20])

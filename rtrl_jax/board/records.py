@@ -1,0 +1,80 @@
+"""The records on the board, each a NamedTuple whose fields are numpy's types and so also the layout of its rows.
+
+A row is written as `rows[i] = Tick(...)` and read as an element of a structured array with the same names.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Tick(NamedTuple):
+    """What happened at a boundary, and how far the environment's process had come."""
+
+    tick: np.int64
+    boundary_ns: np.int64  # when the boundary was taken, CLOCK_MONOTONIC
+    lateness_ns: np.int64  # after the instant it was due
+    published_ns: np.int64  # when its observation was ready to be read
+    obs_tick: np.int64  # the observation the action came from; -1 where the default action acted
+    episode_start: np.int64  # first tick of this tick's episode
+    reward: np.float64
+    action: np.int32
+    worker: np.int32  # -1 where the default action acted
+    episode: np.int32
+    slipped: np.int32  # ticks given up before this one because the process was overrun
+    encounter: np.int32  # being played, from 0; with the three below: how far the player had come after this tick
+    wins: np.int32
+    losses: np.int32
+    attempts: np.int32
+    playout: np.int32  # playout delay D in force, in ticks; 0 without playout
+    session: np.int32  # 0 until the run is resumed for the first time
+    is_default: np.bool_
+    terminated: np.bool_
+    truncated: np.bool_
+
+
+class Decision(NamedTuple):
+    """One inference, and the action that came of it."""
+
+    worker: np.int32
+    action: np.int32
+    obs_tick: np.int64
+    start_ns: np.int64
+    end_ns: np.int64
+    registered_ns: np.int64  # when the environment process could first see it
+    version: np.int64  # of the parameters
+    greedy: np.bool_
+
+
+APPLIED, OVERWRITTEN, STALE = 0, 1, 2
+
+
+class Outcome(NamedTuple):
+    """What became of a decision."""
+
+    decision: Decision
+    status: np.int32  # APPLIED, OVERWRITTEN or STALE
+    apply_tick: np.int64  # -1 unless applied
+
+
+class Update(NamedTuple):
+    """One step of learning."""
+
+    learner: np.int32
+    loss: np.float32
+    start_ns: np.int64
+    computed_ns: np.int64  # when its gradient was there and the wait for the turn began
+    turn_ns: np.int64  # when the turn had come
+    end_ns: np.int64
+    gradient_version: np.int64  # the parameters the gradient was taken at
+    applied_version: np.int64  # the parameters it was applied to
+
+
+def _dtype(record: type) -> np.dtype:
+    nested = {Decision: lambda: DECISION}
+    columns = [(name, nested.get(kind, lambda kind=kind: kind)()) for name, kind in record.__annotations__.items()]
+    return np.dtype(columns, align=True)
+
+
+TICK, DECISION, UPDATE = _dtype(Tick), _dtype(Decision), _dtype(Update)
+OUTCOME = _dtype(Outcome)

@@ -1,0 +1,111 @@
+"""What an inference worker acts with: the compiled network, in place on the board's snapshots, and the policy around it."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from rtrl_jax.agents.exploration import linear
+from rtrl_jax.board import snapshots
+from rtrl_jax.core import accelerator
+from rtrl_jax.core.context import EXPLORATION, Context
+from rtrl_jax.networks import fast, runtime
+from rtrl_jax.workers.mailbox import Choice
+from rtrl_jax.workers.policy import epsilon_greedy, one_action, random_actions
+
+UNCOUNTED = 3  # the first inferences after compiling are slower
+
+
+class Network(NamedTuple):
+    snapshots: Any  # a `board.snapshots.Reader`, or what has its `pinned` and `newest_version`
+    act: Callable  # (parameters, observation [*shape], seed uint32) -> integer array []
+
+
+def network(context: Context) -> Network:
+    """Compiles nothing yet: the first call does."""
+    runtime.configure()
+    assembly, model = context.assembly, context.model
+    own = len(assembly.leaves)
+
+    def as_tree(arrays):
+        values = jax.tree.unflatten(model.structure, arrays[:own])
+        return fast.with_prepared(values, arrays[own:], model.fast) if model.fast else values
+
+    reader = read_snapshots(context, assembly.leaves + assembly.prepared_leaves, as_tree)
+    return Network(reader, jax.jit(model.acting_agent().act))
+
+
+def read_snapshots(context: Context, leaves, as_tree=lambda arrays: arrays):
+    """A reader of snapshots, in place or copied to the accelerator. Args: as_tree: arrays -> what the reader hands out."""
+    device = accelerator.find(context.settings.device)
+    arrays = partial(snapshots.views, leaves) if device else partial(_in_place, leaves)
+    reader = snapshots.Reader(context.board, context.process.number, lambda slot: as_tree(arrays(slot)))
+    if device is None:
+        return reader
+    jax.config.update("jax_default_device", device)
+    return accelerator.Copies(reader, device)
+
+
+def _in_place(leaves, slot) -> list:
+    """The arrays of a slot as JAX arrays that share its memory."""
+    views = snapshots.views(leaves, slot)
+    arrays = [jax.device_put(view, may_alias=True) for view in views]
+    aliased = all(a.unsafe_buffer_pointer() == v.ctypes.data for a, v in zip(arrays, views, strict=True))
+    # An array that is a copy would never see an update; jit copies the views at each call instead.
+    return arrays if aliased else views
+
+
+def policy(context: Context, network: Network | None, worker: int) -> Callable[[int], Choice]:
+    """The ε-greedy policy of one inference worker, or the baseline that stands in for it, which needs no network."""
+    settings, spec = context.settings, context.spec
+    if settings.policy == "noop":
+        return one_action(spec.default_action)
+    generator, note = context.lasting_generator(EXPLORATION, worker)
+    if settings.policy == "random":
+        return random_actions(spec.actions, generator, note)
+    return epsilon_greedy(
+        context.board.observations,
+        network.snapshots,
+        network.act,
+        linear(*epsilons(context), settings.epsilon_steps),
+        actions=spec.actions,
+        frame_stack=settings.frame_stack,
+        rng=generator,
+        note=note,
+    )
+
+
+def epsilons(context: Context) -> tuple[float, float]:
+    """ε before the first update and after the last. Without learning there are none: it stands where it would end."""
+    settings, noisy = context.settings, context.model.variant.noisy
+    end = settings.epsilon_end if settings.epsilon_end is not None else (0.0 if noisy else 0.05)
+    start = settings.epsilon_start if settings.epsilon_start is not None else (0.0 if noisy else 1.0)
+    return (start if settings.learns else end), end
+
+
+def blank_inference(context: Context, network: Network) -> Callable[[], None]:
+    """A function that makes an inference on a blank observation, whose outcome is thrown away."""
+    blank = np.zeros(context.model.observation_shape, context.spec.observation_dtype)
+
+    def once() -> None:
+        with network.snapshots.pinned() as (_, parameters):
+            int(network.act(parameters, blank, np.uint32(0)))
+
+    return once
+
+
+def time_inferences(context: Context, network: Network, count: int, after=lambda took_ns: None) -> np.ndarray:
+    """Compiles, and returns how long inferences take on this machine: int64 [count], nanoseconds.
+
+    Args: after: called after each, those that do not count too, with its time.
+    """
+    once, times = blank_inference(context, network), []
+    for _ in range(UNCOUNTED + count):
+        began = time.monotonic_ns()
+        once()
+        times.append(time.monotonic_ns() - began)
+        after(times[-1])
+    return np.array(times[UNCOUNTED:], np.int64)

@@ -1,0 +1,269 @@
+"""The layout of a run: its processes, on which core each is, and how large the board is."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rtrl_jax import stagger
+from rtrl_jax.board import snapshots
+from rtrl_jax.board.layout import Board, Dimensions
+from rtrl_jax.board.snapshots import Leaf, arrange
+from rtrl_jax.core.model import Model
+from rtrl_jax.environments import Spec
+from rtrl_jax.replay.sum_tree import nodes_for
+from rtrl_jax.settings import Settings
+from rtrl_jax.stagger.announcements import COLUMNS
+from rtrl_jax.workers.learner import NOT_BEGUN
+
+PAGE_NICENESS = 19
+LEARNER_NICENESS = 19  # at niceness 0 three busy learners made the environment late by 6.7 ms, at 19 by 0.16 ms (p99)
+FEWEST_SLOTS, MOST_SLOTS = 4, 32  # one newest, one being written, the rest for slow readers
+PICTURES_S, FEWEST_PICTURES, MOST_PICTURES = 2.0, 16, 256  # how far one who looks at them may fall behind
+COMPILING_S, COMPILING_S_A_NUMBER = 10.0, 3e-8  # until a learner has made two updates, and by parameters times batch
+SLOT_MEMORY = 256 << 20  # bytes beyond which there are not more than the fewest
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of a run. Its number is its place on the board (heartbeat, pin, bell)."""
+
+    number: int
+    name: str
+    role: str  # environment, inference, learner, agent (both, for the sequential baselines) or page
+    core: int = 0
+    niceness: int = 0
+    workers: tuple[int, ...] = ()  # inference workers it runs
+    learner: int | None = None  # which of the learners it is
+
+    @property
+    def uses_networks(self) -> bool:
+        return self.role not in ("environment", "page")
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """All that a process needs to take its place in a run."""
+
+    model: Model
+    processes: tuple[Process, ...]
+    inference_workers: int  # N_I
+    learner_workers: int  # N_L; in parallel learning, how many batches its one learner takes at once
+    dimensions: Dimensions
+    leaves: tuple[Leaf, ...]  # of the parameters, in the order of jax.tree.leaves
+    optimiser_leaves: tuple[Leaf, ...]  # of the optimiser's state
+    prepared_leaves: tuple[Leaf, ...]  # of what the model's plan adds to a snapshot
+    session: int = 0  # 0, or how often the run has been resumed
+
+    @property
+    def settings(self) -> Settings:
+        return self.model.settings
+
+    @property
+    def spec(self) -> Spec:
+        return self.model.spec
+
+    @cached_property
+    def process_of_worker(self) -> list[int]:
+        """For each inference worker, the number of its process."""
+        found = {worker: process.number for process in self.processes for worker in process.workers}
+        return [found[worker] for worker in range(self.inference_workers)]
+
+    @property
+    def learners(self) -> list[int]:
+        """For each learner, the number of its process."""
+        return [process.number for process in self.processes if process.learner is not None]
+
+    @property
+    def awaited(self) -> list[int]:
+        """Numbers of the processes that the first boundary waits for: not the page, and not always learners.
+
+        A learner compiles for seconds. If that is over before there is anything to learn from nobody need wait: it comes in
+        later, as one does that takes another's place. It must not compile on a core that inference keeps busy.
+        """
+        compiling_s = COMPILING_S + COMPILING_S_A_NUMBER * self.parameter_count * self.batch_size
+        soon = self.settings.learn_start / self.spec.rate_hz < compiling_s
+        at_once = soon or self.session > 0 or self.settings.demonstrations is not None
+        busy = {process.core for process in self.processes if process.workers}
+
+        def is_awaited(process: Process) -> bool:
+            return process.role != "learner" or at_once or process.core in busy
+
+        return [process.number for process in self.processes if process.role != "page" and is_awaited(process)]
+
+    @property
+    def batch_size(self) -> int:
+        """Of an update. The parallel baseline makes one of N_L batches, and that as many times less often."""
+        return self.settings.batch_size * self._at_once
+
+    @property
+    def learn_every(self) -> int:
+        """Ticks for each update."""
+        return self.settings.learn_every * self._at_once
+
+    @property
+    def _at_once(self) -> int:
+        return self.learner_workers if self.settings.learning == "parallel" else 1
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(leaf.size for leaf in self.leaves)
+
+
+def assemble(
+    model: Model,
+    processes: list[Process],
+    *,
+    inference_workers: int,
+    learner_workers: int,
+    capacity: int,
+    session: int = 0,
+) -> Assembly:
+    """Lays a run out. Args: processes: of `by_cores` or `in_one_process`. capacity: observations kept."""
+    import jax
+
+    shapes = [jax.tree.leaves(tree) for tree in (model.shapes, model.prepared_shapes, model.optimiser_shapes)]
+    return lay_board(
+        model,
+        processes,
+        *shapes,
+        inference_workers=inference_workers,
+        learner_workers=learner_workers,
+        capacity=capacity,
+        session=session,
+    )
+
+
+def lay_board(
+    model, processes, parameters, prepared=(), optimiser=(), *, inference_workers, learner_workers, capacity, session=0
+) -> Assembly:
+    """The same for parameters, prepared arrays and an optimiser's state of any shapes."""
+    learners = sum(process.learner is not None for process in processes)
+    leaves, size = arrange([*parameters, *prepared])
+    optimiser_leaves, optimiser_size = arrange(optimiser)
+    slots = min(max(FEWEST_SLOTS, min(MOST_SLOTS, SLOT_MEMORY // max(1, size))), len(processes) + 1)
+    dimensions = Dimensions(
+        capacity=capacity,
+        observation_shape=model.spec.observation_shape,
+        observation_dtype=model.spec.observation_dtype,
+        inference_workers=inference_workers,
+        stagger_columns=COLUMNS,
+        learners=learners,
+        processes=len(processes),
+        snapshot_slots=slots if learners else 1,
+        snapshot_bytes=size,
+        prepared_bytes=size - arrange(parameters)[1],
+        optimiser_bytes=optimiser_size if learners else 0,
+        pictures=pictures_kept(model.settings, model.spec),
+        picture_shape=model.spec.picture_shape or (0, 0, 3),
+        priority_nodes=nodes_for(capacity) if learners and model.variant.prioritised else 0,
+    )
+    return Assembly(
+        model=model,
+        processes=tuple(processes),
+        inference_workers=inference_workers,
+        learner_workers=learner_workers,
+        dimensions=dimensions,
+        leaves=tuple(leaves[: len(parameters)]),
+        optimiser_leaves=tuple(optimiser_leaves),
+        prepared_leaves=tuple(leaves[len(parameters) :]),
+        session=session,
+    )
+
+
+def pictures_kept(settings: Settings, spec: Spec) -> int:
+    """Pictures on the board: none, unless somebody wants to see them."""
+    if (settings.video is None and settings.page is None) or spec.picture_shape is None:
+        return 0
+    return min(MOST_PICTURES, max(FEWEST_PICTURES, math.ceil(PICTURES_S * spec.rate_hz)))
+
+
+def by_cores(settings: Settings, inference_workers: int, learner_workers: int) -> list[Process]:
+    """Processes and their cores: the environment has the first, inference the others, learners what is left.
+
+    With too few cores the first learner shares the environment's, which has the right of way there, rather than slow inference.
+    The page comes last, where one more learner would be.
+    """
+    cores = settings.core_list()
+    first, others = cores[0], cores[1:] or cores[:1]
+    learners = min(1, learner_workers) if settings.learning == "parallel" else learner_workers
+    processes = [Process(0, "environment", "environment", first)]
+    if settings.is_sequential:
+        learner = 0 if learners else None
+        processes.append(Process(1, "agent", "agent", others[0], workers=(0,), learner=learner))
+        return [*processes, *_page(settings, 2, (others[1:] or [first])[0])]
+    # Workers of one process share an accelerator, which would make those of several wait for each other all the same.
+    share = settings.workers_per_process if settings.device == "cpu" else inference_workers
+    groups = math.ceil(inference_workers / share)
+    for group in range(groups):
+        workers = tuple(range(group * share, min((group + 1) * share, inference_workers)))
+        name = f"inference {workers[0]}" + (f"-{workers[-1]}" if len(workers) > 1 else "")
+        processes.append(Process(len(processes), name, "inference", others[group % len(others)], workers=workers))
+    # The rest, then the environment's own, then those of inference: niceness keeps learners from being in the way.
+    spare = others[groups:] or [first, *others[:groups]]
+    for learner in range(learners):
+        core = spare[learner % len(spare)]
+        name, number = f"learner {learner}", len(processes)
+        processes.append(Process(number, name, "learner", core, LEARNER_NICENESS, learner=learner))
+    return [*processes, *_page(settings, len(processes), spare[learners % len(spare)])]
+
+
+def _page(settings: Settings, number: int, core: int) -> list[Process]:
+    return [] if settings.page is None else [Process(number, "page", "page", core, PAGE_NICENESS)]
+
+
+def one_each(inference_workers: int, learners: int) -> list[Process]:
+    """The same for virtual time, where nothing has a core: a place on the board for every loop, learners and agents alike."""
+    workers = range(inference_workers)
+    return [
+        Process(0, "environment", "environment"),
+        *(Process(1 + worker, f"inference {worker}", "inference", workers=(worker,)) for worker in workers),
+        *(Process(1 + len(workers) + n, f"learner {n}", "learner", learner=n) for n in range(learners)),
+    ]
+
+
+def crowding(assembly: Assembly) -> str | None:
+    """A warning when inference processes must share cores."""
+    busy = [process for process in assembly.processes if process.workers]
+    cores = {process.core for process in busy}
+    if len(busy) <= len(cores):
+        return None
+    total = len(assembly.settings.core_list())
+    return (
+        f"{len(busy)} inference processes share {len(cores)} of {total} cores: "
+        "they slow each other down, so expect more inaction than with a core for each"
+    )
+
+
+def begin_board(assembly: Assembly, training: tuple[list, list], memory) -> Board:
+    """A board in memory that is all zeros, with version 0 of the parameters on it. Args: training: see `Model.first_state`."""
+    board = Board(assembly.dimensions, memory)
+    board.latest[0] = -1
+    board.due_tick[0], board.saved_tick[0] = NOT_BEGUN, -1
+    commit(board, assembly, *training, version=0, target=True)
+    settings = assembly.settings
+    if settings.tau_initial_ms is not None:  # before the first worker looks what it owes
+        algorithm = stagger.make(settings.stagger, board.stagger, quantile=settings.stagger_quantile)
+        algorithm.start_from(settings.tau_initial_ms / 1e3)
+    return board
+
+
+def commit(board: Board, assembly: Assembly, parameters, optimiser, *, version: int, target: bool) -> None:
+    """Puts a training state on the board, before the start."""
+    learns = bool(assembly.dimensions.learners)
+    if not learns:
+        board.latest[0] = -1  # there is one slot, and nobody reads it yet
+    prepared = []
+    if assembly.prepared_leaves:
+        import jax
+
+        prepared = assembly.model.prepare(jax.tree.unflatten(assembly.model.structure, parameters))
+    publisher = snapshots.Publisher(
+        board, assembly.leaves, assembly.optimiser_leaves if learns else (), assembly.prepared_leaves
+    )
+    parameters = [np.asarray(leaf) for leaf in parameters]
+    if not publisher.publish(
+        parameters, version, optimiser if learns else (), target=target and learns, prepared=prepared
+    ):
+        raise RuntimeError("no snapshot slot is free before the start")

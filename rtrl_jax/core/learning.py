@@ -1,0 +1,171 @@
+"""What a learner learns with: the two halves of an update, compiled, the replay around the board, demonstrations."""
+
+import pathlib
+import time
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from rtrl_jax.agents import agent as agents
+from rtrl_jax.board import snapshots
+from rtrl_jax.board.records import Update
+from rtrl_jax.core.acting import read_snapshots
+from rtrl_jax.core.assembly import Assembly
+from rtrl_jax.core.context import SAMPLING, Context
+from rtrl_jax.networks import runtime
+from rtrl_jax.replay import demonstrations
+from rtrl_jax.replay.prioritised import PrioritisedReplay
+from rtrl_jax.replay.transitions import TransitionBuilder
+from rtrl_jax.replay.uniform import UniformReplay
+from rtrl_jax.replay.union import UnionReplay
+from rtrl_jax.workers.learner import Learner, Program
+
+
+def learner(context: Context, lock) -> Learner:
+    """The learner of this process, which goes on from what is on the board. Args: lock: see `workers.turns`."""
+    runtime.configure()
+    assembly, settings, board = context.assembly, context.settings, context.board
+    program, publisher = _program(assembly), _publisher(context)
+    reader = read_snapshots(context, assembly.leaves)
+    _try_out(context, program, reader, publisher)
+    generator, note = context.lasting_generator(SAMPLING, context.process.learner)
+    found = Learner(
+        _replay(context),
+        program,
+        publisher,
+        reader,
+        board,
+        batch_size=assembly.batch_size,
+        target_every=settings.target_every,
+        learn_start=settings.learn_start,
+        rng=generator,
+        note=note,
+        lock=lock,
+    )
+    found.catch_up(context.beat)
+    return found
+
+
+def _publisher(context: Context) -> snapshots.Publisher:
+    assembly = context.assembly
+    return snapshots.Publisher(context.board, assembly.leaves, assembly.optimiser_leaves, assembly.prepared_leaves)
+
+
+def _replay(context: Context):
+    """Transitions of the run, and those of the demonstrations if there are any."""
+    settings, spec, board, variant = context.settings, context.spec, context.board, context.model.variant
+
+    def builder():
+        return TransitionBuilder(
+            settings.gamma,
+            per_tick=settings.discount_per == "tick",
+            n=variant.n_steps,
+            undelayed_next=settings.accounting == "reference",
+        )
+
+    if variant.prioritised:
+        replay = PrioritisedReplay(
+            board.observations,
+            builder(),
+            settings.frame_stack,
+            board.priorities,
+            board.largest_priority,
+            board.priorities_entered,
+            exponent=settings.priority_exponent,
+            importance=settings.importance_exponent,
+        )
+    else:
+        replay = UniformReplay(board.observations, builder(), settings.frame_stack)
+    if settings.demonstrations is None:
+        return replay
+    shown = demonstrations.read(pathlib.Path(settings.demonstrations), spec.observation_shape, spec.actions)
+    shown = demonstrations.as_observations(shown, _delay(context))
+    return UnionReplay([replay, UniformReplay(shown, builder(), settings.frame_stack)])
+
+
+def _delay(context: Context) -> int:
+    """The delay in ticks that this run's agent will have, from the inference times its workers met while warming up."""
+    settings, board = context.settings, context.board
+    acting = [process.number for process in context.assembly.processes if process.workers]
+    if settings.playout_ticks:
+        return settings.playout_ticks
+    while not (board.ready[acting].all() or context.process.number in acting):
+        context.beat()
+        time.sleep(0.01)
+    longest = int(np.ceil(board.warm_up_ns.max() / context.tau_m_ns))
+    # Without tickets an inference begins somewhere within a tick, and so ends a tick later.
+    in_step = settings.stagger == "ticket" or settings.is_sequential
+    return max(1, longest) + (0 if in_step or longest <= 1 else 1)
+
+
+def pretrain(context: Context, learner: Learner, now_ns: Callable[[], int]) -> None:
+    """Learns from the demonstrations, if there are any, before the run first begins."""
+    settings, updates = context.settings, context.board.updates(context.process.learner)
+    if settings.demonstrations is None or context.incarnation > 0 or context.assembly.session > 0:
+        return
+    began = [now_ns()]
+
+    def record(version: int, loss: float) -> None:
+        ended = now_ns()
+        updates.append(Update(0, loss, began[0], ended, ended, ended, version, version))
+        context.beat(ended - began[0])
+        began[0] = ended
+
+    def wait() -> None:
+        context.beat()
+        time.sleep(0.001)
+
+    learner.pretrain(settings.pretrain_steps, record, wait)
+
+
+def _program(assembly: Assembly) -> Program:
+    """The two halves of an update, compiled, on flat lists of arrays."""
+    model, tree = assembly.model, assembly.model.structure
+    gradients, apply = agents.gradients(model.learning_agent()), agents.apply_gradients(model.optimiser)
+    state = jax.tree.structure(model.optimiser_shapes)
+
+    def flat_gradients(online, target, batch, seed):
+        grads, loss, errors = gradients(jax.tree.unflatten(tree, online), jax.tree.unflatten(tree, target), batch, seed)
+        return jax.tree.leaves(grads), loss, errors
+
+    def flat_apply(online, optimiser_leaves, grads):
+        trees = (jax.tree.unflatten(tree, online), jax.tree.unflatten(state, optimiser_leaves))
+        moved, moved_state = apply(*trees, jax.tree.unflatten(tree, grads))
+        return jax.tree.leaves(moved), jax.tree.leaves(moved_state)
+
+    def flat_prepare(online):
+        return model.prepare(jax.tree.unflatten(tree, online))
+
+    return Program(jax.jit(flat_gradients), jax.jit(flat_apply), jax.jit(flat_prepare))
+
+
+def _try_out(context: Context, program: Program, reader, publisher) -> None:
+    """Compiles and times an update whose outcome is thrown away, so that the run neither waits for it nor takes it for a hang."""
+    once = _blank_update(context, program, reader, publisher)
+    for _ in range(2):
+        began = time.monotonic_ns()
+        once()
+        took = time.monotonic_ns() - began
+    context.beat(took)
+
+
+def blank_update(context: Context) -> Callable[[], None]:
+    """A function that makes an update on a blank batch, whose outcome is thrown away: to measure how long one takes."""
+    runtime.configure()
+    reader = read_snapshots(context, context.assembly.leaves)
+    return _blank_update(context, _program(context.assembly), reader, _publisher(context))
+
+
+def _blank_update(context: Context, program: Program, reader, publisher) -> Callable[[], None]:
+    size, shape = context.assembly.batch_size, (context.assembly.batch_size, *context.model.observation_shape)
+    numbers, frames = np.zeros(size, np.float32), np.zeros(shape, context.spec.observation_dtype)
+    blank = agents.Batch(frames, np.zeros(size, np.int32), numbers, numbers, frames, np.ones(size, np.float32))
+
+    def once() -> None:
+        with reader.pinned() as (_, online):
+            grads, _, _ = program.gradients(online, online, blank, np.uint32(0))
+            moved, _ = program.apply_gradients(online, publisher.optimiser(), grads)
+            jax.block_until_ready(program.prepare(moved))
+
+    return once

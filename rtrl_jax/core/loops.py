@@ -1,0 +1,144 @@
+"""The one place where the loops of a run are wired, whatever the clock that drives them."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rtrl_jax import stagger
+from rtrl_jax.core.context import Context
+from rtrl_jax.core.preparation import make_environment
+from rtrl_jax.environments import saving
+from rtrl_jax.stagger import announcements
+from rtrl_jax.workers.environment import Beginning, Limits, Wakes, environment_loop
+from rtrl_jax.workers.inference import staggered, ticketed
+from rtrl_jax.workers.learner import Learner, learner_loop
+from rtrl_jax.workers.mailbox import Choice, Mailbox
+from rtrl_jax.workers.sequential import sequential
+from rtrl_jax.workers.turns import Turns
+
+
+class Clock(NamedTuple):
+    """What differs between the clocks. A lock is () -> context manager; in one process nobody else announces anything."""
+
+    now_ns: Callable[[], int]
+    turn_lock: Callable = nullcontext  # within it nobody else commits an update
+    announcing_lock: Callable = nullcontext  # within it nobody else announces an inference time
+
+
+class World(NamedTuple):
+    """An environment that is ready to begin, or to go on."""
+
+    environment: Any
+    begin: Beginning
+    ticket: dict | None  # state of the dispatcher that a checkpoint has kept
+
+
+def open_world(context: Context) -> World:
+    """Makes the environment and resets it, or puts it back to where a checkpoint left it."""
+    board, settings, session = context.board, context.settings, context.assembly.session
+    environment = make_environment(settings)
+    first_frame = environment.reset(settings.seed + session)  # before the start: it may load a game anew
+    last, saved = None, {"environment": None, "ticket": None}
+    if newest := int(board.tick_head[0]):
+        last = board.observations.ticks.rows[(newest - 1) % board.observations.capacity].copy()
+        if (length := int(board.saved_bytes[0])) >= 0:
+            saved = saving.decode(board.saved_environment[:length].tobytes())
+    if saved["environment"] is not None:
+        environment.restore(saved["environment"])
+    return World(environment, Beginning(first_frame, last, session, int(board.played_ns[0])), saved["ticket"])
+
+
+def environment(context: Context, clock: Clock, world: World):
+    """The environment's loop. To be called once inference workers have warmed up."""
+    assembly, settings = context.assembly, context.settings
+    dispatcher = _dispatcher(context)
+    if dispatcher and world.ticket is not None:
+        dispatcher.restore(world.ticket, next_tick=int(world.begin.last["tick"]) + 1)
+    waiting = [assembly.process_of_worker[0]] if settings.is_sequential and dispatcher is None else []
+    everyone = tuple(dict.fromkeys([*waiting, *([] if agent_learns(settings) else assembly.learners)]))
+    return environment_loop(
+        world.environment,
+        world.begin,
+        context.board,
+        clock.now_ns,
+        dispatcher,
+        wakes=Wakes(assembly.process_of_worker, everyone),
+        limits=Limits(settings.duration_s, settings.max_ticks, settings.max_episodes),
+        repeat=settings.repeats_last_action,
+        save=partial(saving.whole_state, world.environment, dispatcher) if settings.checkpoint_every_s else None,
+        picture=world.environment.picture if assembly.dimensions.pictures else None,
+    )
+
+
+def _dispatcher(context: Context):
+    """What hands out tickets; None where workers choose their observations themselves."""
+    settings, board = context.settings, context.board
+    if settings.accounting == "reference":
+        return stagger.Fixed(settings.delay, settings.delay**2)
+    if settings.is_sequential or settings.stagger != "ticket":
+        return None
+    dispatcher = stagger.Ticket(context.assembly.inference_workers, playout=settings.playout_ticks)
+    ticks = np.ceil(board.warm_up_ns.ravel() / (1e9 / context.spec.rate_hz)).astype(int)
+    for taken in ticks.tolist():
+        dispatcher.observe(taken, used_network=True)
+    return dispatcher
+
+
+def agent_learns(settings) -> bool:
+    """Whether inference and learning block each other, in one loop."""
+    return settings.is_sequential and settings.learning_schedule in (None, "asynchronous")
+
+
+def agent(context: Context, clock: Clock, policy: Callable[[int], Choice], worker: int, learner: Learner | None = None):
+    """The loop of one inference worker; of a sequential agent, which may learn as well."""
+    settings, board, assembly = context.settings, context.board, context.assembly
+    mailbox, start_ns = Mailbox(board, worker, clock.now_ns), int(board.start_ns[0])
+    if settings.is_sequential and settings.accounting != "reference":
+        return sequential(
+            mailbox,
+            board,
+            policy,
+            learner,
+            learn_first=settings.learns_first,
+            learn_every=assembly.learn_every,
+            start_ns=start_ns,
+        )
+    if settings.is_sequential or settings.stagger == "ticket":
+        return ticketed(mailbox, policy)
+    algorithm = stagger.make(settings.stagger, board.stagger, quantile=settings.stagger_quantile)
+    return staggered(
+        mailbox,
+        board.observations,
+        policy,
+        algorithm,
+        workers=assembly.inference_workers,
+        start_ns=start_ns,
+        tau_m_ns=context.tau_m_ns,
+        lock=clock.announcing_lock,
+        paid=_paid(context, algorithm, worker),
+    )
+
+
+def _paid(context: Context, algorithm, worker: int) -> float:
+    """What was announced before this process came is not its debt. After a resumption all come at once, and take their phases."""
+    if context.incarnation > 0:
+        return algorithm.owed(worker)
+    if context.assembly.session > 0:
+        return algorithm.owed(worker) - announcements.phase(context.board.stagger, worker)
+    return 0.0
+
+
+def learning(context: Context, clock: Clock, learner: Learner):
+    """The loop of one learner."""
+    board, assembly = context.board, context.assembly
+    return learner_loop(
+        context.process.learner,
+        learner,
+        Turns(board, clock.turn_lock, assembly.learners),
+        board,
+        learn_every=assembly.learn_every,
+        start_ns=int(board.start_ns[0]),
+    )

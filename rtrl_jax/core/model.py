@@ -1,0 +1,166 @@
+"""The model: what settings make of a network for a world. Shapes, agent, optimiser, convolution plan and compiled functions.
+
+It is plain data that every process is told; what takes JAX is worked out where it is asked for.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rtrl_jax.agents.variant import Variant, learning_rate, variant_of
+from rtrl_jax.environments import Spec
+from rtrl_jax.errors import UserError
+from rtrl_jax.settings import Settings
+
+
+@dataclass(frozen=True)
+class Model:
+    settings: Settings
+    spec: Spec
+    network: str  # one of `networks.NAMES`
+    width: float  # the paper's k
+    plan: tuple | None = None  # how the network convolves, a `networks.fast.Plan`; None: as Flax does
+
+    @cached_property
+    def variant(self) -> Variant:
+        """Of the agent."""
+        return variant_of(self.settings)
+
+    @property
+    def observation_shape(self) -> tuple[int, ...]:
+        """What the network sees: frames stacked on the last axis."""
+        *shape, channels = self.spec.observation_shape
+        return (*shape, channels * self.settings.frame_stack)
+
+    @cached_property
+    def module(self):
+        """The Flax module."""
+        from rtrl_jax import networks
+
+        return networks.build(self.network, self.spec.actions, self.width, self.variant.heads())
+
+    @cached_property
+    def shapes(self):
+        """The tree of parameters, with a `jax.ShapeDtypeStruct` at each leaf."""
+        from rtrl_jax.networks import parameters
+
+        return parameters.shapes(self.module, self.observation_shape, self.spec.observation_dtype)
+
+    @cached_property
+    def structure(self):
+        """Of that tree."""
+        import jax
+
+        return jax.tree.structure(self.shapes)
+
+    @cached_property
+    def parameter_count(self) -> int:
+        from rtrl_jax.networks import parameters
+
+        return parameters.count(self.shapes)
+
+    @cached_property
+    def optimiser(self):
+        """The `optax.GradientTransformation`."""
+        from rtrl_jax.agents.agent import make_optimiser
+
+        return make_optimiser(learning_rate(self.settings, self.spec), self.settings.gradient_clip)
+
+    @cached_property
+    def optimiser_shapes(self):
+        """The tree of the optimiser's state, shapes at its leaves."""
+        import jax
+
+        return jax.eval_shape(self.optimiser.init, self.shapes)
+
+    @cached_property
+    def fast(self):
+        """The `networks.fast.Plan`, or None."""
+        from rtrl_jax.networks import fast
+
+        return fast.Plan(*self.plan) if self.plan else None
+
+    @cached_property
+    def prepared_shapes(self) -> list:
+        """Of what the plan adds to a snapshot, for inference alone."""
+        import jax
+
+        return jax.eval_shape(self.prepare, self.shapes)
+
+    def prepare(self, tree) -> list:
+        """What the plan adds to a snapshot of these parameters."""
+        from rtrl_jax.networks import fast
+
+        return fast.prepare(fast.kernels(tree, self.fast), self.fast) if self.fast else []
+
+    def acting_agent(self):
+        """The `Agent` whose `act` takes a snapshot's parameters, with what has been prepared."""
+        from rtrl_jax.networks import fast
+
+        return self.variant.make(fast.acting(self.module, self.fast) if self.fast else self.module.apply)
+
+    def learning_agent(self):
+        """The `Agent` whose `loss` takes plain parameters."""
+        from rtrl_jax.networks import fast
+
+        return self.variant.make(fast.learning(self.module, self.fast) if self.fast else self.module.apply)
+
+    def first_state(self) -> tuple[list, list]:
+        """First values of the parameters and of the optimiser's state (Adam's are zeros), as lists of leaves."""
+        import jax
+
+        from rtrl_jax.networks import parameters
+
+        state = jax.tree.leaves(self.optimiser_shapes)
+        values = parameters.initialise(self.shapes, self.settings.seed)
+        return jax.tree.leaves(values), [np.zeros(leaf.shape, leaf.dtype) for leaf in state]
+
+
+def choose(settings: Settings, spec: Spec) -> Model:
+    """Works out the network, its width and its plan. Raises UserError if the network does not fit the observations."""
+    from rtrl_jax.core import accelerator
+
+    accelerator.find(settings.device)
+    name = settings.network
+    if name == "auto":
+        name = "resnet15" if spec.is_image else "mlp"
+    if (name == "mlp") == spec.is_image:
+        kind = "images" if spec.is_image else "vectors"
+        raise UserError(f"--network={name} does not take the {kind} of {settings.environment}: leave it at auto")
+    model = Model(settings, spec, name, settings.width or 1.0)
+    if settings.parameters is not None:
+        model = with_width(model, _width_for(model))
+    return planned(model)
+
+
+def _width_for(model: Model) -> float:
+    from rtrl_jax.networks import parameters
+
+    try:
+        wanted = parameters.parse_count(str(model.settings.parameters))
+    except ValueError:
+        raise UserError(f"--parameters={model.settings.parameters}: give a number such as 1M, 10M or 1B") from None
+    shape, dtype = model.observation_shape, model.spec.observation_dtype
+    return parameters.width_for(wanted, model.network, model.spec.actions, shape, dtype)
+
+
+def with_width(model: Model, width: float) -> Model:
+    """The same network in another width, which has no plan yet."""
+    return Model(model.settings, model.spec, model.network, width)
+
+
+def planned(model: Model) -> Model:
+    """With the plan that was measured on this machine if one was, else by rule. Raises UserError."""
+    from rtrl_jax.core import accelerator
+    from rtrl_jax.networks import fast
+
+    settings, plan = model.settings, None
+    if settings.fast and settings.device == accelerator.IN_PLACE:
+        plan = fast.choose(model.module, model.observation_shape, settings.batch_size, settings.inference_dtype)
+    if settings.inference_dtype != "float32" and (plan is None or not plan.prepared):
+        raise UserError(
+            f"--inference_dtype={settings.inference_dtype} is for Winograd convolutions, of which this network has none: "
+            "leave it at float32"
+        )
+    return Model(settings, model.spec, model.network, model.width, plan and tuple(plan))

@@ -1,0 +1,51 @@
+"""How many of everything a run has: N_I*, N_L*, observations kept."""
+
+import math
+
+import numpy as np
+import psutil
+
+from rtrl_jax.board.records import TICK
+from rtrl_jax.environments import Spec
+from rtrl_jax.errors import UserError
+from rtrl_jax.settings import LEAST_CAPACITY, MOST_LEARNERS, MOST_WORKERS, Settings
+
+PAPER_CAPACITY, SHARE_OF_MEMORY = 1_000_000, 0.25  # observations kept, unless told otherwise
+BRIM = 64  # a ring is never read at its brim
+WHOLE_TICK = 0.05  # of a tick: N* is not raised for less than that
+
+
+def inference_workers_needed(settings: Settings, tau_ticks: np.ndarray) -> int:
+    """N_I* for inference times in ticks (paper Remark 2; E⌈τ/τ_M⌉ for tickets, see stagger.ticket). Raises UserError."""
+    if settings.is_sequential:
+        return 1
+    if settings.stagger == "max_time":
+        needed = float(np.quantile(tau_ticks, settings.stagger_quantile or 1.0))
+    elif settings.stagger == "ticket":
+        needed = float(np.ceil(tau_ticks).mean())
+    else:
+        needed = float(tau_ticks.mean())
+    return _at_most(MOST_WORKERS, "inference_workers", max(1, math.ceil(needed - WHOLE_TICK)))
+
+
+def learners_needed(tau_l_ticks: float, learn_every: int) -> int:
+    """N_L*: the least number of learners that keep up with --learn_every (paper section 5.3). Raises UserError."""
+    return _at_most(MOST_LEARNERS, "learner_workers", max(1, math.ceil(tau_l_ticks / learn_every - WHOLE_TICK)))
+
+
+def _at_most(most: int, flag: str, number: int) -> int:
+    if number > most:
+        raise UserError(f"--{flag}: times as long as these ask for {number}, and the most is {most}")
+    return number
+
+
+def capacity(settings: Settings, spec: Spec) -> int:
+    """Observations to keep: what was asked for, else all that the run can make, within the paper's million and memory."""
+    if settings.replay_capacity is not None:
+        return settings.replay_capacity
+    a_tick = math.prod(spec.observation_shape) * np.dtype(spec.observation_dtype).itemsize + TICK.itemsize
+    most = min(PAPER_CAPACITY, int(psutil.virtual_memory().total * SHARE_OF_MEMORY / a_tick))
+    ends = [settings.max_ticks, settings.duration_s and math.ceil(settings.duration_s * spec.rate_hz)]
+    run = min((end for end in ends if end is not None), default=most)
+    least = max(LEAST_CAPACITY, 2 * settings.learn_start, 2 * (settings.playout_ticks or 0))
+    return max(least, min(run + BRIM, most))

@@ -1,0 +1,55 @@
+"""Whether a fresh process knows an environment too: a run's processes are such, and the script that began it is not among them.
+
+A class that the script itself has registered with Gymnasium is known to the script alone, unless its name says which
+module registers it, for then whoever makes it imports that first.
+"""
+
+import os
+import subprocess
+import sys
+
+from rtrl_jax.errors import UserError
+
+UNKNOWN = 3  # exit status
+ASK = f"import sys, gymnasium; sys.exit({UNKNOWN} * (sys.argv[1] not in gymnasium.registry))"
+PATIENCE_S = 60
+
+
+def check(name: str) -> None:
+    """Raises UserError, with what to do, if an environment that was made here could not be in another process.
+
+    Args:
+      name: as `environments.make` took it. What did not come with Gymnasium costs the start of a process, a fifth of a second.
+    """
+    family, _, rest = name.partition("/")
+    module, _, bare = rest.rpartition(":")
+    if family != "gymnasium" or module not in ("", "__main__"):
+        return
+    import gymnasium
+    from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
+
+    space, stem, version = parse_env_id(bare)
+    full = get_env_id(space, stem, find_highest_version(space, stem) if version is None else version)
+    if full not in gymnasium.registry:  # `make` says so
+        return
+    made_by = gymnasium.registry[full].entry_point
+    home = getattr(made_by, "__module__", None) or str(made_by).partition(":")[0]
+    if not module and (home.partition(".")[0] == "gymnasium" or _known_to_a_fresh_process(full)):
+        return
+    remedy = f"name the module that registers it, such as gymnasium/{home}:{bare}"
+    if home == "__main__":
+        remedy = f"put its class and its registration into a module of their own, and write gymnasium/<module>:{bare}"
+    raise UserError(f"{name} is known to this script alone, and a run has processes of its own: {remedy}")
+
+
+def _known_to_a_fresh_process(full: str) -> bool:
+    """Whether one started with this one's paths has it registered; True also if it cannot say."""
+    path = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    asked = subprocess.run(
+        [sys.executable, "-c", ASK, full],
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PATIENCE_S,
+    )
+    return asked.returncode != UNKNOWN

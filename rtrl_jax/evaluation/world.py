@@ -1,0 +1,40 @@
+"""The world that a checkpoint is evaluated in: that of its run, unless a flag says otherwise, and then that is said aloud."""
+
+from rtrl_jax.environments import keywords
+from rtrl_jax.evaluation.settings import Evaluation
+
+FLAGS = ("rate_hz", "default_action_index", "environment_kwargs")
+
+
+def options(settings: Evaluation, environment: str, manifest: dict | None) -> dict:
+    """Options for `environments.make`: what a flag says, else what the run had.
+
+    Args:
+      environment: where. What the run had for its own environment alone, all but the rate, does not go with it elsewhere.
+      manifest: the checkpoint's; None if there is none.
+    """
+    run = _of_the_run(manifest)
+    if manifest and environment != manifest["environment"]:
+        run = {"rate_hz": run["rate_hz"]}
+    found = {name: run.get(name) if getattr(settings, name) is None else getattr(settings, name) for name in FLAGS}
+    return {
+        "rate_hz": found["rate_hz"],
+        "default_action_index": found["default_action_index"],
+        "kwargs": keywords(found["environment_kwargs"]),
+    }
+
+
+def overrides(settings: Evaluation, manifest: dict | None) -> str | None:
+    """A line that says which flags make it another world than the run's; None if none does."""
+    others = []
+    for name, had in _of_the_run(manifest).items():
+        given = getattr(settings, name)
+        same = keywords(given) == keywords(had) if name == "environment_kwargs" else given == had
+        if given is not None and not same:
+            others.append(f"--{name}={given} (the run gave {'none' if had is None else had})")
+    return f"not as in the run: {', '.join(others)}" if others else None
+
+
+def _of_the_run(manifest: dict | None) -> dict:
+    """Its flags by name, those that were not given as None; nothing without a run."""
+    return {name: manifest["settings"].get(name) for name in FLAGS} if manifest else {}

@@ -1,0 +1,119 @@
+"""From settings to a run by the wall clock: the board filled, the folder made or gone on with, the supervisor set to work."""
+
+import os
+import pathlib
+import time
+from contextlib import nullcontext
+from functools import partial
+
+from rtrl_jax.board import segment
+from rtrl_jax.board.layout import size
+from rtrl_jax.checkpoints import restoring, store
+from rtrl_jax.core import folder as folders
+from rtrl_jax.core import preparation, sizing
+from rtrl_jax.core.assembly import Assembly, assemble, begin_board, by_cores, commit, crowding
+from rtrl_jax.core.model import Model
+from rtrl_jax.core.signals import signals_to
+from rtrl_jax.errors import UserError
+from rtrl_jax.page import door
+from rtrl_jax.realtime import measure
+from rtrl_jax.realtime.supervisor import Supervisor, keep_off_inference
+from rtrl_jax.settings import Settings, as_flagfile
+from rtrl_jax.telemetry import summary as summaries
+from rtrl_jax.telemetry.files import write_text
+from rtrl_jax.telemetry.terminal import Display
+
+
+def launch(settings: Settings, began: float, past: restoring.Past | None = None) -> dict:
+    """Runs what `settings` describe and returns the summary. See `rtrl_jax.run`.
+
+    Args:
+      began: when the user asked for it, time.monotonic().
+      past: the checkpoint that it goes on from, in the folder that the settings name.
+    """
+    spec, why_not_saved = preparation.look_at(settings)
+    remarks: list[str] = []
+    model = preparation.prepare(settings, spec, remarks.append)
+    folder = pathlib.Path(settings.run_dir) if past else folders.choose(settings.run_dir, settings.environment)
+    earlier = restoring.read_records(folder, past, time.monotonic_ns()) if past else None
+    if past:
+        _check_goes_on(settings, spec, earlier["ticks"])
+
+    emulated = f", inference emulated: {settings.emulated_inference_ms} ms" if settings.emulated_inference_ms else ""
+    with (
+        Display(settings.environment + emulated, settings.display == "auto") as display,
+        door.opened(settings.page, settings.page_host) as page,
+    ):
+        assembly = _assemble(model, display, past.manifest["session"] + 1 if past else 0)
+        if past:
+            restoring.check_fits(past, assembly)
+        else:
+            folders.make(folder)
+        try:
+            descriptor, where = segment.create(size(assembly.dimensions), folder)
+        except Exception:
+            if not past:
+                folder.rmdir()
+            raise
+        try:
+            board = begin_board(assembly, model.first_state(), segment.attach(descriptor))
+            with preparation.writing_to(folder), nullcontext() if past else store.locked(folder):
+                if past:
+                    restoring.restore(past, assembly, board, partial(commit, board, assembly))
+                    board.played_ns[0] = round(summaries.played_s(earlier["ticks"]) * 1e9)
+                    display.say(f"going on at tick {past.tick + 1} with {past.manifest['updates']} updates made")
+                if where == str(folder):
+                    display.say(f"shared memory is too small: the board is a file in {folder} instead")
+                for remark in remarks:
+                    display.say(remark)
+                if why_not_saved:
+                    display.say(f"this world cannot be saved, so a resumed run begins a new episode: {why_not_saved}")
+                if warning := crowding(assembly):
+                    display.say(f"warning: {warning}")
+                write_text(folder / "flags.txt", as_flagfile(settings))
+                if page:
+                    display.say(f"the run can be watched at {page.url}")
+                display.say(f"starting {len(assembly.processes)} processes; the run is in {folder}")
+                with keep_off_inference(assembly):
+                    supervisor = Supervisor(assembly, board, descriptor, folder, display, page, past, earlier)
+                    with signals_to(supervisor.stop):
+                        summary = supervisor.play(began)
+        finally:
+            os.close(descriptor)
+    if supervisor.fatal:
+        raise RuntimeError(f"{supervisor.fatal}; what was recorded is in {folder}")
+    return summary
+
+
+def _assemble(model: Model, display: Display, session: int) -> Assembly:
+    settings = model.settings
+    workers, learners = settings.inference_worker_count, settings.learner_count if settings.learns else 0
+    if workers is None:
+        display.waiting("Measuring the inference time …")
+        workers = measure.enough_workers(model)
+        display.say(f"{workers} inference worker{'s' * (workers != 1)} will do")
+    if learners is None and settings.is_sequential:
+        learners = 1
+    if learners is None:
+        display.waiting("Measuring an update …")
+        learners = measure.enough_learners(model)
+        display.say(f"{learners} learner{'s' * (learners != 1)} will keep up with --learn_every={settings.learn_every}")
+    return assemble(
+        model,
+        by_cores(settings, workers, learners),
+        inference_workers=workers,
+        learner_workers=learners,
+        capacity=sizing.capacity(settings, model.spec),
+        session=session,
+    )
+
+
+def _check_goes_on(settings: Settings, spec, ticks) -> None:
+    """Raises UserError if a run that is to be resumed has reached its limits already."""
+    played_s, episodes = summaries.played_s(ticks), len(summaries.episode_returns(ticks))
+    for name, so_far in (("duration_s", played_s), ("max_ticks", len(ticks)), ("max_episodes", episodes)):
+        limit = getattr(settings, name)
+        if limit is not None and so_far >= limit - 1 / spec.rate_hz:
+            raise UserError(
+                f"the run has reached its --{name}={limit:g}: raise it to go on, e.g. --{name}={2 * limit:g}"
+            )

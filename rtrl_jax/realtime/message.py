@@ -1,0 +1,74 @@
+"""What the supervisor tells a process it starts: the assembly and the process's place in it, as JSON. Nothing is pickled."""
+
+import dataclasses
+import json
+import os
+import socket
+import sys
+
+from rtrl_jax.board.layout import Dimensions
+from rtrl_jax.board.snapshots import Leaf
+from rtrl_jax.core import accelerator
+from rtrl_jax.core.assembly import Assembly, Process
+from rtrl_jax.core.model import Model
+from rtrl_jax.environments import Spec
+from rtrl_jax.page.door import Door
+from rtrl_jax.settings import Settings
+
+
+def write(assembly: Assembly, process: Process, board_fd: int, incarnation: int = 0, door: Door | None = None) -> str:
+    """Args: incarnation: 0 for the first process in that place, 1 for its first replacement. door: for the page."""
+    plain = {
+        "assembly": dataclasses.asdict(assembly),
+        "process": dataclasses.asdict(process),
+        "incarnation": incarnation,
+        "board_fd": board_fd,
+        "supervisor": os.getpid(),
+        "path": [os.path.abspath(entry) for entry in sys.path],  # the child imports what the parent can
+        "environment": accelerator.environment(
+            assembly.settings.device if process.uses_networks else accelerator.IN_PLACE
+        ),
+        "door": door and {"listener": door.listener.fileno(), "host": door.host, "token": door.token},
+    }
+    return json.dumps(plain)
+
+
+def read_door(plain: dict) -> Door:
+    """The page's door, whose socket this process was given."""
+    return Door(socket.socket(fileno=plain["door"]["listener"]), plain["door"]["host"], plain["door"]["token"])
+
+
+def read_process(plain: dict) -> Process:
+    """Out of a decoded message: the process that it is for."""
+    return Process(**_tuples(plain["process"]))
+
+
+def read_assembly(plain: dict) -> Assembly:
+    """The assembly out of a decoded message."""
+    plain = plain["assembly"]
+    model = plain["model"]
+    leaves = {
+        name: tuple(Leaf(tuple(shape), offset, dtype) for shape, offset, dtype in plain[name])
+        for name in ("leaves", "optimiser_leaves", "prepared_leaves")
+    }
+    made = {
+        "model": Model(
+            settings=Settings(**model["settings"]),
+            spec=Spec(*map(_tuple, model["spec"])),
+            network=model["network"],
+            width=model["width"],
+            plan=_tuple(model["plan"]),
+        ),
+        "processes": tuple(Process(**_tuples(process)) for process in plain["processes"]),
+        "dimensions": Dimensions(**_tuples(plain["dimensions"])),
+    }
+    return Assembly(**{**plain, **made, **leaves})
+
+
+def _tuples(plain: dict) -> dict:
+    return {name: _tuple(value) for name, value in plain.items()}
+
+
+def _tuple(plain):
+    """Lists, and lists in them, as the tuples that they were."""
+    return tuple(map(_tuple, plain)) if isinstance(plain, list) else plain

@@ -1,0 +1,184 @@
+"""What computations cost in virtual time: drawn from a distribution, measured on this machine, or those of a recorded run."""
+
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from rtrl_jax import latency
+from rtrl_jax.core.context import LATENCY
+from rtrl_jax.errors import UserError
+from rtrl_jax.settings import Settings
+from rtrl_jax.workers.effects import Apply, Infer, Learn
+
+EXPLORING_NS = 20_000  # an action that needs no network, as long as it takes by the wall clock
+
+
+class Costs(NamedTuple):
+    """All in nanoseconds."""
+
+    sample: Callable[[np.random.Generator, int], np.ndarray]  # n inference times, to choose N and a first delay by
+    inference: Callable[[int, bool], int]  # (worker, whether the network was needed) -> what its next one takes
+    learning: Callable[[int], tuple[int, int]]  # learner -> (its next gradient, its next update's application)
+
+
+class Trace(NamedTuple):
+    """A recorded run's times, each array in the order in which its worker met them."""
+
+    network: list[np.ndarray]  # by inference worker
+    exploring: list[np.ndarray]
+    gradients: list[np.ndarray]  # by learner
+    applying: list[np.ndarray]
+
+
+def read_traces(settings: Settings) -> dict[str, Trace]:
+    """The recorded runs whose times are replayed, by the flag that names them. Raises UserError."""
+    traces = {}
+    for flag in ("inference_latency_ms", "learning_latency_ms"):
+        text = str(getattr(settings, flag) or "")
+        if text.startswith(latency.TRACE) and (settings.learns or flag == "inference_latency_ms"):
+            traces[flag] = read_trace(text, flag)
+    return traces
+
+
+def of_run(settings: Settings, traces: dict[str, Trace], context, measured_ns: np.ndarray) -> Costs:
+    """What a run's computations cost.
+
+    Args:
+      context: a `core.context.Context`, of whose generators each worker and learner gets one of its own.
+      measured_ns: inference times, for `--inference_latency_ms=measured`.
+    """
+    workers, flag = context.assembly.inference_workers, "learning_latency_ms"
+    of_worker = cache(lambda worker: context.generator(LATENCY, worker))
+    of_learner = cache(lambda learner: context.generator(LATENCY, workers + learner))
+    if str(settings.inference_latency_ms) == latency.MEASURED:
+        sample, inference = measured_inference(measured_ns, of_worker)
+    else:
+        sample, inference = stated_inference(settings, traces, of_worker)
+    if flag in traces:
+        return Costs(sample, inference, traced_learning(traces[flag]))
+    text = str(settings.learning_latency_ms or 0)
+    return Costs(sample, inference, drawn_learning("0" if text == latency.MEASURED else text, flag, of_learner))
+
+
+def stated_inference(settings: Settings, traces: dict[str, Trace], generator: Callable[[int], np.random.Generator]):
+    """(sample, inference) of `Costs`, unless they are to be measured."""
+    flag = "inference_latency_ms"
+    if flag in traces:
+        return traced_inference(traces[flag])
+    return drawn_inference(str(settings.inference_latency_ms or 0), flag, generator)
+
+
+def charge(costs: Costs, settings: Settings, first_learner: int) -> Callable:
+    """See `virtual_time.drive`. With --delay every decision takes the same, the exploratory ones too.
+
+    Args: first_learner: the number of the first learner's loop; inference workers have those from 1 on.
+    """
+    always, applying = settings.delay is not None, {}
+
+    def charged(number: int, effect, value) -> int:
+        if isinstance(effect, Infer):
+            return costs.inference(number - 1, always or value.greedy)
+        if isinstance(effect, Learn):
+            gradient, applying[number] = costs.learning(max(0, number - first_learner))
+            return gradient if number >= first_learner else gradient + applying[number]
+        return applying[number] if isinstance(effect, Apply) else 0
+
+    return charged
+
+
+def read_trace(text: str, flag: str) -> Trace:
+    """Args: text: "trace:RUN". Raises UserError if that is no finished run, or one without inferences."""
+    folder = pathlib.Path(text.removeprefix(latency.TRACE)).expanduser()
+    try:
+        with (
+            np.load(folder / "decisions.npz", allow_pickle=False) as decisions,
+            np.load(folder / "updates.npz", allow_pickle=False) as updates,
+        ):
+            order = np.argsort(decisions["start_ns"], kind="stable")
+            worker, greedy = decisions["worker"][order], decisions["greedy"][order]
+            took = (decisions["end_ns"] - decisions["start_ns"])[order]
+            if not len(took):
+                raise ValueError("it made no decision")
+            learner, gradient = updates["learner"], updates["computed_ns"] - updates["start_ns"]
+            applying = updates["end_ns"] - updates["turn_ns"]
+            if (
+                min(map(np.min, (took, worker))) < 0
+                or min(part.min(initial=0) for part in (learner, gradient, applying)) < 0
+            ):
+                raise ValueError("it has negative times")
+            if worker.dtype.kind != "i" or len(took) != len(decisions["end_ns"]):
+                raise ValueError("its columns do not fit together")
+    except (OSError, ValueError, KeyError, EOFError, TypeError, IndexError, zlib.error, zipfile.BadZipFile) as error:
+        raise UserError(f"--{flag}={text}: {folder} holds no run to replay ({' '.join(str(error).split())})") from None
+    if flag == "learning_latency_ms" and not len(learner):
+        raise UserError(f"--{flag}={text}: that run made no update, so it has no times to replay")
+    workers, learners = range(int(worker.max()) + 1), range(int(learner.max(initial=-1)) + 1)
+    return Trace(
+        [took[(worker == w) & greedy] for w in workers],
+        [took[(worker == w) & ~greedy] for w in workers],
+        [gradient[learner == j] for j in learners],
+        [applying[learner == j] for j in learners],
+    )
+
+
+def drawn_inference(text: str, flag: str, generator: Callable[[int], np.random.Generator]):
+    """(sample, inference) of `Costs` for a stated time. Args: generator: worker -> its random generator."""
+    draw = latency.parse(text, flag)
+
+    def sample(rng, n):
+        return np.array([1e6 * draw(rng) for _ in range(n)])
+
+    def inference(worker: int, greedy: bool) -> int:
+        return round(1e6 * draw(generator(worker))) if greedy else EXPLORING_NS
+
+    return sample, inference
+
+
+def measured_inference(times_ns: np.ndarray, generator: Callable[[int], np.random.Generator]):
+    """The same for times that were measured: each inference takes one of them, drawn at random."""
+
+    def inference(worker: int, greedy: bool) -> int:
+        return int(times_ns[generator(worker).integers(len(times_ns))]) if greedy else EXPLORING_NS
+
+    return lambda rng, n: times_ns[rng.integers(len(times_ns), size=n)], inference
+
+
+def traced_inference(trace: Trace):
+    """The same for a recorded run: worker by worker, each time in its turn, and from the beginning when they run out."""
+    pool = np.concatenate(trace.network)
+    pool = pool if len(pool) else np.concatenate(trace.exploring)
+    met: dict[tuple[int, bool], int] = {}
+
+    def inference(worker: int, greedy: bool) -> int:
+        times = (trace.network if greedy else trace.exploring)[worker % len(trace.network)]
+        if not len(times):
+            times = pool if greedy else np.array([EXPLORING_NS])
+        number = met.get((worker, greedy), 0)
+        met[worker, greedy] = number + 1
+        return int(times[number % len(times)])
+
+    return lambda rng, n: pool[rng.integers(len(pool), size=n)], inference
+
+
+def drawn_learning(text: str, flag: str, generator: Callable[[int], np.random.Generator]):
+    """`Costs.learning` for a stated time, which is all the gradient's."""
+    draw = latency.parse(text, flag)
+    return lambda learner: (round(1e6 * draw(generator(learner))), 0)
+
+
+def traced_learning(trace: Trace):
+    """`Costs.learning` of a recorded run, learner by learner."""
+    met: dict[int, int] = {}
+
+    def learning(learner: int) -> tuple[int, int]:
+        times, applying = (part[learner % len(part)] for part in (trace.gradients, trace.applying))
+        number = met.get(learner, 0)
+        met[learner] = number + 1
+        return int(times[number % len(times)]), int(applying[number % len(times)])
+
+    return learning

@@ -1,0 +1,115 @@
+"""Sizing a run in virtual time: how many workers and learners, from the times that their computations are charged."""
+
+import dataclasses
+import time
+
+import numpy as np
+
+from rtrl_jax import latency
+from rtrl_jax.board import segment
+from rtrl_jax.board.layout import size
+from rtrl_jax.core import sizing
+from rtrl_jax.core.assembly import Assembly, assemble, begin_board, one_each
+from rtrl_jax.core.context import Context
+from rtrl_jax.core.model import Model
+from rtrl_jax.errors import UserError
+from rtrl_jax.settings import LEAST_CAPACITY, Settings
+from rtrl_jax.virtual_time import costs
+
+SAMPLES = 2000  # inference times that N is chosen by
+MEASURED_INFERENCES, MEASURED_UPDATES = 64, 4
+MOST_KEPT = 2_000_000  # observations
+
+
+def assemble_for(model: Model, traces: dict[str, costs.Trace]) -> Assembly:
+    """Every loop has a place on the board of its own; the sequential agent has the one of inference worker 0.
+
+    Args: traces: see `costs.read_traces`. Raises UserError.
+    """
+    settings = model.settings
+    workers, learners = _how_many_infer(model, traces), _how_many_learn(model, traces)
+    least = 0
+    if settings.accounting == "reference":
+        _check_reference(settings)
+        workers = 2 * settings.delay + 2  # those of the episode before are busy for as long again
+        least = 3 * settings.delay**2
+    return assemble(
+        model,
+        one_each(workers, min(1, learners) if settings.learning == "parallel" else learners),
+        inference_workers=workers,
+        learner_workers=learners,
+        capacity=max(sizing.capacity(settings, model.spec), least),
+    )
+
+
+def _check_reference(settings: Settings) -> None:
+    if settings.learns_first:
+        raise UserError(
+            "--accounting=reference is of --interaction=sequential: the order of learning makes no difference"
+        )
+    if 3 * settings.delay**2 > MOST_KEPT:
+        raise UserError(
+            f"--accounting=reference keeps three times --delay², {3 * settings.delay**2} observations: give a smaller --delay"
+        )
+
+
+def _how_many_infer(model: Model, traces) -> int:
+    settings = model.settings
+    if settings.is_sequential:
+        return 1
+    if settings.inference_worker_count is not None:
+        return settings.inference_worker_count
+    if str(settings.inference_latency_ms) == latency.MEASURED:
+        tau_ns = _measured_inferences(model)
+    else:
+        sample, _ = costs.stated_inference(settings, traces, lambda worker: None)
+        tau_ns = sample(np.random.default_rng(settings.seed), SAMPLES)
+    return sizing.inference_workers_needed(settings, np.maximum(tau_ns, 1) * model.spec.rate_hz / 1e9)
+
+
+def _how_many_learn(model: Model, traces) -> int:
+    """N_L, or N_L* of the time that an update is charged."""
+    settings, flag = model.settings, "learning_latency_ms"
+    if not settings.learns:
+        return 0
+    if settings.learner_count is not None:
+        return settings.learner_count
+    text = str(settings.learning_latency_ms or 0)
+    if settings.is_sequential:
+        return 1
+    if text == latency.MEASURED:
+        took_ns = _measured_updates(model)
+    elif flag in traces:
+        took_ns = np.concatenate(traces[flag].gradients or [np.zeros(1)])
+    else:
+        rng = np.random.default_rng(settings.seed)
+        draw = costs.drawn_learning(text, flag, lambda learner: rng)
+        took_ns = np.array([draw(0)[0] for _ in range(SAMPLES)])
+    return sizing.learners_needed(took_ns.mean() * model.spec.rate_hz / 1e9, settings.learn_every)
+
+
+def _alone(model: Model, learners: int) -> list[Context]:
+    """The places of a run of one worker, on a board that nobody plays on."""
+    alone = dataclasses.replace(model, settings=dataclasses.replace(model.settings, demonstrations=None))
+    numbers = {"inference_workers": 1, "learner_workers": 1, "capacity": LEAST_CAPACITY}
+    assembly = assemble(alone, one_each(1, learners), **numbers)
+    board = begin_board(assembly, model.first_state(), segment.private(size(assembly.dimensions)))
+    return [Context(assembly, process, board) for process in assembly.processes]
+
+
+def _measured_inferences(model: Model) -> np.ndarray:
+    from rtrl_jax.core import acting
+
+    context = _alone(model, learners=0)[1]
+    return acting.time_inferences(context, acting.network(context), MEASURED_INFERENCES)
+
+
+def _measured_updates(model: Model) -> np.ndarray:
+    from rtrl_jax.core import learning
+
+    once, times = learning.blank_update(_alone(model, learners=1)[2]), []
+    for _ in range(1 + MEASURED_UPDATES):
+        began = time.monotonic_ns()
+        once()
+        times.append(time.monotonic_ns() - began)
+    return np.array(times[1:])

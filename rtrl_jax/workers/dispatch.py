@@ -1,0 +1,47 @@
+"""The environment's side of the workers' fields: takes in their decisions, says when each is due, and hands out tickets."""
+
+
+class Dispatch:
+    """Without a dispatcher the workers choose their observations themselves, and what they decide is due at once."""
+
+    def __init__(self, board, dispatcher, processes: list[int]):
+        """Args: dispatcher: a `stagger.Ticket`, or None. processes: for each inference worker, the number of its process."""
+        self._board, self._dispatcher, self._processes = board, dispatcher, processes
+        self._handed_at = {}  # observation -> tick at which its ticket was handed out
+
+    @property
+    def playout(self) -> int:
+        """D in force, in ticks; 0 without."""
+        return self._dispatcher.playout if self._dispatcher else 0
+
+    def collect(self, tick: int):
+        """Yields (DECISION record, due tick) for everything registered since the last boundary."""
+        board = self._board
+        for worker in (board.decision_head != board.decision_taken).nonzero()[0].tolist():
+            head, rows = int(board.decision_head[worker]), board.decision_rows[worker]
+            for number in range(int(board.decision_taken[worker]), head):
+                decision = rows[number % len(rows)].copy()
+                yield decision, self._due(decision, tick)
+            board.decision_taken[worker] = head
+
+    def _due(self, decision, tick: int) -> int:
+        if self._dispatcher is None:
+            return tick
+        obs_tick = int(decision["obs_tick"])
+        taken = tick - self._handed_at.pop(obs_tick, tick - 1)
+        self._dispatcher.observe(taken, used_network=bool(decision["greedy"]))
+        return max(tick, obs_tick + self._dispatcher.playout)
+
+    def hand_out(self, tick: int, episode_start: int, over: bool) -> set[int]:
+        """Gives tickets to idle workers; returns the processes to wake. Nothing is decided on a finished episode."""
+        if self._dispatcher is None or over:
+            return set()
+        board = self._board
+        idle = ((board.ticket_count == board.answered) & (board.idle == 1)).nonzero()[0].tolist()
+        woken = set()
+        for worker, obs_tick in self._dispatcher.dispatch(tick, idle, episode_start):
+            board.ticket_obs[worker] = obs_tick
+            board.ticket_count[worker] += 1
+            self._handed_at[obs_tick] = tick
+            woken.add(self._processes[worker])
+        return woken

@@ -1,0 +1,194 @@
+"""Learning, as the learners' loop and the sequential agent's do it: when an update is due, its gradient, and applying it.
+
+A learner computes a gradient on the newest parameters it sees, waits for its turn, and applies the gradient to the newest
+parameters there are then. Between two updates nothing that matters is in a learner's own memory: parameters, target and
+optimiser are on the board, committed by one flip, so a learner may die at any moment.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rtrl_jax.board.records import Update
+from rtrl_jax.workers.effects import Apply, Learn, Sleep, WaitBell
+from rtrl_jax.workers.inference import LOOK_AGAIN_NS
+
+LOOK_AT_TURN_NS = 1_000_000  # two may ring a learner at once, and then a ring can be missed
+NOT_BEGUN = -1
+
+
+class Gradients(NamedTuple):
+    grads: Any  # leaves, of the parameters' shapes
+    loss: float
+    version: int  # of the parameters it was taken at
+    keys: Any  # of the batch's transitions in the replay
+    errors: Any  # [B] their sizes
+
+
+class Program(NamedTuple):
+    """An agent's two halves of an update, compiled. Trees are flattened to lists of arrays."""
+
+    gradients: Callable  # (parameters, target, batch, seed) -> (grads, loss, errors)
+    apply_gradients: Callable  # (parameters, optimiser leaves, grads) -> (parameters, optimiser leaves)
+    prepare: Callable = lambda parameters: ()  # parameters -> what a snapshot holds for inference besides
+
+
+class Learner:
+    """What one learner learns with, and how it makes an update."""
+
+    def __init__(
+        self,
+        replay,
+        program: Program,
+        publisher,
+        snapshots,
+        board,
+        *,
+        batch_size,
+        target_every,
+        learn_start,
+        rng,
+        note,
+        lock,
+    ):
+        """Args:
+        replay: see `replay`.
+        publisher, snapshots: `board.snapshots.Publisher` and `Reader`; the reader hands out parameters.
+        target_every: updates between two copies to the target network.
+        learn_start: transitions before the first update.
+        note: notes the generator's state when a batch has been drawn.
+        lock: () -> context manager that keeps others from committing.
+        """
+        self._replay, self._program, self._publisher, self._snapshots = replay, program, publisher, snapshots
+        self._board, self._lock, self._rng, self._note = board, lock, rng, note
+        self._batch_size, self._target_every, self._learn_start = batch_size, target_every, max(learn_start, 1)
+        self._target_version, self._target = None, None
+
+    def due(self, newest_tick: int, learn_every: int, turns_before: int = 0) -> bool:
+        """Whether the schedule asks for an update now, of the learner whose turn comes after `turns_before` others."""
+        self._replay.ingest()
+        if not len(self._replay):
+            return False
+        began = int(self._board.due_tick[0])
+        if began == NOT_BEGUN:
+            if turns_before == 0 and self._replay.ingested >= self._learn_start:
+                self._board.due_tick[0] = newest_tick
+                return True
+            return False
+        return began + turns_before * learn_every <= newest_tick
+
+    def scheduled(self, learn_every: int) -> None:
+        """The update that was due has been made. In one's turn only."""
+        self._board.due_tick[0] += learn_every
+
+    def can_apply(self) -> bool:
+        """False while slow readers hold every slot."""
+        return self._publisher.has_room()
+
+    def catch_up(self, beat: Callable[[], None] = lambda: None) -> None:
+        """Takes in all that there is to learn from, a portion at a time."""
+        before = -1
+        while self._replay.ingested > before:
+            before = self._replay.ingested
+            self._replay.ingest()
+            beat()
+
+    def pretrain(self, steps: int, record: Callable[[int, float], None], wait: Callable[[], None]) -> None:
+        """Updates on what is in the replay before the run begins; they do not count for the schedule.
+
+        Args:
+          record: called after each with (version it was applied to, loss).
+          wait: called while others, warming up, hold every slot.
+        """
+        self.catch_up()
+        for _ in range(steps if len(self._replay) else 0):  # with too long a delay no action is left to learn from
+            while not self.can_apply():
+                wait()
+            found, version = self.step()
+            record(version, found.loss)
+
+    def step(self) -> tuple[Gradients, int]:
+        """A whole update, for an agent that learns alone. Returns (gradients, version they were applied to)."""
+        found = self.gradients()
+        with self._lock():  # a checkpoint may be copied at any moment
+            return found, self.apply(found)
+
+    def gradients(self) -> Gradients:
+        """On a batch from the replay, at the newest parameters."""
+        batch, keys = self._replay.sample_with_keys(self._rng, self._batch_size)
+        seed = np.uint32(self._rng.integers(2**32))
+        self._note()
+        self._refresh_target()
+        with self._snapshots.pinned() as (version, parameters):
+            grads, loss, errors = self._program.gradients(parameters, self._target, batch, seed)
+            loss, errors = float(loss), np.asarray(errors)  # waits, as the snapshot is pinned no longer than this block
+        return Gradients(grads, loss, version, keys, errors)
+
+    def apply(self, found: Gradients) -> int | None:
+        """Commits the update, in one's turn.
+
+        Returns the version of the parameters it was applied to; None if slow readers held every slot after all.
+        """
+        with self._snapshots.pinned() as (version, parameters):
+            moved = self._program.apply_gradients(parameters, self._publisher.optimiser(), found.grads)
+            parts = (*moved, self._program.prepare(moved[0]))
+            parameters, optimiser, prepared = ([np.asarray(leaf) for leaf in leaves] for leaves in parts)
+        target = (version + 1) % self._target_every == 0
+        if not self._publisher.publish(parameters, version + 1, optimiser, target=target, prepared=prepared):
+            return None
+        self._replay.settle(found.keys, found.errors)
+        return version
+
+    def _refresh_target(self) -> None:
+        # A copy of one's own: the slot is refilled at every second change of the target, maybe during a gradient.
+        slot = self._board.slot_target[self._board.latest[0]]
+        if self._target_version == int(self._board.target_version[slot]):
+            return
+        with self._lock():
+            self._target_version, target = self._publisher.target()
+            self._target = [leaf.copy() for leaf in target]
+
+
+def learner_loop(number: int, learner: Learner, turns, board, *, learn_every: int, start_ns: int):
+    """Updates whenever the schedule asks for it, as fast as its turns come while it lags behind.
+
+    Nothing falls due but at a boundary, at which its bell is rung.
+
+    Args:
+      number: which of the learners it is.
+      turns: a `Turns`.
+      learn_every: ticks for each update, of any learner.
+    """
+    observations, updates = board.observations, board.updates(number)
+    now = yield Sleep(start_ns)
+    while True:
+        if not learner.due(observations.newest, learn_every, turns.until(number)):
+            now = yield WaitBell(now + LOOK_AGAIN_NS)
+            continue
+        found, start, computed = yield Learn(learner.gradients)
+        now, applied = computed, None
+        while applied is None:
+            while turns.holder() != number or not learner.can_apply():
+                now = yield WaitBell(now + LOOK_AT_TURN_NS)
+            applied, turn, now = yield Apply(partial(turns.take, number, partial(_apply, learner, found, learn_every)))
+        updates.append(
+            Update(
+                learner=number,
+                loss=found.loss,
+                start_ns=start,
+                computed_ns=computed,
+                turn_ns=turn,
+                end_ns=now,
+                gradient_version=found.version,
+                applied_version=applied,
+            )
+        )
+
+
+def _apply(learner: Learner, found: Gradients, learn_every: int) -> int | None:
+    version = learner.apply(found)
+    if version is not None:
+        learner.scheduled(learn_every)
+    return version
