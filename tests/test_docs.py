@@ -79,7 +79,7 @@ def flags_of(program: str) -> dict[str, list[str]]:
     """The flags of launch/<program>.py, and what each may be ([] if anything)."""
     command = [sys.executable, ROOT / "launch" / f"{program}.py", "--helpfull"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-    found = re.findall(r"^\s+(?:-\w,)?--(?:\[no\])?(\w+):(?: <([^>\n]*\|[^>\n]*)>:)?", shown, re.MULTILINE)
+    found = re.findall(r"^\s+(?:-\S,)?--(?:\[no\])?(\w+):(?: <([^>\n]*\|[^>\n]*)>:)?", shown, re.MULTILINE)
     return {flag: choices.split("|") if choices else [] for flag, choices in found}
 
 

@@ -69,8 +69,9 @@ def play(tmp_path_factory):
         done = subprocess.run([sys.executable, *words[1:]], **options)
         assert done.returncode == 0, done.stderr
         run = folder / next(word for word in words if word.startswith("--run_dir=")).partition("=")[2]
-        style = subprocess.run([sys.executable, "-m", "ruff", "check", "rtrl_jax"], **options)
-        assert style.returncode == 0, style.stdout
+        for check in (["check"], ["format", "--check"]):
+            style = subprocess.run([sys.executable, "-m", "ruff", *check, "rtrl_jax"], **options)
+            assert style.returncode == 0, style.stdout
         return json.loads((run / "summary.json").read_text()), run
 
     return played
@@ -90,6 +91,14 @@ def test_a_new_agent_and_a_flag_for_it(play):
     assert with_flag["learning"]["updates"] == summary["learning"]["updates"]
     assert np.isfinite(losses(run)).all()
     assert not np.array_equal(losses(run), losses(other_run))
+
+
+def test_a_new_stagger_algorithm(play):
+    summary, _ = play("stagger")
+    assert summary["inference"]["stagger"] == "deviations"
+    assert summary["inference"]["workers"] == 4
+    assert 4 <= summary["delay"]["mean"] <= 5
+    assert summary["inaction"] < 0.4
 
 
 def test_a_new_environment(play):
