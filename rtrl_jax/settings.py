@@ -171,7 +171,7 @@ class Settings:
     n_steps: int | None = setting(
         None, "decisions from a transition's action to its bootstrap; 1, in rainbow 3", between=(1, 1000)
     )
-    atoms: int = setting(51, "categorical: values the distribution has", between=(2, 10_000), belongs_to=CATEGORICAL)
+    atoms: int = setting(51, "categorical: values the distribution has", between=(2, 1000), belongs_to=CATEGORICAL)
     value_min: float = setting(0.0, "categorical: the least of them", belongs_to=CATEGORICAL)
     value_max: float = setting(200.0, "categorical: the largest of them", belongs_to=CATEGORICAL)
     priority_exponent: float = setting(

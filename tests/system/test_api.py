@@ -34,3 +34,22 @@ def test_an_unknown_setting_is_a_user_error():
 
     with pytest.raises(rtrl_jax.UserError, match="no setting is called 'enviroment'"):
         rtrl_jax.run(enviroment="atari/Boxing")
+
+
+def test_python_s_own_paths_lists_and_numbers_do(tmp_path):
+    import numpy as np
+
+    import rtrl_jax
+
+    core = max(os.sched_getaffinity(0))
+    summary = rtrl_jax.run(
+        environment="gymnasium/CartPole-v1",
+        clock="virtual",
+        max_ticks=np.int64(40),
+        learner_workers=0,
+        cores=[core],
+        run_dir=tmp_path / "run",
+        display="none",
+    )
+    assert summary["ticks"] == 40
+    assert f"--cores={core}\n" in (tmp_path / "run" / "flags.txt").read_text()

@@ -17,6 +17,10 @@ import pytest
         (["--network=mlp"], "does not take the images"),
         (["--parameters=huge"], "1M"),
         (["--replay_capacity=9000000000"], "lower --replay_capacity"),
+        (["--width=1e9"], "at most 1000"),
+        (["--batch_size=999999999"], "between 1 and 65536"),
+        (["--frame_stack=100000"], "between 1 and 256"),
+        (["--environment_kwargs=continuous"], "JSON object"),
         (["boxing"], "is not a flag"),
     ],
 )

@@ -244,7 +244,7 @@ def test_virtual_time_repeats_a_wall_clock_run_from_its_latencies(tmp_path):
         (["--clock=virtual", "--inference_latency_ms=trace:/no/such/run"], "holds no run to replay"),
         (["--clock=virtual", "--learning_schedule=every:0"], "every:N"),
         (["--clock=virtual", "--emulated_inference_ms=5"], "use --inference_latency_ms"),
-        (["--delay=0"], "greater than 0"),
+        (["--delay=0"], "between 1 and 4096"),
         (["--delay=8", "--inference_workers=3"], "leave it out"),
         (["--delay=8", "--accounting=reference"], "sequential"),
         (["--delay=8", "--learning_latency_ms=5"], "asynchronous"),
