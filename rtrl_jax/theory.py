@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-ROUNDING = 1e-9  # relative: 1.1 / 0.1 is eleven ticks, whatever floating point makes of it
+ROUNDING = 1e-7  # relative: 1.1 / 0.1 is eleven ticks, and so is what they make in whole nanoseconds
 
 
 def learning_regret(tau: float, tau_i: float, *, constant: float) -> float:

@@ -82,9 +82,7 @@ def _dispatcher(context: Context):
     if settings.is_sequential or settings.stagger != "ticket":
         return None
     dispatcher = stagger.Ticket(context.assembly.inference_workers, playout=settings.playout_ticks)
-    ticks = np.ceil(board.warm_up_ns.ravel() / (1e9 / context.spec.rate_hz)).astype(int)
-    for taken in ticks.tolist():
-        dispatcher.observe(taken, used_network=True)
+    dispatcher.warm_up(np.ceil(board.warm_up_ns.ravel() / (1e9 / context.spec.rate_hz)).astype(int).tolist())
     return dispatcher
 
 

@@ -7,17 +7,22 @@ a dead worker gets no tickets, and an outlier costs one action.
 All times here are whole ticks: from the boundary where a ticket was handed out to the one where its answer was there.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 LONGEST = 8192  # ticks; what takes longer counts as this
-REVISE_EVERY = 256  # answers between two looks at D
+LOOK_EVERY = 16  # answers between two looks at what has been learnt; one that comes after D is looked at at once
 FORGET_EVERY = 4096  # answers after which the past counts half
 ENOUGH = 0.95  # of N*: with a twentieth less, holding observations back loses more than it evens out
+# Answers that stand apart, taking so many times as long as all the others or longer, are outliers while there are no more
+# than so many of them, nor more than such a share. With full evidence the quantile alone decides: it leaves more than FEW out.
+APART, FEW, FEW_SHARE = 2, 10, 1 / 8
 
 
 class Ticket:
     def __init__(self, workers: int, *, playout: int | None = None, quantile: float = 0.995):
-        """Args: playout: D in ticks, None for a quantile of the time a network's answer takes, 0 for none."""
+        """Args: playout: D in ticks; None for a quantile of the time a network's answer takes; 0 for none."""
         self._workers = workers
         self._auto = playout is None
         self.playout = playout or 0  # D in force; 0: an answer acts when it comes
@@ -33,19 +38,18 @@ class Ticket:
         """E⌈τ/τ_M⌉ over all answers, which is N*; 1 before the first."""
         return self._total / self._count if self._count else 1.0
 
+    def warm_up(self, ticks: Iterable[int]) -> None:
+        """Answers of the network before the start, all at once: D follows from them together, not from the first."""
+        for taken in ticks:
+            self._count_in(taken, used_network=True)
+        self._look()
+
     def observe(self, ticks: int, used_network: bool) -> None:
         """An answer took `ticks` ticks. Exploratory ones count for N*, not for D."""
-        ticks = min(max(1, ticks), LONGEST)
-        self._count += 1
-        self._total += ticks
-        self._answers += 1
-        if used_network:
-            self._network[ticks] += 1
-        if self._answers % FORGET_EVERY == 0:
-            self._network /= 2
-            self._count, self._total = self._count / 2, self._total / 2
-        if self._auto and (self._answers % REVISE_EVERY == 0 or self.playout == 0):
-            self._revise()
+        self._count_in(ticks, used_network)
+        late = self._auto and used_network and ticks > self.playout
+        if late or self._answers % LOOK_EVERY == 0:
+            self._look()
 
     def save(self) -> dict:
         """What it has learnt of answer times, as plain values."""
@@ -64,18 +68,35 @@ class Ticket:
         for ticks, weight in saved["network"]:
             self._network[ticks] = weight
         self._count, self._total, self._answers = saved["count"], saved["total"], saved["answers"]
+        self._look()
         self.playout = saved["playout"] if self._auto else self.playout
         self._next = next_tick
 
-    def _revise(self) -> None:
+    def _count_in(self, ticks: int, used_network: bool) -> None:
+        ticks = min(max(1, ticks), LONGEST)
+        self._count += 1
+        self._total += ticks
+        self._answers += 1
+        if used_network:
+            self._network[ticks] += 1
+        if self._answers % FORGET_EVERY == 0:
+            self._network /= 2
+            self._count, self._total = self._count / 2, self._total / 2
+
+    def _look(self) -> None:
         within = np.cumsum(self._network)
-        if within[-1] == 0:
-            return
-        allowed = (1 - self._quantile) * within[-1]  # answers that may come later than D
-        late = within[-1] - within
+        if self._auto and within[-1]:
+            self._revise(within[-1], within[-1] - within)
+
+    def _revise(self, answers: float, late: np.ndarray) -> None:
+        """Args: late: of the `answers`, by D, how many would come later."""
+        allowed = (1 - self._quantile) * answers
         wanted = int(np.argmax(late <= allowed))
+        usual = int(np.argmax(late <= min(FEW, FEW_SHARE * answers)))
+        if wanted >= APART * usual:
+            self.playout = usual
         # Down only when there is room to spare, so that D does not flicker between two values.
-        if wanted > self.playout or late[wanted] <= allowed / 2:
+        elif wanted > self.playout or late[wanted] <= allowed / 2:
             self.playout = wanted
 
     def dispatch(self, tick: int, idle: list[int], oldest: int = 0) -> list[tuple[int, int]]:

@@ -65,6 +65,19 @@ def test_playout_makes_the_delay_constant_under_any_variance():
     assert (delay == 30).mean() > 0.985
 
 
+def test_an_outlier_among_the_first_answers_costs_one_action_and_no_delay():
+    _, records, _ = simulate("ticket", 11, outliers(9.9, 99, at=50), ticks=2000)
+    assert set(records["playout"]) == {10}
+    assert records["is_default"][12:].sum() == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_varying_times_cost_little_from_the_first_ticks_on(seed):
+    _, records, _ = simulate("ticket", 11, gamma(10, 0.5), ticks=1000, seed=seed)
+    delay = records["playout"][0]
+    assert records["is_default"][delay:].mean() < 0.03
+
+
 def test_a_dead_worker_gets_no_tickets_and_costs_its_share_alone():
     _, records, decisions = simulate("ticket", 12, constant(9.99), ticks=4000, dead=(3, 1000))
     assert records["is_default"][1020:].mean() < 0.002  # eleven are still enough

@@ -2,10 +2,14 @@
 
 import itertools
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rtrl_jax.stagger import Ticket
+
+WARM_UP = 16  # of each worker
 
 
 def test_each_observation_goes_out_once_and_the_oldest_in_time_first():
@@ -66,3 +70,97 @@ def test_playout_can_be_fixed_or_off():
         for _ in range(600):
             ticket.observe(4, used_network=True)
         assert ticket.playout == expected
+
+
+def warm(workers, ticks, samples=None):
+    ticket = Ticket(workers)
+    ticket.warm_up([ticks] * (samples or WARM_UP * workers))
+    return ticket
+
+
+@given(st.permutations([1] * 5 + [8, 9, 10, 11, 12, 13, 14, 17, 19, 22, 28]))
+def test_the_warm_up_counts_as_a_whole_whatever_comes_first(ticks):
+    ticket = Ticket(1)
+    ticket.warm_up(ticks)
+    assert ticket.playout == 28
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_varying_times_give_a_sensible_delay_from_the_start(seed):
+    taken = np.ceil(np.random.default_rng(seed).gamma(4, 2.5, 11 * WARM_UP)).astype(int)  # mean 10, cv 0.5
+    ticket = Ticket(11)
+    ticket.warm_up(taken.tolist())
+    assert 22 <= ticket.playout <= 40  # the 0.995 quantile is 28; one in a hundred is later than 25
+
+
+@pytest.mark.parametrize("workers", [1, 4, 11])
+@pytest.mark.parametrize("usual", [1, 10])
+@pytest.mark.parametrize("at", [0, 1, 20, 99])
+def test_an_answer_of_ten_times_the_delay_among_the_first_hundred_is_an_outlier(workers, usual, at):
+    for ticket in (warm(workers, usual), Ticket(workers)):  # the latter has seen nothing at all when it starts
+        other = 0
+        for i in range(400):
+            ticket.observe(10 * usual if i == at else usual, used_network=True)
+            other += ticket.playout != usual
+        assert other <= 64
+
+
+def test_a_machine_that_stands_still_for_a_moment_delays_all_workers_and_not_what_follows():
+    ticket = warm(8, 9)
+    for i in range(200):
+        ticket.observe(40 if 100 <= i < 108 else 9, used_network=True)
+        assert ticket.playout == 9
+
+
+def test_a_slow_answer_while_the_agent_explores_leaves_no_mark():
+    """Few answers need the network then: those that follow cannot outvote it for minutes."""
+    ticket = warm(1, 1)
+    for i in range(4000):
+        ticket.observe(1, used_network=False)
+        if i % 60 == 30:
+            ticket.observe(7 if i in (330, 1530) else 1, used_network=True)
+        assert ticket.playout == 1
+
+
+@pytest.mark.parametrize(("slow", "seconds"), [(4, 16), (12, 70)])
+def test_even_several_slow_answers_are_outvoted_soon(slow, seconds):
+    """By a few quick ones; a dozen of them only once they are half forgotten."""
+    ticket = warm(1, 1)
+    for _ in range(slow):
+        ticket.observe(7, used_network=True)
+    assert ticket.playout == 7
+    for i in range(60 * seconds):
+        ticket.observe(1, used_network=i % 60 == 0)
+    assert ticket.playout == 1
+
+
+def test_it_follows_a_network_that_has_become_slower_and_one_that_is_often_slow():
+    ticket = warm(4, 5)
+    for _ in range(16):
+        ticket.observe(20, used_network=True)
+    assert ticket.playout == 20
+    ticket = warm(4, 5)
+    for i in range(1000):
+        ticket.observe(20 if i % 50 == 0 else 5, used_network=True)
+    assert ticket.playout == 20
+
+
+def test_what_was_learnt_comes_back():
+    ticket, again = Ticket(3), Ticket(3)
+    for i in range(5000):
+        ticket.observe(3 + i % 7, used_network=i % 3 > 0)
+    again.restore(ticket.save(), next_tick=40)
+    assert again.save() == ticket.save()
+    for tick in range(40, 60):
+        assert again.dispatch(tick, [0]) == ticket.dispatch(tick, [0])
+
+
+def test_a_state_saved_by_an_earlier_version_is_read_and_its_delay_reconsidered():
+    """Its delay was the longest of the few answers there were."""
+    ticket = Ticket(1)
+    saved = {"network": [[1, 17.0], [7, 1.0]], "count": 900.0, "total": 906.0, "answers": 900, "playout": 7}
+    ticket.restore(saved, next_tick=901)
+    assert ticket.mean_ticks == pytest.approx(906 / 900)
+    for _ in range(16):
+        ticket.observe(1, used_network=False)
+    assert ticket.playout == 1
