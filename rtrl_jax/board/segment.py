@@ -12,8 +12,7 @@ import secrets
 import threading
 from contextlib import contextmanager
 
-import psutil
-
+from rtrl_jax import memory
 from rtrl_jax.errors import UserError
 
 # Reserving all memory of the machine would take the machine down with it.
@@ -34,7 +33,7 @@ def create(size: int, fallback: pathlib.Path, shared_memory: str | None = None) 
     """
     shared_memory = shared_memory or os.environ.get("RTRL_SHM", "/dev/shm")
     reasons = []
-    if size > LARGEST_SHARE_OF_FREE_MEMORY * psutil.virtual_memory().available:
+    if size > LARGEST_SHARE_OF_FREE_MEMORY * memory.available():
         reasons.append("memory is too small")
     else:
         try:
@@ -69,7 +68,7 @@ def _reserve(folder: pathlib.Path, size: int) -> int:
 
 def private(size: int) -> mmap.mmap:
     """Memory of this process alone, for a run without others. Raises UserError if there is not enough."""
-    if size > LARGEST_SHARE_OF_FREE_MEMORY * psutil.virtual_memory().available:
+    if size > LARGEST_SHARE_OF_FREE_MEMORY * memory.available():
         raise UserError(f"no room for {size / 2**20:.0f} MiB in memory: lower --replay_capacity")
     return mmap.mmap(-1, size)
 

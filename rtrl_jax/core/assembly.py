@@ -224,16 +224,22 @@ def one_each(inference_workers: int, learners: int) -> list[Process]:
 
 
 def crowding(assembly: Assembly) -> str | None:
-    """A warning when inference processes must share cores."""
+    """A warning when inference processes must share cores, or learners theirs with them."""
     busy = [process for process in assembly.processes if process.workers]
     cores = {process.core for process in busy}
-    if len(busy) <= len(cores):
-        return None
     total = len(assembly.settings.core_list())
-    return (
-        f"{len(busy)} inference processes share {len(cores)} of {total} cores: "
-        "they slow each other down, so expect more inaction than with a core for each"
-    )
+    starving = [process.name for process in assembly.processes if process.role == "learner" and process.core in cores]
+    if len(busy) > len(cores):
+        return (
+            f"{len(busy)} inference processes share {len(cores)} of {total} cores: "
+            "they slow each other down, so expect more inaction than with a core for each"
+        )
+    if starving and total > 1:
+        return (
+            f"{', '.join(starving)} must share a core with inference, which has the right of way, and all others wait for "
+            "its turns: give fewer --learner_workers"
+        )
+    return None
 
 
 def begin_board(assembly: Assembly, training: tuple[list, list], memory) -> Board:

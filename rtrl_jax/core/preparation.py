@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from rtrl_jax import environments
 from rtrl_jax.core import model as models
+from rtrl_jax.core import sizing
 from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Environment, Spec, fresh, saving
 from rtrl_jax.errors import UserError
@@ -58,7 +59,9 @@ def prepare(settings: Settings, spec: Spec, say=lambda line: None) -> Model:
         game = demonstrations.Game(settings.environment, spec.action_names)
         demonstrations.read(path, spec.observation_shape, spec.actions, game, say)
         settings = dataclasses.replace(settings, demonstrations=str(path))
-    return models.choose(settings, spec)
+    model = models.choose(settings, spec)
+    sizing.check_room(model)
+    return model
 
 
 @contextmanager

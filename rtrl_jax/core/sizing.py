@@ -3,15 +3,18 @@
 import math
 
 import numpy as np
-import psutil
 
+from rtrl_jax import memory
 from rtrl_jax.board.records import TICK
+from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings import LEAST_CAPACITY, MOST_LEARNERS, MOST_WORKERS, Settings
 
 PAPER_CAPACITY, SHARE_OF_MEMORY = 1_000_000, 0.25  # observations kept, unless told otherwise
 BRIM = 64  # a ring is never read at its brim
+COPIES, LEARNING_COPIES = 3, 6  # of the parameters, in the supervisor at the start; in a learner
+LAYERS_KEPT = 16  # a gradient keeps about so many times the width's worth of its batch
 WHOLE_TICK = 0.05  # of a tick: N* is not raised for less than that
 
 
@@ -44,8 +47,27 @@ def capacity(settings: Settings, spec: Spec) -> int:
     if settings.replay_capacity is not None:
         return settings.replay_capacity
     a_tick = math.prod(spec.observation_shape) * np.dtype(spec.observation_dtype).itemsize + TICK.itemsize
-    most = min(PAPER_CAPACITY, int(psutil.virtual_memory().total * SHARE_OF_MEMORY / a_tick))
+    most = min(PAPER_CAPACITY, int(memory.total() * SHARE_OF_MEMORY / a_tick))
     ends = [settings.max_ticks, settings.duration_s and math.ceil(settings.duration_s * spec.rate_hz)]
     run = min((end for end in ends if end is not None), default=most)
     least = max(LEAST_CAPACITY, 2 * settings.learn_start, 2 * (settings.playout_ticks or 0))
     return max(least, min(run + BRIM, most))
+
+
+def check_room(model: Model) -> None:
+    """Before anything is allocated: raises UserError if the network, or an update of it, is too large for this machine."""
+    settings, room = model.settings, memory.available()
+    parameters = 4 * model.parameter_count
+    batch = 4 * math.prod(model.observation_shape) * settings.batch_size * LAYERS_KEPT * max(1.0, model.width)
+    needed = COPIES * parameters + (LEARNING_COPIES * parameters + batch if settings.learns else 0)
+    if needed > room:
+        raise UserError(
+            f"{model.parameter_count:,} parameters and batches of {settings.batch_size} observations of "
+            f"{math.prod(model.observation_shape):,} numbers take about {needed / 2**30:.0f} GiB, "
+            f"and {room / 2**30:.0f} are free: lower --width or --parameters, --batch_size or --frame_stack"
+        )
+
+
+def learners_that_fit(settings: Settings, inference_processes: int) -> int:
+    """How many learners have a core that no inference process keeps busy, the environment's own included."""
+    return max(1, len(settings.core_list()) - inference_processes)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-import psutil
 
+from rtrl_jax import memory
 from rtrl_jax.board.layout import OPTIMISER_SLOTS, TARGET_SLOTS, size
 from rtrl_jax.core import model as models
 from rtrl_jax.core import preparation, sizing
@@ -204,7 +204,7 @@ def _extrapolated(take, this: Size, rungs: list[Size], reason: str, what: str, s
 
 
 def _room() -> float:
-    return SHARE_OF_FREE_MEMORY * psutil.virtual_memory().available
+    return SHARE_OF_FREE_MEMORY * memory.available()
 
 
 def _memory(this: Size, inference: Cost, update: Cost | None, way: str, workers: int, learners: int) -> dict:

@@ -1,5 +1,6 @@
 """From settings to a run by the wall clock: the board filled, the folder made or gone on with, the supervisor set to work."""
 
+import math
 import os
 import pathlib
 import time
@@ -102,8 +103,11 @@ def _assemble(model: Model, display: Display, session: int) -> Assembly:
         learners = 1
     if learners is None:
         display.waiting("Measuring an update …")
-        learners = measure.enough_learners(model)
-        display.say(f"{learners} learner{'s' * (learners != 1)} will keep up with --learn_every={settings.learn_every}")
+        wanted = measure.enough_learners(model)
+        groups = math.ceil(workers / settings.workers_per_process)
+        learners = min(wanted, sizing.learners_that_fit(settings, groups))
+        enough = f"{wanted} learner{'s' * (wanted != 1)} would keep up with --learn_every={settings.learn_every}"
+        display.say(enough if learners == wanted else f"{enough}; these cores have room for {learners}")
     return assemble(
         model,
         by_cores(settings, workers, learners),

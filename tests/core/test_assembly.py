@@ -11,6 +11,7 @@ from rtrl_jax.core import sizing
 from rtrl_jax.core.assembly import by_cores, crowding, lay_board
 from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec
+from rtrl_jax.errors import UserError
 from rtrl_jax.realtime import message
 from rtrl_jax.settings import Settings
 
@@ -173,3 +174,22 @@ def test_the_page_comes_last_is_nice_and_is_not_waited_for():
         assert (page.role, page.niceness, page.number) == ("page", 19, len(without))
         if cores == 4:
             assert page.core not in {process.core for process in without}
+
+
+def test_a_learner_that_must_share_a_core_with_inference_is_a_warning():
+    assert "learner 1 must share a core with inference" in crowding(laid_out(settings(2), 1, 2))
+    assert crowding(laid_out(settings(3), 1, 2)) is None
+
+
+def test_no_more_learners_by_themselves_than_have_a_core_that_inference_leaves():
+    assert [sizing.learners_that_fit(settings(cores), 1) for cores in (1, 2, 4)] == [1, 1, 3]
+
+
+@pytest.mark.parametrize(
+    "given", [{"width": 900.0}, {"batch_size": 65_536, "width": 30.0}, {"frame_stack": 256, "batch_size": 30_000}]
+)
+def test_a_network_or_a_batch_too_large_is_refused_before_anything_is_allocated(given, monkeypatch):
+    monkeypatch.setattr("rtrl_jax.memory.available", lambda: 16 << 30)
+    with pytest.raises(UserError, match="GiB, and 16 are free: lower --width"):
+        sizing.check_room(Model(Settings(**given), SPEC, "resnet15", given.get("width", 1.0)))
+    sizing.check_room(Model(Settings(), SPEC, "resnet15", 1.0))
