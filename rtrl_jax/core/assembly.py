@@ -250,8 +250,8 @@ def begin_board(assembly: Assembly, training: tuple[list, list], memory) -> Boar
     commit(board, assembly, *training, version=0, target=True)
     settings = assembly.settings
     if settings.tau_initial_ms is not None:  # before the first worker looks what it owes
-        algorithm = stagger.make(settings.stagger, board.stagger, quantile=settings.stagger_quantile)
-        algorithm.start_from(settings.tau_initial_ms / 1e3)
+        tau_s = settings.tau_initial_ms / 1e3
+        stagger.make(settings.stagger, board.stagger, quantile=settings.stagger_quantile, tau_initial_s=tau_s)
     return board
 
 

@@ -79,9 +79,10 @@ def _dispatcher(context: Context):
     settings, board = context.settings, context.board
     if settings.accounting == "reference":
         return stagger.Fixed(settings.delay, settings.delay**2)
-    if settings.is_sequential or settings.stagger != "ticket":
+    if settings.is_sequential or not stagger.by_name(settings.stagger).hands_out_tickets:
         return None
-    dispatcher = stagger.Ticket(context.assembly.inference_workers, playout=settings.playout_ticks)
+    workers = context.assembly.inference_workers
+    dispatcher = stagger.make_dispatcher(settings.stagger, workers, playout=settings.playout_ticks)
     dispatcher.warm_up(np.ceil(board.warm_up_ns.ravel() / (1e9 / context.spec.rate_hz)).astype(int).tolist())
     return dispatcher
 
@@ -105,7 +106,7 @@ def agent(context: Context, clock: Clock, policy: Callable[[int], Choice], worke
             learn_every=assembly.learn_every,
             start_ns=start_ns,
         )
-    if settings.is_sequential or settings.stagger == "ticket":
+    if settings.is_sequential or stagger.by_name(settings.stagger).hands_out_tickets:
         return ticketed(mailbox, policy)
     algorithm = stagger.make(settings.stagger, board.stagger, quantile=settings.stagger_quantile)
     return staggered(

@@ -12,10 +12,6 @@ class MaxTime:
     def __init__(self, table: np.ndarray):
         self._table = table
 
-    def start_from(self, tau: float) -> None:
-        """Begins with a known maximum: as if worker 0 had met it, which lays the phases of the others out."""
-        self._table[0, RISES] = tau
-
     def owed(self, x: int) -> float:
         """Total wait that worker x owes since the start, to be paid before its next inference."""
         return announcements.owed(self._table, x)

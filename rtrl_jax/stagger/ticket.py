@@ -15,6 +15,7 @@ LONGEST = 8192  # ticks; what takes longer counts as this
 LOOK_EVERY = 16  # answers between two looks at what has been learnt; one that comes after D is looked at at once
 FORGET_EVERY = 4096  # answers after which the past counts half
 ENOUGH = 0.95  # of N*: with a twentieth less, holding observations back loses more than it evens out
+QUICKEST = 0.01  # of the answers: the quantile that too few workers are paced by
 # Answers that stand apart, taking so many times as long as all the others or longer, are outliers while there are no more
 # than so many of them, nor more than such a share. With full evidence the quantile alone decides: it leaves more than FEW out.
 APART, FEW, FEW_SHARE = 2, 10, 1 / 8
@@ -30,6 +31,7 @@ class Ticket:
         self._network = np.zeros(LONGEST + 1)  # answers that needed the network, by ticks taken
         self._count, self._total = 0.0, 0.0  # of all answers
         self._answers = 0
+        self._quickest = 1
         self._next = 0  # oldest observation not handed out
         self._credit = 1.0
 
@@ -85,6 +87,8 @@ class Ticket:
 
     def _look(self) -> None:
         within = np.cumsum(self._network)
+        exploratory = self._count - within[-1]  # these take a tick
+        self._quickest = max(1, int(np.argmax(exploratory + within > QUICKEST * self._count)))
         if self._auto and within[-1]:
             self._revise(within[-1], within[-1] - within)
 
@@ -124,8 +128,12 @@ class Ticket:
         return given
 
     def _paced(self, tick: int, idle: list[int]) -> list[tuple[int, int]]:
-        """Too few workers for every observation: one in every mean_ticks / N, evenly, always the newest."""
-        each_tick = self._workers / self.mean_ticks
+        """Too few workers for every observation: the newest, to one idle worker at a time, so that answers come evenly.
+
+        The distance is what N workers would keep that always answer as quickly as they ever do. An idle worker is then held
+        back where answers would come in a bunch, and seldom else: work lost by waiting is lost for good.
+        """
+        each_tick = self._workers / min(self.mean_ticks, self._quickest)
         self._credit = min(self._credit, 1.0) + each_tick
         if not idle or self._credit < 1.0:
             return []

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtrl_jax import stagger
 from rtrl_jax.board import lifecycle, segment
 from rtrl_jax.board.layout import OUTCOME_ROWS, WARM_UP_INFERENCES, Board, Dimensions, size
 from rtrl_jax.board.records import OUTCOME
@@ -24,7 +25,7 @@ from rtrl_jax.virtual_time.drive import Clock, drive
 from rtrl_jax.workers.environment import Beginning
 from rtrl_jax.workers.mailbox import Choice
 
-INTERACTIONS = ("sequential", "max_time", "expected_time", "none", "ticket")
+INTERACTIONS = ("sequential", *stagger.NAMES)
 
 Tau = Callable[[np.random.Generator, int], tuple[float, bool]]
 """(generator, number of the inference) -> (ticks it takes, whether the network was needed)."""
@@ -77,10 +78,10 @@ def simulate(
       interaction: one of `INTERACTIONS`. "sequential" has one worker.
       playout: D of tickets, in ticks; 0 for none, None for automatic.
       quantile: for max_time, 0 for the paper's maximum, else that of the bounded variant.
-      tau_initial: for max_time, an estimate in ticks that it begins with.
+      tau_initial: an estimate in ticks that algorithms begin with which make one.
       watch: called after every boundary with the board and the tick.
     """
-    if interaction not in INTERACTIONS:
+    if interaction != "sequential" and interaction not in stagger.ALGORITHMS:
         raise ValueError(f"interaction={interaction!r}: one of {', '.join(INTERACTIONS)}")
     if interaction == "sequential" and workers != 1:
         raise ValueError(f"workers={workers}: sequential interaction has one")
@@ -101,7 +102,7 @@ def simulate(
     assembly = lay_board(model, one_each(workers, 0), nothing, **numbers)
     board = begin_board(assembly, (nothing, []), segment.private(size(assembly.dimensions)))
     contexts = [Context(assembly, process, board) for process in assembly.processes]
-    if interaction == "ticket":
+    if interaction != "sequential" and stagger.by_name(interaction).hands_out_tickets:
         board.warm_up_ns[:] = (_warm_up(tau, rng, workers) - 0.5) * tau_m_ns
     under_way: dict[int, float] = {}  # by loop, how long its inference takes, in ticks
 

@@ -86,13 +86,6 @@ def test_only_the_announcers_row_changes():
         assert (table[2] != 0).any()
 
 
-def test_a_known_estimate_lays_the_phases_out_before_the_first_inference():
-    algorithm = MaxTime(new_table(4))
-    algorithm.start_from(8.0)
-    assert sorted(algorithm.owed(x) for x in range(4)) == [0.0, 2.0, 4.0, 6.0]
-    assert algorithm.observe(1, 5.0) == 3.0
-
-
 def test_the_bounded_estimate_forgets_an_outlier_and_the_paper_s_does_not():
     bounded, faithful = new_table(3), new_table(3)
     for table, algorithm in ((bounded, Bounded(bounded, 0.99)), (faithful, MaxTime(faithful))):

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from simulation import constant, exploring, gamma, normal, outliers, simulate
 
+from rtrl_jax import stagger
+
 SETTLED = 4000  # ticks: from a start in step, exploration takes thousands to spread the workers out
 
 
@@ -63,6 +65,47 @@ def test_playout_makes_the_delay_constant_under_any_variance():
     acted = np.flatnonzero(~records["is_default"])
     delay = acted - records["obs_tick"][acted]
     assert (delay == 30).mean() > 0.985
+
+
+class Unpaced(stagger.Ticket):
+    """The newest observation goes to whoever is idle."""
+
+    def dispatch(self, tick, idle, oldest=0):
+        return [(idle[0], tick)] if idle else []
+
+
+@pytest.mark.parametrize(
+    ("workers", "tau"),
+    [
+        (1, outliers(0.9, 30, every=500)),
+        (1, outliers(0.9, 30, every=200)),
+        (1, gamma(5, 0.5)),
+        (2, gamma(3.5, 0.5)),
+        (4, constant(9.99)),
+        (4, normal(10, 0.5)),
+        (4, normal(10, 2)),
+        (4, gamma(10, 0.5)),
+        (4, exploring(9.99, 0.05)),
+        (4, exploring(19.99, 0.5)),
+        (4, outliers(9.99, 100, every=200)),
+        (10, outliers(29.9, 150, every=200)),
+    ],
+)
+def test_pacing_too_few_workers_loses_no_work(workers, tau, monkeypatch):
+    unpaced = stagger.by_name("ticket")._replace(name="unpaced", make=Unpaced)
+    monkeypatch.setitem(stagger.ALGORITHMS, "unpaced", unpaced)
+    paced, free = (
+        np.mean([simulate(name, workers, tau, ticks=8000, seed=seed)[1]["is_default"][500:].mean() for seed in (0, 1)])
+        for name in ("ticket", "unpaced")
+    )
+    assert paced <= free + 0.006
+
+
+@pytest.mark.parametrize("tau", [constant(9.99), outliers(9.99, 30, every=100)])
+def test_pacing_makes_the_answers_of_too_few_workers_come_evenly(tau):
+    _, records, _ = simulate("ticket", 4, tau, ticks=4000)
+    gaps = np.diff(np.flatnonzero(~records["is_default"]))
+    assert (gaps**2).mean() < 1.2 * gaps.mean() ** 2  # 1.04 at best, as a gap is 2 or 3 ticks; 2.08 in a bunch
 
 
 def test_an_outlier_among_the_first_answers_costs_one_action_and_no_delay():

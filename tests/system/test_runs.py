@@ -19,7 +19,7 @@ MODES = {
     "ticket with two workers": ["--inference_workers=2", "--emulated_inference_ms=25", "--epsilon_start=0.2"],
     "algorithm 1": ["--stagger=max_time"],
     "algorithm 1 from a known estimate": ["--stagger=max_time", "--tau_initial_ms=5", "--inference_workers=2"],
-    "algorithm 1 bounded": ["--stagger=max_time", "--stagger_quantile=0.99"],
+    "algorithm 1 bounded": ["--stagger=max_time", "--stagger_quantile=0.99", "--tau_initial_ms=5"],
     "algorithm 2": ["--stagger=expected_time", "--inference_workers=2"],
     "no staggering": ["--stagger=none"],
     "sequential": ["--interaction=sequential"],
