@@ -9,7 +9,7 @@ import os
 import re
 from dataclasses import dataclass, fields
 
-from rtrl_jax import addresses, latency
+from rtrl_jax import addresses, latency, stagger
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings_fields import Condition, NumberOr, check, facts, json_object, setting, when
 
@@ -25,8 +25,6 @@ FASTEST_HZ = 100_000
 WIDEST = 1000  # the paper's k; its largest network has 98
 LARGEST_BATCH = 65_536
 MOST_STACKED = 256
-
-STAGGERS = ("ticket", "max_time", "expected_time", "none")
 
 TICKETS, MAX_TIME = when("stagger", "ticket"), when("stagger", "max_time")
 VIRTUAL = Condition("--clock=virtual", lambda settings: settings.is_virtual)
@@ -112,7 +110,7 @@ class Settings:
         group="Interaction and staggering",
     )
     inference_workers: str = setting("1", "a number, or auto: measure the inference time and take N*", parse=_WORKERS)
-    stagger: str = setting("ticket", "how inference is kept evenly spaced", STAGGERS)
+    stagger: str = setting("ticket", "how inference is kept evenly spaced", stagger.NAMES)
     playout: str = setting(
         "auto", "ticket: delay in ticks at which decisions act, auto, or off", parse=_PLAYOUT, belongs_to=TICKETS
     )

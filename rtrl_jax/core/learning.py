@@ -7,6 +7,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
+from rtrl_jax import stagger
 from rtrl_jax.agents import agent as agents
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.records import Update
@@ -95,7 +96,7 @@ def _delay(context: Context) -> int:
         time.sleep(0.01)
     longest = int(np.ceil(board.warm_up_ns.max() / context.tau_m_ns))
     # Without tickets an inference begins somewhere within a tick, and so ends a tick later.
-    in_step = settings.stagger == "ticket" or settings.is_sequential
+    in_step = stagger.by_name(settings.stagger).hands_out_tickets or settings.is_sequential
     return max(1, longest) + (0 if in_step or longest <= 1 else 1)
 
 

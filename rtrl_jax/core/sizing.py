@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from rtrl_jax import memory
+from rtrl_jax import memory, stagger
 from rtrl_jax.board.records import TICK
 from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec
@@ -15,25 +15,20 @@ PAPER_CAPACITY, SHARE_OF_MEMORY = 1_000_000, 0.25  # observations kept, unless t
 BRIM = 64  # a ring is never read at its brim
 COPIES, LEARNING_COPIES = 3, 6  # of the parameters, in the supervisor at the start; in a learner
 LAYERS_KEPT = 16  # a gradient keeps about so many times the width's worth of its batch
-WHOLE_TICK = 0.05  # of a tick: N* is not raised for less than that
+WHOLE_LEARNER = 0.05  # N_L* is not raised for less
 
 
 def inference_workers_needed(settings: Settings, tau_ticks: np.ndarray) -> int:
-    """N_I* for inference times in ticks (paper Remark 2; E⌈τ/τ_M⌉ for tickets, see stagger.ticket). Raises UserError."""
+    """N_I* for inference times in ticks (paper Remark 2), by their stagger algorithm. Raises UserError."""
     if settings.is_sequential:
         return 1
-    if settings.stagger == "max_time":
-        needed = float(np.quantile(tau_ticks, settings.stagger_quantile or 1.0))
-    elif settings.stagger == "ticket":
-        needed = float(np.ceil(tau_ticks).mean())
-    else:
-        needed = float(tau_ticks.mean())
-    return _at_most(MOST_WORKERS, "inference_workers", max(1, math.ceil(needed - WHOLE_TICK)))
+    needed = stagger.n_star(settings.stagger, tau_ticks, quantile=settings.stagger_quantile)
+    return _at_most(MOST_WORKERS, "inference_workers", needed)
 
 
 def learners_needed(tau_l_ticks: float, learn_every: int) -> int:
     """N_L*: the least number of learners that keep up with --learn_every (paper section 5.3). Raises UserError."""
-    return _at_most(MOST_LEARNERS, "learner_workers", max(1, math.ceil(tau_l_ticks / learn_every - WHOLE_TICK)))
+    return _at_most(MOST_LEARNERS, "learner_workers", max(1, math.ceil(tau_l_ticks / learn_every - WHOLE_LEARNER)))
 
 
 def _at_most(most: int, flag: str, number: int) -> int:

@@ -9,16 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtrl_jax import theory
+from rtrl_jax import stagger, theory
 
-WAYS = {
-    "sequential": "sequential",
-    "max_time": "Algorithm 1",
-    "expected_time": "Algorithm 2",
-    "ticket": "ticket",
+# Of interacting: name -> what it is called. Staggering is worth its name where it spaces; tickets, the way of ours, come last.
+WAYS = {"sequential": "sequential"} | {
+    way.name: way.label
+    for way in sorted(stagger.ALGORITHMS.values(), key=lambda way: way.hands_out_tickets)
+    if way.name != "none"
 }
 PLAYOUT_QUANTILE = 0.995  # of ⌈τ/τ_M⌉: D of ticket staggering
-WHOLE_TICK = 0.05  # of a tick: a run does not raise the N* of tickets for less, nor does a plan
 LEARNING_HORIZON_S = 3600.0
 
 
@@ -73,14 +72,8 @@ class Split(NamedTuple):
 
 
 def workers_needed(way: str, tau_ticks: np.ndarray) -> int:
-    """N_I* of a way of interacting, for samples of τ_θ/τ_M (see `theory` and docs/semantics.md)."""
-    if way == "sequential":
-        return 1
-    if way == "max_time":
-        return theory.n_i_star(float(tau_ticks.max()), 1.0)
-    if way == "expected_time":
-        return theory.n_i_star(float(tau_ticks.mean()), 1.0)
-    return max(1, math.ceil(float(theory.ticks_of(tau_ticks, 1.0).mean()) - WHOLE_TICK))
+    """N_I* of a way of interacting, for samples of τ_θ/τ_M (see `stagger.n_star` and docs/semantics.md)."""
+    return 1 if way == "sequential" else stagger.n_star(way, tau_ticks)
 
 
 def playout(tau_ticks: np.ndarray) -> int:

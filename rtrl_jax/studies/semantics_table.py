@@ -80,7 +80,7 @@ def cells(ticks: int = TICKS) -> list[Callable[[], Cell]]:
 
 def _play(row: Row, column: str, ticks: int) -> Cell:
     _, interaction, quantile = COLUMNS[column]
-    workers, playout, tau = row.ticket if column == "ticket" else (row.workers, "off", None)
+    workers, playout, tau = row.ticket if column == "ticket" else (row.workers, None, None)
     records = simulate(
         Counter(),
         lambda frame: 0,

@@ -111,8 +111,8 @@ def test_the_figures_that_are_kept_are_of_this_study():
         (["--out={}/new", "--seeds=one"], "--seeds=one"),
         (["--out={}/new", "--seeds=0,0"], "different"),
         (["--out={}/new", "--ticks=10"], "--ticks"),
-        (["--out={}/file"], "is a file"),
-        (["--out={}/file/new"], "is no folder"),
+        (["--out={}/file"], "is no folder"),
+        (["--out={}/file/new"], "cannot be written"),
         (["--out={}"], "already holds"),
     ],
 )
