@@ -16,7 +16,7 @@ from rtrl_jax.realtime.drive import LONGEST_SPIN_NS, drive, now_ns
 
 FIFO_PRIORITY = 50
 # A world that takes so much of its ticks, in the mean over so many, overruns them; one long reset does not.
-MOST_OF_A_TICK, SMOOTHING, LONGEST_COUNTED = 0.95, 1 / 64, 4
+MOST_OF_A_TICK, SMOOTHING, LONGEST_COUNTED = 0.95, 1 / 16, 2
 SAMPLE_S = 5.0  # of a process that only measures itself
 UNCOUNTED_SAMPLES = 3  # the first steps after compiling are slower
 
@@ -71,10 +71,10 @@ def _giving_way(context: Context, loop):
         except StopIteration:
             return
         mean_ns += (min(now_ns() - began, LONGEST_COUNTED * tick_ns) - mean_ns) * SMOOTHING
-        if mean_ns > MOST_OF_A_TICK * tick_ns and not context.board.overrun_ns[0]:
-            context.board.overrun_ns[0] = round(mean_ns)
-            if context.board.realtime[0] > 0:
+        if mean_ns > MOST_OF_A_TICK * tick_ns:
+            if not context.board.overrun_ns[0] and context.board.realtime[0] > 0:
                 os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            context.board.overrun_ns[0] = round(mean_ns)
 
 
 def _take_right_of_way() -> int:

@@ -27,6 +27,7 @@ PATIENCE = 5  # times its longest step so far, on top of --hang_timeout_s
 MOST_EARLY_DEATHS = 3  # in one place, before it was ever ready
 AT_ONCE, BACKOFF_S, LONGEST_BACKOFF_S = 2, 0.5, 30.0  # replacements without a wait, the next one's, which then doubles
 MOST_DEATHS, DEATHS_WITHIN_S = 10, 300.0  # in one place: more of them end the run
+OVERRUN_S = 1.0  # until it is known how slow a world is
 GAP_S = 1.0  # between two looks: so long everybody was held up, not one of the processes
 
 
@@ -55,7 +56,7 @@ class Supervisor:
         self._excused_ns = 0  # silence before this instant is nobody's fault
         self._stop_reason: str | None = None
         self._finished = False  # the environment has reached a limit
-        self._overrun_said = False
+        self._overrun_at = math.inf  # when to speak of a world that is too slow
         self.fatal: str | None = None
 
     def stop(self, reason: str) -> None:
@@ -161,8 +162,10 @@ class Supervisor:
 
     def _report_overrun(self) -> None:
         tick_ms, work_ms = 1e3 / self._assembly.spec.rate_hz, float(self._board.overrun_ns[0]) / 1e6
-        if work_ms and not self._overrun_said:
-            self._overrun_said = True
+        if work_ms and self._overrun_at == math.inf:
+            self._overrun_at = time.monotonic() + OVERRUN_S
+        if time.monotonic() > self._overrun_at > 0:
+            self._overrun_at = 0.0  # said
             self._display.say(
                 f"warning: this world takes {work_ms:.1f} ms a tick of {tick_ms:.1f}, so it cannot keep its rate; "
                 f"it gave up its real-time priority. Give a lower --rate_hz"

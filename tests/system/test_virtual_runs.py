@@ -280,3 +280,12 @@ def test_ctrl_c_ends_a_run_with_everything_saved(tmp_path):
         assert len(ticks["tick"]) == summary["ticks"] > 0
     assert summary["checkpoints"] == 1
     assert summary["records_lost"] == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rate_hz", "ticks"), [(1, 60, 60), (2, 60, 120), (10, 60, 600), (1, 59.7275, 60), (3, 7, 21)]
+)
+def test_a_duration_is_so_many_ticks_and_not_one_more(tmp_path, seconds, rate_hz, ticks):
+    play = {"environment": "toy/chain-0.9", "policy": "noop", "clock": "virtual", "display": "none"}
+    summary = rtrl_jax.run(**play, rate_hz=rate_hz, duration_s=seconds, run_dir=str(tmp_path / "run"))
+    assert summary["ticks"] == ticks

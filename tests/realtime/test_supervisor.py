@@ -1,0 +1,96 @@
+"""What the supervisor concludes from what it sees of its processes."""
+
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from rtrl_jax.core.assembly import Process
+from rtrl_jax.core.preparation import writing_to
+from rtrl_jax.realtime import supervisor
+from rtrl_jax.realtime.process import Child
+from rtrl_jax.realtime.supervisor import _Place
+
+
+class Clock:
+    now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(supervisor, "time", clock)
+    return clock
+
+
+def test_one_that_keeps_dying_is_started_later_and_later_and_given_up_in_the_end(clock):
+    place, waits = _Place(Process(1, "inference 0", "inference")), []
+    while not place.keeps_dying:
+        place.died(was_ready=True)
+        waits.append(place.again_at - clock.now)
+        clock.now = place.again_at + 0.1
+    assert waits[:5] == [0, 0, 0.5, 1, 2]
+    assert max(waits) == 30
+    assert len(waits) == supervisor.MOST_DEATHS + 1
+
+
+def test_deaths_that_lie_far_apart_cost_no_wait(clock):
+    place = _Place(Process(1, "inference 0", "inference"))
+    for _ in range(50):
+        place.died(was_ready=True)
+        assert place.again_at == clock.now
+        assert not place.keeps_dying
+        clock.now += supervisor.DEATHS_WITHIN_S / 2 + 1
+
+
+def test_three_deaths_before_it_was_ever_ready_are_enough(clock):
+    place = _Place(Process(1, "inference 0", "inference"))
+    place.died(was_ready=True)
+    for early in (1, 2, 3):
+        place.died(was_ready=False)
+        assert place.keeps_dying == (early == 3)
+
+
+class Real:
+    """A real process in place of a run's own."""
+
+    processor_s, is_runnable, _stat = Child.processor_s, Child.is_runnable, Child._stat
+
+    def __init__(self, code):
+        self._process = subprocess.Popen([sys.executable, "-c", code])
+
+
+@pytest.mark.parametrize(
+    ("code", "starved"),
+    [("while True: pass", True), ("import time; time.sleep(60)", False)],
+    ids=["wants its core", "waits for something"],
+)
+def test_silence_of_one_that_gets_no_processor_time_is_no_hang(code, starved):
+    place = _Place(Process(1, "learner 0", "learner"))
+    place.child = Real(code)
+    try:
+        time.sleep(1)
+        place.listen(heard_ns=1)
+        assert place.is_starved(patience_s=30) == starved
+        assert not place.is_starved(patience_s=0), "it had all the time that it was given"
+    finally:
+        place.child._process.send_signal(signal.SIGKILL)
+        place.child._process.wait()
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(28, "No space left on device", "RUN/ticks.raw"), "free some space there"),
+        (OSError(11, "Resource temporarily unavailable"), "the run failed: "),
+    ],
+)
+def test_only_a_full_disk_is_one(error, says):
+    with pytest.raises(RuntimeError, match=says), writing_to(pathlib.Path("RUN")):
+        raise error
