@@ -59,7 +59,12 @@ def limits(groups: pathlib.Path = GROUPS, membership: pathlib.Path = MEMBERSHIP)
 
 
 def _folders(groups: pathlib.Path, membership: pathlib.Path) -> Iterator[tuple[pathlib.Path, _Files]]:
-    """Those of this process's groups and of all around them.
+    for folder, version in folders(groups, membership, "memory"):
+        yield folder, {1: _V1, 2: _V2}[version]
+
+
+def folders(groups: pathlib.Path, membership: pathlib.Path, controller: str) -> Iterator[tuple[pathlib.Path, int]]:
+    """The folders of this process's groups and of all around them, each with the version of control groups, 1 or 2.
 
     In a container a path may be the one outside it: what is mounted is then its own group, and the rest of the path not there.
     """
@@ -70,15 +75,15 @@ def _folders(groups: pathlib.Path, membership: pathlib.Path) -> Iterator[tuple[p
     for line in lines:
         number, controllers, path = [*line.split(":", 2), "", ""][:3]
         if number == "0":
-            root, files = groups, _V2
-        elif "memory" in controllers.split(","):
-            root, files = groups / "memory", _V1
+            root, version = groups, 2
+        elif controller in controllers.split(","):
+            root, version = groups / controller, 1
         else:
             continue
         parts = pathlib.PurePosixPath(path).parts[1:]
         inner = root.joinpath(*parts) if ".." not in parts else root  # not below what is mounted
         for folder in (inner, *inner.parents):
-            yield folder, files
+            yield folder, version
             if folder == root:
                 break
 

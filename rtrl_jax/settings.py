@@ -9,7 +9,7 @@ import os
 import re
 from dataclasses import dataclass, fields
 
-from rtrl_jax import addresses, latency, stagger
+from rtrl_jax import addresses, latency, stagger, topology
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings_fields import Condition, NumberOr, check, facts, json_object, setting, when
 
@@ -416,7 +416,7 @@ class Settings:
 
     def core_list(self) -> list[int]:
         """The cores to use, in order. Raises UserError if this process may not run on one of them."""
-        return sorted(os.sched_getaffinity(0)) if self.cores is None else _cores(self.cores, "cores")
+        return topology.cores() if self.cores is None else _cores(self.cores, "cores")
 
 
 def from_python(given: dict) -> dict:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rtrl_jax import stagger
+from rtrl_jax import stagger, topology
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.layout import Board, Dimensions
 from rtrl_jax.board.snapshots import Leaf, arrange
@@ -227,7 +227,12 @@ def crowding(assembly: Assembly) -> str | None:
     """A warning when inference processes must share cores, or learners theirs with them."""
     busy = [process for process in assembly.processes if process.workers]
     cores = {process.core for process in busy}
-    total = len(assembly.settings.core_list())
+    total, granted = len(assembly.settings.core_list()), topology.granted()
+    if granted is not None and granted < min(total, len(assembly.processes)):
+        return (
+            f"a control group grants {granted:g} cores' time to {total} cores, and whoever has used it up is held up for "
+            "tens of milliseconds: raise the limit, or expect late ticks"
+        )
     starving = [process.name for process in assembly.processes if process.role == "learner" and process.core in cores]
     if len(busy) > len(cores):
         return (
