@@ -78,6 +78,7 @@ def make(planning: Planning, say=lambda line: None) -> dict:
     plan = planner.plan(facts, lambda way, workers, tau: expect(way, workers, len(tau)), memory)
     for way, figures in plan["ways"].items():
         figures["flags"] = flags(planning, spec, way, figures["given_cores"])
+    plan["layout"] = layout(settings, planning.core_count, plan["ways"]["ticket"]["given_cores"])
     plan["obtained"]["memory"] = (
         "computed from the board's layout; processes: inference "
         f"{inference.own_how}" + (f", learner {update.own_how}" if update else "") + ", others stated"
@@ -121,6 +122,18 @@ def flags(planning: Planning, spec: Spec, way: str, figures: dict) -> list[str]:
     if planning.core_count < len(here):
         chosen.append(f"--cores={','.join(map(str, here[: planning.core_count]))}")
     return chosen
+
+
+def layout(settings: Settings, core_count: int, figures: dict) -> dict[int, list[str]] | None:
+    """Who would run on which of this machine's cores, by number; None if the plan is for more than it has."""
+    cores = settings.core_list()[:core_count]
+    if core_count > len(cores):
+        return None
+    here = dataclasses.replace(settings, cores=",".join(map(str, cores)))
+    found: dict[int, list[str]] = {core: [] for core in cores}
+    for process in by_cores(here, figures["inference_workers"], figures["learners"]):
+        found[process.core].append(process.name)
+    return found
 
 
 def size_of(model: Model) -> Size:

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from rtrl_jax.planning.planner import WAYS
 
+MOST_NAMES = 4  # of the processes on a core
 # Name of a row, how it is found in a way's figures, what it means.
 ROWS = [
     ("inference workers", lambda f: str(f["inference_workers"]), "processes that infer; N_I* act at every tick"),
@@ -110,7 +111,14 @@ def _notes(plan: dict) -> list[str]:
     notes.append(
         f"Ticket: decisions act after D = {_count(ticket['playout_ticks'], 'tick')} (the 0.995 quantile of ⌈τ_θ/τ_M⌉)."
     )
+    if plan["layout"]:
+        places = (f"core {core}: {_some(names)}" for core, names in plan["layout"].items() if names)
+        notes.append(f"Tickets on this machine's cores, in the order they are given out: {'; '.join(places)}.")
     return notes
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:MOST_NAMES]) + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")
 
 
 def _extrapolated(figures: dict | None) -> bool:
