@@ -8,7 +8,7 @@ import time
 
 from rtrl_jax.page import messages
 from rtrl_jax.page.controls import Controls, Held
-from rtrl_jax.page.door import Door
+from rtrl_jax.page.listener import Listener
 from rtrl_jax.page.recording import Recording
 from rtrl_jax.page.server import PLAY_PAGE, application, serve
 from rtrl_jax.page.viewers import Viewers
@@ -90,7 +90,7 @@ def _lives(environment) -> int | None:
     return int(console.lives()) or None if hasattr(console, "lives") else None
 
 
-async def show(play: Play, door: Door, until: asyncio.Event, rate_hz: float, greeting: dict) -> None:
+async def show(play: Play, listener: Listener, until: asyncio.Event, rate_hz: float, greeting: dict) -> None:
     """Serves the game until `until` is set. Args: greeting: what the page should say of it."""
     viewers = Viewers()
     hello = messages.pack(
@@ -133,4 +133,4 @@ async def show(play: Play, door: Door, until: asyncio.Event, rate_hz: float, gre
             await asyncio.sleep(max(0.0, due - time.monotonic()))
         viewers.close()
 
-    await serve(application(PLAY_PAGE, door.token, attend), door, work)
+    await serve(application(PLAY_PAGE, listener.token, attend), listener, work)
