@@ -129,7 +129,7 @@ class Settings:
         None, "observations kept, one a tick; default: all of the run, up to 1,000,000 and a quarter of memory"
     )
     checkpoint_every_s: float = _setting(
-        300.0, "seconds between two checkpoints, and one at the end; 0 switches them off"
+        300.0, "seconds of real time, on either clock, between two checkpoints, and one at the end; 0 for none"
     )
     checkpoint_keep: int = _setting(3, "checkpoints kept, the newest ones")
     checkpoint_replay: bool = _setting(True, "whether what the agent has seen is saved too")
