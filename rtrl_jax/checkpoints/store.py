@@ -5,20 +5,26 @@ happened to it later.
 """
 
 import contextlib
+import functools
 import json
+import logging
 import os
 import pathlib
+import re
 import shutil
+import sys
+import time
 import zlib
 
 import numpy as np
 
 from rtrl_jax.errors import UserError
-from rtrl_jax.telemetry.files import write_arrays, write_json
+from rtrl_jax.telemetry.files import finite, write_arrays, write_json
 
 FORMAT = 1
 PART = 1 << 24  # bytes read at a time
 PARTIAL = ".partial"
+LINGER_S = 1.0  # after a failure: what orbax had begun to write goes on, and fails too
 
 
 def folder_of(run: pathlib.Path) -> pathlib.Path:
@@ -40,26 +46,70 @@ def write(
     Args:
       tree: nested dict of arrays: parameters, target, optimiser.
       arrays, binary: what else belongs to it; the files are called `<name>.npz` and `<name>`.
-    """
-    from orbax.checkpoint import PyTreeCheckpointer
 
+    Raises:
+      OSError: it could not be written, for want of space perhaps.
+    """
     place = folder_of(run) / f"{manifest['tick']:012d}"
     if place.exists():
         return
     partial = place.with_name(place.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    PyTreeCheckpointer().save((partial / "state").absolute(), tree)
+    _write_tree(partial / "state", tree)
     write_arrays(partial / "arrays.npz", arrays)
     for name, data in binary.items():
         (partial / name).write_bytes(data)
     files = {str(path.relative_to(partial)): checksum(path) for path in sorted(partial.rglob("*")) if path.is_file()}
-    manifest = {"format": FORMAT, **manifest, "files": files}
+    manifest = {"format": FORMAT, **finite(manifest), "files": files}
     write_json(partial / "manifest.json", {**manifest, "crc": _crc(manifest)})
     for path in (*partial.rglob("*"), partial):
         _to_disk(path)
     os.replace(partial, place)
     _to_disk(place.parent)
+
+
+@functools.cache
+def checkpointer():
+    """Orbax's, one for the life of the process: each that is made keeps memory. Imports orbax, which takes a second."""
+    from orbax.checkpoint import PyTreeCheckpointer
+
+    return PyTreeCheckpointer()
+
+
+def _write_tree(folder: pathlib.Path, tree: dict) -> None:
+    try:
+        with _orbax_is_quiet():
+            checkpointer().save(folder.absolute(), tree)
+    except ValueError as error:  # as orbax calls whatever happens to a file; the kernel's number is in its words
+        number = re.search(r"os_error_code='(\d+)'", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from None
+
+
+@contextlib.contextmanager
+def _orbax_is_quiet():
+    """Of an error orbax prints a traceback for every array that was under way, and raises it too: that is enough."""
+    logger, hook = logging.getLogger("absl"), sys.unraisablehook
+
+    def is_not_orbax(record: logging.LogRecord) -> bool:
+        return f"{os.sep}orbax{os.sep}" not in record.pathname
+
+    def keep_quiet(unraisable) -> None:  # of an array that is written when nobody waits for it any more
+        if str(unraisable.exc_value) != "Event loop is closed":
+            hook(unraisable)
+
+    logger.addFilter(is_not_orbax)
+    sys.unraisablehook = keep_quiet
+    try:
+        yield
+    except Exception:
+        time.sleep(LINGER_S)
+        raise
+    finally:
+        sys.unraisablehook = hook
+        logger.removeFilter(is_not_orbax)
 
 
 def _crc(manifest: dict) -> int:
@@ -150,10 +200,8 @@ def _damaged(checkpoint: pathlib.Path, what: str) -> UserError:
 
 def read_tree(checkpoint: pathlib.Path) -> dict:
     """The tree that was written, with numpy arrays as leaves."""
-    from orbax.checkpoint import PyTreeCheckpointer
-
     try:
-        return PyTreeCheckpointer().restore((checkpoint / "state").absolute())
+        return checkpointer().restore((checkpoint / "state").absolute())
     except (ValueError, OSError, KeyError) as error:
         raise _damaged(checkpoint, f"state: {' '.join(str(error).split())[:200]}") from None
 

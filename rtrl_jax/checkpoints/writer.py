@@ -4,12 +4,17 @@ The environment is asked for its state and leaves it on the board after a bounda
 the milliseconds of a copy, only if they want to apply an update just then. Nobody waits for the disk.
 """
 
+import contextlib
+import ctypes
 import dataclasses
+import functools
 import json
 import os
 import pathlib
+import queue
 import threading
 import time
+import weakref
 
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.layout import STOPPING
@@ -19,6 +24,7 @@ from rtrl_jax.environments import saving
 
 ANSWER_S, ANSWER_TICKS = 5.0, 3  # the environment answers at its next boundary
 NICENESS = 19
+MOST_WORDS = 300  # letters of what somebody else's error says
 
 
 class Checkpointer:
@@ -39,38 +45,53 @@ class Checkpointer:
         self._reader = snapshots.Publisher(
             board, assembly.leaves, assembly.optimiser_leaves if board.dimensions.learners else ()
         )
-        self._thread = None
+        self._jobs = None  # of the thread that writes; begun late, as it inherits the cores of whoever begins it
+        self._idle = threading.Event()
+        self._idle.set()
+        self._has_written = False
         self._error = None
 
     def warm_up(self) -> None:
         """Imports what writing takes, while there is time."""
-        threading.Thread(target=self._import, daemon=True).start()
-
-    def _import(self) -> None:
-        _be_nice()
-        import orbax.checkpoint  # noqa: F401
+        self._do(_import)
 
     def begin(self) -> None:
         """Starts one, unless one is still being written."""
-        if self._thread is None or not self._thread.is_alive():
+        if self._idle.is_set():
             SavedState(self._board).ask()
-            self._thread = threading.Thread(target=self._run, args=(True,), daemon=True)
-            self._thread.start()
+            self._start(ask=True)
 
-    def last(self, died: bool = False) -> None:
+    def last(self, died: bool = False) -> bool:
         """One more, of the end: processes are gone, and the environment's has left its state. Waits until it is written.
 
-        Args: died: whether the environment's is known to have left none.
+        Args:
+          died: whether the environment's is known to have left none.
+
+        Returns:
+          Whether the run can go on from where it ended: False if the end is lost, and `error` says why unless it `died`.
         """
-        while self._thread is not None and self._thread.is_alive():
+        while not self._idle.wait(0.02):
             self._recorder.drain()  # which it may be waiting for
-            self._thread.join(0.02)
-        if died or not self._board.tick_head[0]:
-            return
-        if self._board.saved_tick[0] == self._board.tick_head[0] - 1:
-            self._run(ask=False)
-        else:
+        if not self._board.tick_head[0]:
+            return True
+        if died:
+            return False
+        if self._board.saved_tick[0] != self._board.tick_head[0] - 1:
             self._error = "there is no checkpoint of the end, since the environment could not leave its state"
+            return False
+        self._start(ask=False)
+        self._idle.wait()
+        return self._has_written
+
+    def _start(self, ask: bool) -> None:
+        self._has_written = False
+        self._idle.clear()
+        self._do(functools.partial(self._run, ask))
+
+    def _do(self, job) -> None:
+        if self._jobs is None:
+            self._jobs = _begin_thread(self)
+        self._jobs.put(job)
 
     def error(self) -> str | None:
         """What went wrong since the last call, if something did."""
@@ -78,19 +99,20 @@ class Checkpointer:
         return error
 
     def _run(self, ask: bool) -> None:
-        if ask:
-            _be_nice()
         try:
-            self._write(ask)
+            self._has_written = self._write(ask)
         except Exception as error:
             store.clear(self._folder)
             self._replay.clear()
-            self._error = f"a checkpoint could not be written ({type(error).__name__}: {' '.join(str(error).split())})"
+            said = " ".join(str(error).split())[:MOST_WORDS]
+            self._error = f"a checkpoint could not be written ({type(error).__name__}: {said})"
+        finally:
+            self._idle.set()
 
-    def _write(self, ask: bool) -> None:
+    def _write(self, ask: bool) -> bool:
         environment = self._environment_state(ask)
         if environment is None:
-            return
+            return False
         tick, state = environment
         board, assembly = self._board, self._assembly
         with self._hold():
@@ -112,6 +134,7 @@ class Checkpointer:
         store.write(self._folder, manifest, training, arrays, {"environment": state})
         store.prune(self._folder, assembly.settings.checkpoint_keep)
         self._replay.prune([json.loads((path / "manifest.json").read_text()) for path in store.whole(self._folder)])
+        return True
 
     def _environment_state(self, ask: bool) -> tuple[int, bytes] | None:
         """(tick, the state of environment and dispatcher after it); None if the run has ended meanwhile."""
@@ -152,8 +175,35 @@ class Checkpointer:
         return tree, words
 
 
-def _be_nice() -> None:
+def _begin_thread(owner) -> queue.SimpleQueue:
+    """A queue of functions that one thread calls in turn, for as long as `owner` lives.
+
+    One thread, and not one for each checkpoint: malloc would give each a heap of its own, and keeps what is freed in it. That was
+    several megabytes a checkpoint.
+    """
+    jobs = queue.SimpleQueue()
+    threading.Thread(target=_work, args=(jobs,), name="checkpoints", daemon=True).start()
+    weakref.finalize(owner, jobs.put, None)
+    return jobs
+
+
+def _work(jobs: queue.SimpleQueue) -> None:
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+    while (job := jobs.get()) is not None:
+        job()
+        del job  # it knows its owner
+        _give_back()
+
+
+def _import() -> None:
+    with contextlib.suppress(Exception):  # it is raised again when something is to be written
+        store.checkpointer()
+
+
+def _give_back() -> None:
+    """Has malloc return what it keeps of the copies that were made; a C library other than GNU's has no word for it."""
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _named(leaves) -> dict:

@@ -13,7 +13,7 @@ from absl import flags
 from rtrl_jax import environments
 from rtrl_jax.errors import UserError
 from rtrl_jax.flags import run_command
-from rtrl_jax.page import door
+from rtrl_jax.page import listener
 
 LONGEST = 10_000  # ticks
 ENVIRONMENT = flags.DEFINE_string(
@@ -37,7 +37,7 @@ PAGE_HOST = flags.DEFINE_string(
 
 def main() -> None:
     _check()
-    with door.opened(PAGE.value, PAGE_HOST.value) as page:
+    with listener.opened(PAGE.value, PAGE_HOST.value) as page:
         sys.path.append("")  # modules of the user's own that register an environment
         environment = environments.make(ENVIRONMENT.value, rate_hz=RATE_HZ.value)
         try:

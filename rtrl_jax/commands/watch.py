@@ -8,7 +8,7 @@ import pathlib
 from absl import flags
 
 from rtrl_jax.flags import run_command
-from rtrl_jax.page import door
+from rtrl_jax.page import listener
 
 PAGE = flags.DEFINE_integer("page", 8000, "port to serve it on; 0 takes any that is free")
 PAGE_HOST = flags.DEFINE_string(
@@ -17,7 +17,7 @@ PAGE_HOST = flags.DEFINE_string(
 
 
 def main(run: str) -> None:
-    with door.opened(PAGE.value, PAGE_HOST.value) as page:
+    with listener.opened(PAGE.value, PAGE_HOST.value) as page:
         from rtrl_jax.page import finished
         from rtrl_jax.page.foreground import until_interrupted
 

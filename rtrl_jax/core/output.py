@@ -14,6 +14,7 @@ from rtrl_jax.telemetry import video
 from rtrl_jax.telemetry.files import write_json
 from rtrl_jax.telemetry.film_picture import Painter
 from rtrl_jax.telemetry.live import Window
+from rtrl_jax.telemetry.progress import Limits
 from rtrl_jax.telemetry.recorder import Recorder
 from rtrl_jax.telemetry.summary import versions
 from rtrl_jax.telemetry.tensorboard import Events
@@ -57,7 +58,9 @@ class Output:
         self._show_s = show_every_s
         self._show_at = self._events_at = self._save_at = math.inf
         self._started: float | None = None
+        self._limits = Limits(self._settings.duration_s, self._settings.max_ticks, self._settings.max_episodes)
         self.failures: list[dict] = []
+        self.end_is_lost = False  # whether there should be a checkpoint of the end, and is none
         self._not_finite_said = False
 
     def start(self) -> None:
@@ -76,31 +79,24 @@ class Output:
     def take_in(self) -> None:
         """Records what is new."""
         self.window.add(self.recorder.drain())
+        for line in self.window.warnings():
+            self._display.say(line)
 
     def look(self, played_s: float) -> None:
-        """Shows, notes and saves what is due. Args: played_s: how long the run has gone on by its own clock."""
+        """Shows, notes and saves what is due. Args: played_s: how long it has gone on by its own clock, all sessions together."""
         now = time.monotonic()
         if now >= self._show_at:
             self._show_at = now + self._show_s
             self.take_in()
-            self._display.show(self.window, now - self._started, self._fraction(played_s))
+            self._display.show(self.window, played_s, self._limits)
         if now >= self._events_at:
             self._events_at = now + EVENTS_EVERY * self._show_s
             self._events.write(self.window)
         if now >= self._save_at:
             self._save_at = now + self._settings.checkpoint_every_s
             self._checkpointer.begin()
-        self._report_checkpoints()
+        self._report_errors()
         self._report_not_finite()
-
-    def _fraction(self, played_s: float) -> float:
-        settings = self._settings
-        shares = [
-            played_s / settings.duration_s if settings.duration_s else 0.0,
-            self.window.ticks / settings.max_ticks if settings.max_ticks else 0.0,
-            len(self.window.returns) / settings.max_episodes if settings.max_episodes else 0.0,
-        ]
-        return min(1.0, max(shares))
 
     def fail(self, process: str, reason: str, *, trace: str = "", replaced: bool = False) -> None:
         """Notes and says that something went wrong."""
@@ -114,7 +110,7 @@ class Output:
                 "traceback": trace,
             }
         )
-        own = process in ("checkpoint", "film", "run")
+        own = process in ("checkpoint", "events for TensorBoard", "film", "run")
         self._display.say((reason if own else f"{process} {reason}") + ("; replaced" if replaced else ""))
         if trace:
             self._display.say(trace)
@@ -128,9 +124,11 @@ class Output:
                 "finite numbers; 0 takes their place"
             )
 
-    def _report_checkpoints(self) -> None:
+    def _report_errors(self) -> None:
         if self._checkpointer and (error := self._checkpointer.error()):
             self.fail("checkpoint", error)
+        if error := self._events.error():
+            self.fail("events for TensorBoard", error)
 
     def close(self, *, died: bool, ended_by: str, startup_s: float) -> dict:
         """Once nobody plays any more: the last checkpoint, the film, the arrays, and the summary, which it returns.
@@ -142,10 +140,10 @@ class Output:
         self._end_film()
         if self._checkpointer and self._started:
             self._display.waiting("Writing the last checkpoint …")
-            self._checkpointer.last(died=died)
-            self._report_checkpoints()
+            self.end_is_lost = not self._checkpointer.last(died=died)
         self._events.write(self.window)
         self._events.close()
+        self._report_errors()
         summary = summarise(
             self._assembly,
             self.recorder.close(self._settings.trace_seconds),

@@ -8,7 +8,7 @@ import numpy as np
 
 from rtrl_jax.errors import UserError
 from rtrl_jax.page import messages, tables
-from rtrl_jax.page.door import Door
+from rtrl_jax.page.listener import Listener
 from rtrl_jax.page.server import RUN_PAGE, application, serve
 from rtrl_jax.page.viewers import Viewers
 from rtrl_jax.telemetry import summary
@@ -26,7 +26,7 @@ class FinishedRun:
         try:
             records = read_back(folder)
             flags = dict(_flag(line) for line in (folder / "flags.txt").read_text().splitlines())
-            self._workers_from = json.loads(_text(folder / "summary.json") or "{}")
+            self._summary = json.loads(_text(folder / "summary.json") or "{}")
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(f"{folder} holds no run that can be shown ({' '.join(str(error).split())})") from None
         self._ticks, self._decisions, updates = records["ticks"], records["decisions"], records["updates"]
@@ -40,8 +40,7 @@ class FinishedRun:
     def greeting(self) -> bytes:
         """All that does not depend on the window."""
         ticks = self._ticks
-        rate = self._workers_from.get("rate_hz") or self._figures["measured_rate_hz"] or 1.0
-        workers = max(1, int(self._decisions["decision"]["worker"].max(initial=0)) + 1)
+        rate = self._summary.get("rate_hz") or self._figures["measured_rate_hz"] or 1.0
         ended = ticks["tick"][ticks["terminated"] | ticks["truncated"]].tolist()
         returns = summary.episode_returns(ticks).tolist()
         acting = ticks[~ticks["is_default"]]
@@ -53,7 +52,7 @@ class FinishedRun:
                 "name": self._name,
                 "environment": self._flags.get("environment", "a run"),
                 "rate_hz": rate,
-                "workers": workers,
+                "workers": self._workers(),
                 "interaction": self._flags.get("interaction", "async"),
                 "stagger": self._flags.get("stagger", ""),
                 "emulated": self._flags.get("emulated_inference_ms"),
@@ -76,11 +75,16 @@ class FinishedRun:
                 "returns": tables.returns_curve(ended[: len(returns)], returns, rate),
                 "progress": tables.progress_curve(ticks, rate),
                 "inaction": tables.curve(
-                    [part["tick"][-1] / rate / 60 for part in parts],
+                    [part["tick"][-1] / rate for part in parts],
                     [100 * part["is_default"].mean() for part in parts],
                 ),
             }
         )
+
+    def _workers(self) -> int:
+        """How many there were, those that never decided anything included; of a run that was killed, those that did."""
+        known = self._summary.get("inference", {}).get("workers", 1)
+        return max(known, int(self._decisions["decision"]["worker"].max(initial=0)) + 1)
 
     def window(self, first: int, length: int) -> bytes:
         """Ticks `first` … `first + length − 1` and the inferences that touch them, as far as they exist."""
@@ -112,7 +116,7 @@ def _text(path: pathlib.Path) -> str | None:
     return path.read_text() if path.exists() else None
 
 
-async def show(run: FinishedRun, door: Door, until) -> None:
+async def show(run: FinishedRun, listener: Listener, until) -> None:
     """Serves the run until `until`, an asyncio.Event, is set."""
     viewers, greeting = Viewers(), run.greeting()
 
@@ -127,4 +131,4 @@ async def show(run: FinishedRun, door: Door, until) -> None:
         await until.wait()
         viewers.close()
 
-    await serve(application(RUN_PAGE, door.token, attend), door, work)
+    await serve(application(RUN_PAGE, listener.token, attend), listener, work)

@@ -11,7 +11,7 @@ import numpy as np
 
 from rtrl_jax.board.layout import RUNNING, STOPPING, WAITING
 from rtrl_jax.page import messages, tables
-from rtrl_jax.page.door import Door
+from rtrl_jax.page.listener import Listener
 from rtrl_jax.page.server import RUN_PAGE, application, serve
 from rtrl_jax.page.viewers import Viewers
 from rtrl_jax.telemetry.live import Window
@@ -26,7 +26,7 @@ MOST_NUMBERS = 64  # of an observation that is no picture
 KINDS = {"stop": {}}
 
 
-def show(place, door: Door) -> None:
+def show(place, listener: Listener) -> None:
     """Serves the page until the run ends. Args: place: see `core.context.Context`."""
     run = LiveRun(place)
     viewers = Viewers()
@@ -52,7 +52,7 @@ def show(place, door: Door) -> None:
         viewers.close()
         await asyncio.sleep(0.1)
 
-    asyncio.run(serve(application(RUN_PAGE, door.token, attend), door, work))
+    asyncio.run(serve(application(RUN_PAGE, listener.token, attend), listener, work))
 
 
 class LiveRun:
@@ -68,7 +68,7 @@ class LiveRun:
             place.board, first_tick=0
         )  # again from the start: a page that is replaced shows what was before it
         self._recent = dict(self._news)
-        self._points = {name: [] for name in ("minutes", "inaction", "wins")}
+        self._points = {name: [] for name in ("seconds", "inaction", "wins")}
         self._figures_at = self._points_at = 0.0
         self._points_s = POINTS_S
 
@@ -130,7 +130,7 @@ class LiveRun:
                 pictures.append(messages.png(observation))
                 header["observation"] = len(pictures)
             else:
-                header["numbers"] = [round(value, 4) for value in np.nan_to_num(observation[:MOST_NUMBERS]).tolist()]
+                header["numbers"] = [round(value, 4) for value in observation[:MOST_NUMBERS].tolist()]
         now = time.monotonic()
         if now >= self._figures_at:
             self._figures_at = now + FIGURES_S
@@ -147,7 +147,7 @@ class LiveRun:
         figures = self._window.figures()
         if not figures["ticks"]:
             return
-        self._points["minutes"].append(self._window.ticks / self._place.assembly.spec.rate_hz / 60)
+        self._points["seconds"].append(self._window.ticks / self._place.assembly.spec.rate_hz)
         self._points["inaction"].append(100 * figures["inaction"])
         self._points["wins"].append(figures["progress"]["wins"])
         if len(self._points["wins"]) >= MOST_POINTS:  # in a long run they come, and stay, more rarely
@@ -167,7 +167,7 @@ class LiveRun:
             },
             "delays": tables.histogram(self._window.delays()),
             "returns": tables.returns_curve(self._window.ends, self._window.returns, rate),
-            "progress": tables.curve(points["minutes"], points["wins"]) if encounters else None,
-            "inaction": tables.curve(points["minutes"], points["inaction"]),
+            "progress": tables.curve(points["seconds"], points["wins"]) if encounters else None,
+            "inaction": tables.curve(points["seconds"], points["inaction"]),
             "lost": self._tail.lost,
         }

@@ -10,14 +10,16 @@ import struct
 import cv2
 import numpy as np
 
+from rtrl_jax.telemetry.files import as_json
+
 LONGEST = 1024  # bytes from a browser
 LARGEST_NUMBER = 2**53
 FAST_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 
 def pack(header: dict, pictures: tuple[bytes, ...] = ()) -> bytes:
-    """Args: header: plain values, no NaN. pictures: from `png`."""
-    parts = [json.dumps(header, allow_nan=False, separators=(",", ":")).encode(), *pictures]
+    """Args: header: plain values; NaN and infinities become null. pictures: from `png`."""
+    parts = [as_json(header, separators=(",", ":")).encode(), *pictures]
     return b"".join(struct.pack("<I", len(part)) + part for part in parts)
 
 

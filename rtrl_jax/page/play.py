@@ -8,7 +8,7 @@ import time
 
 from rtrl_jax.page import messages
 from rtrl_jax.page.controls import Controls, Held
-from rtrl_jax.page.door import Door
+from rtrl_jax.page.listener import Listener
 from rtrl_jax.page.recording import Recording
 from rtrl_jax.page.server import PLAY_PAGE, application, serve
 from rtrl_jax.page.viewers import Viewers
@@ -84,7 +84,7 @@ class Play:
         return messages.pack(header, (messages.png(self._environment.picture()),))
 
 
-async def show(play: Play, door: Door, until: asyncio.Event, rate_hz: float, greeting: dict) -> None:
+async def show(play: Play, listener: Listener, until: asyncio.Event, rate_hz: float, greeting: dict) -> None:
     """Serves the game until `until` is set. Args: greeting: what the page should say of it."""
     viewers = Viewers()
     hello = messages.pack(
@@ -127,4 +127,4 @@ async def show(play: Play, door: Door, until: asyncio.Event, rate_hz: float, gre
             await asyncio.sleep(max(0.0, due - time.monotonic()))
         viewers.close()
 
-    await serve(application(PLAY_PAGE, door.token, attend), door, work)
+    await serve(application(PLAY_PAGE, listener.token, attend), listener, work)

@@ -9,8 +9,8 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
-from rtrl_jax.page.door import Door
 from rtrl_jax.page.guard import guarded
+from rtrl_jax.page.listener import Listener
 from rtrl_jax.page.messages import LONGEST
 
 KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -37,7 +37,7 @@ def application(page: tuple[str, ...], token: str | None, attend):
     return guarded(Starlette(routes=[*routes, WebSocketRoute("/live", attend)]), token)
 
 
-async def serve(app, door: Door, work) -> None:
+async def serve(app, listener: Listener, work) -> None:
     """Serves until `work`, an async function, returns."""
     server = _Server(
         uvicorn.Config(
@@ -58,7 +58,7 @@ async def serve(app, door: Door, work) -> None:
             timeout_graceful_shutdown=1,
         )
     )
-    serving = asyncio.create_task(server.serve(sockets=[door.listener]))
+    serving = asyncio.create_task(server.serve(sockets=[listener.socket]))
     working = asyncio.create_task(work())
     try:
         await asyncio.wait([serving, working], return_when=asyncio.FIRST_COMPLETED)

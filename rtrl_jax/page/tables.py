@@ -43,28 +43,28 @@ def _columns(*columns: np.ndarray) -> list[list]:
 
 
 def returns_curve(ends: list[int], returns: list[float], rate_hz: float) -> dict:
-    """Return of each episode, and the mean of the last MEAN_OF, against minutes; thinned to MOST_POINTS."""
-    minutes, values = np.asarray(ends, float) / rate_hz / 60, np.asarray(returns, float)
+    """Return of each episode, and the mean of the last MEAN_OF, against seconds; thinned to MOST_POINTS."""
+    seconds, values = np.asarray(ends, float) / rate_hz, np.asarray(returns, float)
     total = np.concatenate([[0.0], np.cumsum(values)])
     number = np.arange(1, len(values) + 1)
     first = np.maximum(number - MEAN_OF, 0)
     mean = (total[number] - total[first]) / (number - first)
     chosen = _spread(len(values))
-    return {"x": _plain(minutes[chosen], 4), "y": _plain(values[chosen], 3), "mean": _plain(mean[chosen], 3)}
+    return {"x": _plain(seconds[chosen], 2), "y": _plain(values[chosen], 3), "mean": _plain(mean[chosen], 3)}
 
 
 def curve(x, y) -> dict:
     """Thinned to MOST_POINTS."""
     x, y = np.asarray(x, float), np.asarray(y, float)
     chosen = _spread(len(x))
-    return {"x": _plain(x[chosen], 4), "y": _plain(y[chosen], 3)}
+    return {"x": _plain(x[chosen], 2), "y": _plain(y[chosen], 3)}
 
 
 def progress_curve(ticks: np.ndarray, rate_hz: float) -> dict | None:
-    """Wins against minutes; None in a game without encounters."""
+    """Wins against seconds; None in a game without encounters."""
     if not len(ticks) or not any(ticks[name].any() for name in PROGRESS):
         return None
-    return curve(ticks["tick"] / rate_hz / 60, ticks["wins"])
+    return curve(ticks["tick"] / rate_hz, ticks["wins"])
 
 
 def histogram(delays: np.ndarray) -> dict:

@@ -7,12 +7,13 @@ from rtrl_jax.plots import style
 from rtrl_jax.plots.sources import Group
 
 BINS = 60
+MOST_LETTERS = 34  # of a label; beside it is a note
 SHOWN = 0.999  # of the inference times; the rest is counted in words
 
 
 def draw(groups: list[Group]):
     """A figure. Raises UserError if nothing was ever decided."""
-    data = [(group.label, *distributions(group)) for group in groups]
+    data = [(_short(group.name or group.label), *distributions(group)) for group in groups]
     emulated = any(run.summary["inference"]["emulated"] for group in groups for run in group.runs)
     figure, axes = style.panels(
         len(data), 2, width=9.5, height=1.2 + 2.1 * len(data), title=finding(data), sharex="col"
@@ -34,6 +35,10 @@ def draw(groups: list[Group]):
     axes[-1, 0].xaxis.get_major_locator().set_params(integer=True)
     axes[-1, 1].set_xlabel(r"inference time $\tau_\theta$ (ms" + (", emulated)" if emulated else ")"))
     return figure
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= MOST_LETTERS else f"{label[:MOST_LETTERS]}…"
 
 
 def _note(axes, text: str) -> None:

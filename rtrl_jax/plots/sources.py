@@ -11,6 +11,7 @@ import numpy as np
 from rtrl_jax.errors import UserError
 
 NOT_A_DIFFERENCE = ("seed", "run_dir", "video", "page", "page_host")  # between two runs of one group
+NO_NAME = ("duration_s", "max_ticks", "max_episodes")  # for a group: how long it went on is not what it is
 
 
 class Run(NamedTuple):
@@ -25,6 +26,7 @@ class Group(NamedTuple):
 
     label: str
     runs: list[Run]
+    name: str | None = None  # what its runs are called, where that matters more than what they have in common
 
 
 def load(run_dir: str | pathlib.Path) -> Run:
@@ -49,7 +51,7 @@ def group(entries: list[str]) -> list[Group]:
 
     Args:
       entries: folders; `label=folder` begins a group that the folders after it belong to. Without any label, runs whose flags
-        differ by nothing but the seed make a group, called by the flags in which groups differ.
+        differ by nothing but the seed make a group, called by the flags in which groups differ, or by their folders.
     """
     labels, folders = [], []
     for entry in entries:
@@ -64,7 +66,7 @@ def group(entries: list[str]) -> list[Group]:
         for label, folder in zip(labels, folders, strict=True):
             current = label if label is not None else current  # noqa: F821
             groups.setdefault(current, []).append(load(folder))
-        return [Group(label, runs) for label, runs in groups.items()]
+        return [Group(label, runs, label) for label, runs in groups.items()]
     return _by_flags([load(folder) for folder in folders])
 
 
@@ -73,11 +75,24 @@ def _by_flags(runs: list[Run]) -> list[Group]:
     for run in runs:
         groups.setdefault(tuple(sorted(_flags(run.folder).items())), []).append(run)
     together = [dict(key) for key in groups]
-    differing = [name for name in together[0] if len({str(one.get(name)) for one in together}) > 1]
-    return [
-        Group(", ".join(f"{name}={one.get(name, '')}" for name in differing) or runs[0].summary["environment"], runs)
-        for one, runs in zip(together, groups.values(), strict=True)
+    differing = [
+        name for name in together[0] if name not in NO_NAME and len({str(one.get(name)) for one in together}) > 1
     ]
+    flags = [", ".join(f"{name}={one.get(name, '')}" for name in differing) for one in together]
+    names = [_name(same) for same in groups.values()]
+    if len(groups) == 1:
+        labels, flags = [runs[0].summary["environment"]], [""]
+    else:
+        labels = flags if len(set(flags)) == len(flags) else names
+    return [
+        Group(label, same, f"{name} ({what})" if what else name)
+        for label, same, name, what in zip(labels, groups.values(), names, flags, strict=True)
+    ]
+
+
+def _name(runs: list[Run]) -> str:
+    """What runs are called that differ by their seeds."""
+    return runs[0].folder.name + (f" and {len(runs) - 1} more" if len(runs) > 1 else "")
 
 
 def _flags(folder: pathlib.Path) -> dict[str, str]:

@@ -18,7 +18,7 @@ def draw(runs: list[Run], titles: list[str] | None, first_tick: int, ticks: int)
 
     Args: titles: one for each run; None to have them say what is found.
     """
-    workers = [int(run.decisions["worker"].max(initial=0)) + 1 for run in runs]
+    workers = [rows_of(run) for run in runs]
     figure, panels = style.plt.subplots(
         len(runs),
         1,
@@ -44,6 +44,11 @@ def draw(runs: list[Run], titles: list[str] | None, first_tick: int, ticks: int)
         fontsize=9,
     )
     return figure
+
+
+def rows_of(run: Run) -> int:
+    """One for each of its workers, those that never decided anything included."""
+    return max(run.summary["inference"].get("workers", 1), int(run.decisions["worker"].max(initial=0)) + 1)
 
 
 def finding(run: Run, first_tick: int, ticks: int) -> str:

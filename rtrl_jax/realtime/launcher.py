@@ -16,7 +16,7 @@ from rtrl_jax.core.assembly import Assembly, assemble, begin_board, by_cores, co
 from rtrl_jax.core.model import Model
 from rtrl_jax.core.signals import signals_to
 from rtrl_jax.errors import UserError
-from rtrl_jax.page import door
+from rtrl_jax.page import listener
 from rtrl_jax.realtime import measure
 from rtrl_jax.realtime.supervisor import Supervisor, keep_off_inference
 from rtrl_jax.settings import Settings, as_flagfile
@@ -43,7 +43,7 @@ def launch(settings: Settings, began: float, past: restoring.Past | None = None)
     emulated = f", inference emulated: {settings.emulated_inference_ms} ms" if settings.emulated_inference_ms else ""
     with (
         Display(settings.environment + emulated, settings.display == "auto") as display,
-        door.opened(settings.page, settings.page_host) as page,
+        listener.opened(settings.page, settings.page_host) as page,
     ):
         assembly = _assemble(model, display, past.manifest["session"] + 1 if past else 0)
         if past:

@@ -12,12 +12,14 @@ from rtrl_jax.core import accelerator
 from rtrl_jax.core.assembly import Assembly, Process
 from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec
-from rtrl_jax.page.door import Door
+from rtrl_jax.page.listener import Listener
 from rtrl_jax.settings import Settings
 
 
-def write(assembly: Assembly, process: Process, board_fd: int, incarnation: int = 0, door: Door | None = None) -> str:
-    """Args: incarnation: 0 for the first process in that place, 1 for its first replacement. door: for the page."""
+def write(
+    assembly: Assembly, process: Process, board_fd: int, incarnation: int = 0, listener: Listener | None = None
+) -> str:
+    """Args: incarnation: 0 for the first process in that place, 1 for its first replacement. listener: for the page."""
     plain = {
         "assembly": dataclasses.asdict(assembly),
         "process": dataclasses.asdict(process),
@@ -28,14 +30,15 @@ def write(assembly: Assembly, process: Process, board_fd: int, incarnation: int 
         "environment": accelerator.environment(
             assembly.settings.device if process.uses_networks else accelerator.IN_PLACE
         ),
-        "door": door and {"listener": door.listener.fileno(), "host": door.host, "token": door.token},
+        "listener": listener and {"socket": listener.socket.fileno(), "host": listener.host, "token": listener.token},
     }
     return json.dumps(plain)
 
 
-def read_door(plain: dict) -> Door:
-    """The page's door, whose socket this process was given."""
-    return Door(socket.socket(fileno=plain["door"]["listener"]), plain["door"]["host"], plain["door"]["token"])
+def read_listener(plain: dict) -> Listener:
+    """The page's listener, whose socket this process was given."""
+    told = plain["listener"]
+    return Listener(socket.socket(fileno=told["socket"]), told["host"], told["token"])
 
 
 def read_process(plain: dict) -> Process:

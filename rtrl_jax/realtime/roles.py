@@ -128,7 +128,7 @@ def _page(message: dict, context: Context) -> None:
     """Shows the run to whoever looks. It is at no barrier, and the run does not end with it."""
     from rtrl_jax.page.live import show
 
-    show(context, messages.read_door(message))
+    show(context, messages.read_listener(message))
 
 
 def _inference_sampler(context: Context) -> None:

@@ -45,7 +45,7 @@ class Supervisor:
         past,
         earlier,
     ):
-        """Args: page: a `Door` or None. past, earlier: the checkpoint a resumed run goes on from, and its records; else None."""
+        """Args: page: a `Listener` or None. past, earlier: the checkpoint a resumed run goes on from, and its records; else None."""
         self._assembly, self._board, self._descriptor = assembly, board, descriptor
         self._folder, self._display, self._page = folder, display, page
         self._turn_lock = threading.Lock()  # the kernel's lock does not tell the threads of a process apart
@@ -81,7 +81,10 @@ class Supervisor:
             lifecycle.stop(self._board)
             self._end_processes()
         ended_by = self.fatal or self._stop_reason or "its limits"
-        return self._output.close(died=self.fatal is not None, ended_by=ended_by, startup_s=startup_s)
+        summary = self._output.close(died=self.fatal is not None, ended_by=ended_by, startup_s=startup_s)
+        if self._output.end_is_lost and not self.fatal:
+            self.fatal = "the run has ended, but it cannot be gone on with from its end"
+        return summary
 
     @property
     def _over(self) -> bool:
@@ -93,7 +96,7 @@ class Supervisor:
         text = messages.write(self._assembly, process, self._descriptor, place.incarnation, page)
         log = self._folder / "logs" / f"{process.name.replace(' ', '-')}.log"
         lifecycle.beat(self._board, process.number, now_ns())  # until it beats by itself, this is when it was started
-        descriptors = (self._descriptor, *([page.listener.fileno()] if page else []))
+        descriptors = (self._descriptor, *([page.socket.fileno()] if page else []))
         return Child(process, text, descriptors, log)
 
     def _wait_until_ready(self) -> None:
@@ -103,7 +106,9 @@ class Supervisor:
             self._output.take_in()
             window = self._output.window
             if window.updates > self._output.updates_before:
-                self._display.waiting(f"Learning from demonstrations: {window.updates} updates so far …")
+                self._display.waiting(
+                    "Updates from demonstrations", window.updates, self._assembly.settings.pretrain_steps
+                )
             else:
                 ready = int(self._board.ready[needed].sum())
                 self._display.waiting(f"Warming up {ready} of {len(needed)} processes …")
@@ -125,6 +130,7 @@ class Supervisor:
 
     def _watch(self) -> None:
         started = looked = time.monotonic()
+        before_s = int(self._board.played_ns[0]) / 1e9
         while not self._over and not self._finished:
             time.sleep(LOOK_S)
             now = time.monotonic()
@@ -138,7 +144,7 @@ class Supervisor:
                 self.stop("the stop button of the page")
             self._pass_turn_of_the_dead()
             self._report_overrun()
-            self._output.look(played_s=now - started)
+            self._output.look(played_s=before_s + now - started)
 
     @contextmanager
     def _hold_turns(self):

@@ -1,6 +1,7 @@
 """Files that are either there and whole, or not there; and whether one can be written at all, asked before the work."""
 
 import json
+import math
 import os
 import pathlib
 import tempfile
@@ -25,7 +26,26 @@ def write_text(path: pathlib.Path, text: str) -> None:
 
 
 def write_json(path: pathlib.Path, value) -> None:
-    write_text(path, json.dumps(value, indent=2) + "\n")
+    write_text(path, as_json(value, indent=2) + "\n")
+
+
+def as_json(value, **layout) -> str:
+    """Strict JSON: what is no number (NaN) or infinite becomes null. Args: layout: as for json.dumps."""
+    try:
+        return json.dumps(value, allow_nan=False, **layout)
+    except ValueError:
+        return json.dumps(finite(value), allow_nan=False, **layout)
+
+
+def finite(value):
+    """The same with None for every float that is NaN or infinite, in dicts, lists and tuples at any depth."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in value]
+    return value
 
 
 def write_arrays(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:

@@ -23,6 +23,8 @@ class Window:
         self.returns: list[float] = []  # of finished episodes
         self.ends: list[int] = []  # the ticks they ended at
         self.episode_return = 0.0  # of the one in progress
+        self._warned: set[str] = set()
+        self._warnings: list[str] = []
 
     def add(self, news: dict[str, np.ndarray]) -> None:
         """Args: news: new records by kind, as `Recorder.drain` returns them."""
@@ -35,6 +37,19 @@ class Window:
         self.ticks += len(news["ticks"])
         self.updates += len(news["updates"])
         self._add_returns(news["ticks"])
+        self._check("reward", news["ticks"]["reward"], "tick", news["ticks"]["tick"])
+        self._check("loss", news["updates"]["loss"], "update", news["updates"]["applied_version"])
+
+    def _check(self, what: str, values: np.ndarray, kind: str, numbers: np.ndarray) -> None:
+        wrong = np.flatnonzero(~np.isfinite(values))
+        if len(wrong) and what not in self._warned:
+            self._warned.add(what)
+            self._warnings.append(f"warning: the {what} of {kind} {numbers[wrong[0]]} is {values[wrong[0]]}")
+
+    def warnings(self) -> list[str]:
+        """Lines about what has gone wrong with the numbers since the last call; each kind is told once in a run."""
+        warnings, self._warnings = self._warnings, []
+        return warnings
 
     def _add_returns(self, ticks: np.ndarray) -> None:
         finished = episode_returns(ticks)

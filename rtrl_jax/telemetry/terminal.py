@@ -1,119 +1,86 @@
 """What a person sees in the terminal: a live table while the agent plays, a summary at the end."""
 
+import contextlib
 import time
-from contextlib import contextmanager
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.panel import Panel
-from rich.progress_bar import ProgressBar
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rtrl_jax.telemetry import panel
 from rtrl_jax.telemetry.live import Window
+from rtrl_jax.telemetry.panel import number as _number
+from rtrl_jax.telemetry.printer import Printer, Redirected
+from rtrl_jax.telemetry.progress import Limits
+from rtrl_jax.telemetry.stream import PATIENCE_S, write_patiently
 
 LINE_EVERY_S = 10.0  # where there is no terminal to draw on
 
 
 class Display:
-    """Shows a run in progress. On a terminal it redraws one panel, elsewhere it prints a line now and then."""
+    """Shows a run in progress. On a terminal it redraws one panel, elsewhere it prints a line now and then.
+
+    Nothing here waits for somebody to read. A terminal that has gone away is no error.
+    """
 
     def __init__(self, title: str, enabled: bool, console: Console | None = None):
         self.console = console or Console(stderr=True, highlight=False)
-        self._title, self._enabled = title, enabled
-        self._live = Live(console=self.console, refresh_per_second=8, transient=True) if self._draws else None
+        self._title = title
+        self._printer = Printer(self.console) if enabled else None
+        self._draws = enabled and self.console.is_terminal and not self.console.is_dumb_terminal
+        self._redirected = Redirected(self._printer) if self._draws else contextlib.nullcontext()
         self._last_line = time.monotonic()
 
-    @property
-    def _draws(self) -> bool:
-        return self._enabled and self.console.is_terminal
-
     def __enter__(self):
-        if self._live:
-            self._live.start()
+        if self._printer:
+            self._redirected.__enter__()
+            self._printer.start()
         return self
 
     def __exit__(self, *_):
-        if self._live:
-            with self._or_silence():
-                self._live.stop()
-
-    @contextmanager
-    def _or_silence(self):
-        """A terminal that has gone away must not take the run with it."""
-        try:
-            yield
-        except (OSError, ValueError, SystemExit):  # rich makes a SystemExit of a broken pipe
-            self._live, self._enabled = None, False
+        """Takes a second at most."""
+        if self._printer:
+            self._redirected.__exit__()
+            self._printer.close()
 
     def say(self, line: str) -> None:
         """A line that stays: a warning, a failure, what is going on."""
-        if self._enabled:
-            with self._or_silence():
-                self.console.print(Text(line), soft_wrap=True)
+        if self._printer:
+            self._printer.line(line)
 
-    def waiting(self, what: str) -> None:
-        if self._live:
-            with self._or_silence():
-                self._live.update(Panel(Text(what), title=self._title))
+    def waiting(self, what: str, done: int | None = None, total: int | None = None) -> None:
+        """Args: done, total: how much of it there is, if that is known."""
+        words = what if total is None else f"{what}: {done:,} of {total:,}"
+        if self._draws:
+            self._printer.panel(panel.waiting(self._title, words, done / total if total else None))
+        elif total is not None and self._is_time_for_a_line():
+            self._printer.line(words)
 
-    def show(self, window: Window, elapsed_s: float, fraction: float | None) -> None:
-        """Args: fraction: of the run that is over, None if nobody can tell."""
-        with self._or_silence():
-            self._show(window, elapsed_s, fraction)
+    def show(self, window: Window, played_s: float, limits: Limits) -> None:
+        """Args: played_s: how long the run has gone on, in all its sessions together. limits: what ends it."""
+        so_far = (played_s, window.ticks, len(window.returns))
+        words = limits.words(*so_far)
+        if self._draws:
+            self._printer.panel(panel.figures(self._title, panel.rows(window), words, limits.fraction(*so_far)))
+        elif self._is_time_for_a_line():
+            self._printer.line(f"{words}: " + ", ".join(f"{name} {value}" for name, value, _ in panel.rows(window)))
 
-    def _show(self, window: Window, elapsed_s: float, fraction: float | None) -> None:
-        if self._live:
-            self._live.update(_panel(self._title, window, elapsed_s, fraction))
-        elif self._enabled and time.monotonic() - self._last_line >= LINE_EVERY_S:
-            self._last_line = time.monotonic()
-            figures = ", ".join(f"{name} {value}" for name, value, _ in _rows(window))
-            self.console.print(f"{elapsed_s:.0f} s: {figures}", soft_wrap=True)
-
-
-def _rows(window: Window) -> list[tuple[str, str, str]]:
-    now = window.figures()
-    return [
-        ("tick rate", _number(now["measured_rate_hz"], "Hz", 2), "environment steps a second"),
-        ("lateness p99", _number(now["lateness_ms"]["p99"], "ms", 3), "of the boundaries between ticks"),
-        ("inaction", _number(now["inaction"], "%", 2, scale=100), "of the ticks were left to the default action"),
-        ("delay", _number(now["delay"]["mean"], "ticks", 1), "from observation to action"),
-        ("τ_θ", _number(now["inference"]["tau_network_ms"], "ms", 2), "an inference of the network"),
-        (
-            "greedy",
-            _number(now["inference"]["greedy"], "%", 0, scale=100),
-            "decisions the network made; others explore",
-        ),
-        ("updates", _number(now["learning"]["updates_per_s"], "a second", 1), f"{window.updates} so far"),
-        ("return", _number(window.episode_return, "", 0), _finished(window)),
-    ]
+    def _is_time_for_a_line(self) -> bool:
+        if not self._printer or time.monotonic() - self._last_line < LINE_EVERY_S:
+            return False
+        self._last_line = time.monotonic()
+        return True
 
 
-def _finished(window: Window) -> str:
-    if not window.returns:
-        return "so far, in the first episode"
-    return f"so far; {len(window.returns)} episodes finished, the last with {window.returns[-1]:.0f}"
+def print_summary(console: Console, summary: dict, run_dir: str, patience_s: float = PATIENCE_S) -> None:
+    """The table at the end, and where the run is. Gives up when nobody has read on for `patience_s`."""
+    with console.capture() as captured:
+        _print_summary(console, summary, run_dir)
+    with contextlib.suppress(OSError, ValueError):  # who does not want to read it finds it in summary.json
+        write_patiently(console.file, captured.get(), patience_s)
 
 
-def _panel(title: str, window: Window, elapsed_s: float, fraction: float | None) -> Panel:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(justify="right", min_width=14)
-    table.add_column(style="dim")
-    for row in _rows(window):
-        table.add_row(*row)
-    clock = Table.grid(padding=(0, 1))
-    bar = ProgressBar(total=1.0, completed=fraction, width=40) if fraction is not None else Text("")
-    clock.add_row(bar, f"{elapsed_s:.0f} s, tick {window.ticks}")
-    return Panel(Group(table, Text(""), clock), title=title, title_align="left", expand=False)
-
-
-def _number(value, unit: str, digits: int, scale: float = 1) -> str:
-    return "–" if value is None else f"{value * scale:.{digits}f} {unit}".strip()
-
-
-def print_summary(console: Console, summary: dict, run_dir: str) -> None:
-    """The table at the end, and where the run is."""
+def _print_summary(console: Console, summary: dict, run_dir: str) -> None:
     if not summary["ticks"]:
         console.print(
             f"The run was ended by {summary['ended_by']} before its first tick. It is in {run_dir}", soft_wrap=True
@@ -177,6 +144,11 @@ def print_summary(console: Console, summary: dict, run_dir: str) -> None:
     for row in rows:
         table.add_row(*row)
     console.print(table)
+    if summary["records_lost"]:
+        lost = (
+            f"{summary['records_lost']:,} records were lost: the supervisor was held up and could not copy them in time"
+        )
+        console.print(Text(lost), soft_wrap=True)
     for failure in summary["failures"]:
         console.print(Text(f"failure: {failure['process']} {failure['reason']} after {failure['time_s']:.1f} s"))
     console.print(f"The run is in {run_dir}", soft_wrap=True)

@@ -110,6 +110,10 @@ class _Run:
         summary = self._output.close(died=fatal is not None, ended_by=ended_by, startup_s=started - began)
         if fatal:
             raise RuntimeError(f"the run {fatal}; what was recorded is in {self._folder}")
+        if self._output.end_is_lost:
+            raise RuntimeError(
+                f"the run has ended without a checkpoint of its end; what was recorded is in {self._folder}"
+            )
         return summary
 
     def _wire(self):

@@ -14,20 +14,13 @@ from rtrl_jax.board.bell import Bell
 from rtrl_jax.board.lifecycle import is_running
 from rtrl_jax.board.records import Tick
 from rtrl_jax.board.saved_state import SavedState
+from rtrl_jax.telemetry.progress import Limits
 from rtrl_jax.workers.arbiter import Arbiter
 from rtrl_jax.workers.dispatch import Dispatch
 from rtrl_jax.workers.effects import NextBoundary
 
 MOST_MADE_UP = 1  # ticks
 NEARLY = 0.05  # of a tick: a duration that so little is missing from is over
-
-
-class Limits(NamedTuple):
-    """When a run is over; None is never."""
-
-    duration_s: float | None = None
-    max_ticks: int | None = None
-    max_episodes: int | None = None
 
 
 class Beginning(NamedTuple):

@@ -152,7 +152,7 @@ def test_gradients_are_those_of_autodiff(name, width):
     numbers = np.ones(4, np.float32)
     batch = agents.Batch(frames(4), np.arange(4), numbers, numbers, frames(4, seed=1), numbers)
     slopes = [
-        jax.jit(agents.gradient(dqn.make(apply)))(values, values, batch, np.uint32(0))[0]
+        jax.jit(agents.gradients(dqn.make(apply)))(values, values, batch, np.uint32(0))[0]
         for apply in (network.apply, fast.learning(network, chosen))
     ]
     wanted, got = (jnp.concatenate([leaf.ravel() for leaf in jax.tree.leaves(slope)]) for slope in slopes)

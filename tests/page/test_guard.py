@@ -9,8 +9,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from rtrl_jax.page.door import Door
 from rtrl_jax.page.guard import host_is_ours, origin_is_ours, token_fits
+from rtrl_jax.page.listener import Listener
 from rtrl_jax.page.server import PLAY_PAGE, RUN_PAGE, application, serve
 
 
@@ -32,8 +32,10 @@ class Served:
             while not self.over.is_set():
                 await asyncio.sleep(0.02)
 
-        door = Door(self.listener, "127.0.0.1", token)
-        self.thread = threading.Thread(target=lambda: asyncio.run(serve(application(page, token, attend), door, work)))
+        listener = Listener(self.listener, "127.0.0.1", token)
+        self.thread = threading.Thread(
+            target=lambda: asyncio.run(serve(application(page, token, attend), listener, work))
+        )
         self.thread.start()
 
     def get(self, path, host=None, method="GET"):

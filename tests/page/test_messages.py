@@ -19,6 +19,11 @@ def test_a_packed_message_comes_out_again():
     np.testing.assert_array_equal(decoded, picture)
 
 
+def test_what_is_no_number_is_null():
+    header, _ = messages.unpack(messages.pack({"loss": float("nan"), "at": [[1.5, -float("inf")]]}))
+    assert header == {"loss": None, "at": [[1.5, None]]}
+
+
 def test_grey_pictures_are_sent_too():
     assert messages.png(np.zeros((84, 84, 1), np.uint8)).startswith(b"\x89PNG")
 

@@ -1,14 +1,20 @@
 """What lies between a hand and a game: buttons, taps, delays and recordings."""
 
+import ipaddress
+import socket
+import threading
+import urllib.parse
+
 import numpy as np
 import pytest
 
 from rtrl_jax.addresses import check_port
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
+from rtrl_jax.page import listener as listeners
 from rtrl_jax.page.controls import Controls, Held
-from rtrl_jax.page.door import opened
 from rtrl_jax.page.lag import Delayed, Sequential
+from rtrl_jax.page.listener import opened
 from rtrl_jax.page.recording import Recording, check
 from rtrl_jax.replay import demonstrations
 from rtrl_jax.settings import Settings, as_flagfile
@@ -93,18 +99,18 @@ def test_a_recording_of_nothing_is_not_written(tmp_path):
     assert not (tmp_path / "none.npz").exists()
 
 
-def test_doors():
+def test_listeners():
     with opened(None, "127.0.0.1") as none:
         assert none is None
-    with opened(0, "127.0.0.1") as door:
-        assert door.token is None
-        port = door.listener.getsockname()[1]
-        assert door.url == f"http://127.0.0.1:{port}/"
+    with opened(0, "127.0.0.1") as listener:
+        assert listener.token is None
+        port = listener.socket.getsockname()[1]
+        assert listener.url == f"http://127.0.0.1:{port}/"
         with pytest.raises(UserError, match=f"--page={port}.*choose another"), opened(port, "127.0.0.1"):
             pass
-    with opened(0, "0.0.0.0") as door:
-        assert len(door.token) > 20
-        assert door.url.endswith(f"?token={door.token}")
+    with opened(0, "0.0.0.0") as listener:
+        assert len(listener.token) > 20
+        assert listener.url.endswith(f"?token={listener.token}")
     for port in (-1, 65536):
         with pytest.raises(UserError, match="65535"):
             check_port(port)
@@ -127,3 +133,32 @@ def test_settings_that_cannot_be(settings, said):
 
 def test_a_run_that_is_repeated_is_not_shown_on_the_same_port():
     assert "\n# --page=8000\n" in as_flagfile(Settings(page=8000))
+
+
+def test_the_address_for_others_leads_to_this_machine(monkeypatch):
+    """A machine's name is often known to itself alone, if to anybody."""
+    look_up = socket.getaddrinfo
+
+    def address(name, found):
+        def answer(host, *rest, **more):
+            if host != name:
+                return look_up(host, *rest, **more)
+            return [(None, None, None, "", (one, 0)) for one in found]
+
+        monkeypatch.setattr(socket, "gethostname", lambda: name)
+        monkeypatch.setattr(socket, "getaddrinfo", answer)
+        with opened(0, "0.0.0.0") as listener:
+            return urllib.parse.urlsplit(listener.url).hostname
+
+    assert address("known", ["127.0.1.1", "192.0.2.7"]) == "known"
+    for found in ([], ["127.0.1.1"], ["127.0.1.1", "::1"]):
+        with socket.create_server((address("unknown", found), 0)):
+            pass  # an address of this machine
+
+
+def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch):
+    over = threading.Event()
+    monkeypatch.setattr(listeners, "LOOK_UP_S", 0.1)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait() and [])
+    assert ipaddress.ip_address(listeners.name_of_machine())
+    over.set()

@@ -7,7 +7,7 @@ from rtrl_jax.board.records import APPLIED, OUTCOME, STALE, TICK, UPDATE
 from rtrl_jax.errors import UserError
 from rtrl_jax.page import messages, tables
 from rtrl_jax.page.finished import MOST_TICKS, FinishedRun
-from rtrl_jax.telemetry.files import write_arrays
+from rtrl_jax.telemetry.files import write_arrays, write_text
 from rtrl_jax.telemetry.recorder import columns
 
 TAU_NS = 10_000_000
@@ -72,6 +72,27 @@ def test_a_folder_is_shown(tmp_path):
     assert [row[0] for row in window["ticks"]] == list(range(100, 120))
     assert (window["from"], window["to"]) == (1000.0, 1200.0)
     assert {row[3] for row in window["decisions"]} >= set(range(100, 119))
+
+
+def test_times_are_seconds(tmp_path):
+    hello, _ = messages.unpack(FinishedRun(folder_of(tmp_path / "run", *records(1000))).greeting())
+    assert hello["rate_hz"] == pytest.approx(100.0)
+    assert (hello["inaction"]["x"][-1], hello["returns"]["x"][-1]) == pytest.approx((9.99, 9.99))
+
+
+def test_workers_that_never_decided_have_a_row_too(tmp_path):
+    folder = folder_of(tmp_path / "run", *records(100))
+    write_text(folder / "summary.json", '{"inference": {"workers": 4}}')
+    hello, _ = messages.unpack(FinishedRun(folder).greeting())
+    assert hello["workers"] == 4
+
+
+def test_a_run_whose_numbers_are_none_is_shown(tmp_path):
+    ticks, decisions = records(100)
+    ticks["reward"][50:] = np.nan
+    hello, _ = messages.unpack(FinishedRun(folder_of(tmp_path / "run", ticks, decisions)).greeting())
+    assert hello["returns"]["y"][:6] == [10.0, 10.0, 10.0, 10.0, 10.0, None]
+    assert hello["figures"]["episodes"]["count"] == 10
 
 
 @pytest.mark.parametrize(

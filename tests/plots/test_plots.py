@@ -162,6 +162,37 @@ def test_runs_that_differ_by_their_seed_make_a_group(runs):
         sources.group([runs["none"][0], f"ours={runs['ticket'][0]}"])
 
 
+def test_how_long_a_run_went_on_is_no_name(tmp_path):
+    folders = [make_run(tmp_path / name) for name in ("a", "b")]
+    for folder, duration in zip(folders, (60, 3600), strict=True):
+        with open(f"{folder}/flags.txt", "a") as file:
+            file.write(f"--duration_s={duration}\n")
+    groups = sources.group(folders)
+    assert [(group.label, group.name) for group in groups] == [("a", "a"), ("b", "b")]
+    other = sources.group([folders[0], make_run(tmp_path / "c", stagger="none")])
+    assert [(group.label, group.name) for group in other] == [
+        ("stagger=ticket", "a (stagger=ticket)"),
+        ("stagger=none", "c (stagger=none)"),
+    ]
+
+
+def test_histograms_are_called_by_their_runs(tmp_path, runs):
+    figure = histograms.draw(sources.group([*runs["none"], runs["ticket"][0]]))
+    titles = [axes.get_title(loc="left") for axes in figure.axes[::2]]
+    assert titles == ["none-0 and 2 more (stagger=none)", "ticket-0 (stagger=ticket)"]
+    assert figure.get_suptitle().startswith("none-0 and 2 more (stagger=none): 100%")
+    (ours,) = sources.group([f"ours={runs['none'][0]}"])
+    assert histograms.draw([ours]).axes[0].get_title(loc="left") == "ours"
+
+
+def test_every_worker_has_a_row_in_the_timeline(tmp_path):
+    run = sources.load(make_run(tmp_path / "run"))
+    run.summary["inference"]["workers"] = 5
+    figure = timeline.draw([run], None, first_tick=100, ticks=16)
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["acts", *(f"worker {number}" for number in range(5))]
+
+
 def test_a_curve_is_the_mean_over_seeds_with_student_s_interval(runs):
     (group,) = sources.group([f"ours={runs['ticket'][0]}", *runs["ticket"][1:]])
     one = learning.curve(group, "ticks", window=5)

@@ -172,6 +172,51 @@ def test_a_run_is_watched_paused_and_stopped(browser, begin, tmp_path):
     assert browsers.complaints(browser) == []
 
 
+NAN_WORLD = """
+import gymnasium
+import numpy as np
+
+
+class Broken(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        return np.array([np.nan, 0.5], np.float32), float("nan"), False, False, {}
+
+
+gymnasium.register("Broken-v0", entry_point=Broken, max_episode_steps=30)
+"""
+
+
+def test_a_run_whose_numbers_are_none_is_watched_to_its_end(browser, begin, tmp_path, monkeypatch):
+    (tmp_path / "broken.py").write_text(NAN_WORLD)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
+    run = tmp_path / "run"
+    flags = ["--environment=gymnasium/broken:Broken-v0", "--rate_hz=30", "--learn_start=20", "--duration_s=60"]
+    process, url, printed = begin(*command(*flags, "--page=0", f"--run_dir={run}"))
+    wait_for(lambda: place_page(run))
+    time.sleep(1)
+    open_when_it_plays(browser, url)
+    wait_for(lambda: "–, 0.500" in text(browser, "numbers"))
+    assert "updates so far" in text(browser, "figures")
+    with connect(live(url)) as viewer:
+        header, _ = unpack(viewer.recv(timeout=5))
+        assert header["figures"]["episodes"]["return_so_far"] is None
+    assert moves(browser, "timeline")
+    browser.find_element(By.ID, "stop").click()
+    browser.find_element(By.ID, "stop").click()
+    assert process.wait(30) == 0, printed()
+    summary = json.loads((run / "summary.json").read_text(), parse_constant=pytest.fail)
+    assert summary["failures"] == []
+    assert summary["episodes"]["return_mean"] is None
+    assert browsers.complaints(browser) == []
+
+
 def place_page(run):
     """The process that serves the run's page, once there is one."""
     found = [pid for pid in processes_with(str(run)) if is_page(pid)]

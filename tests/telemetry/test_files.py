@@ -1,11 +1,14 @@
 """A file is there and whole, or it is as it was; and what cannot be written is known beforehand."""
 
+import json
+import math
 import pathlib
 
+import numpy as np
 import pytest
 
 from rtrl_jax import UserError
-from rtrl_jax.telemetry.files import check_file, check_folder, write_atomically, write_text
+from rtrl_jax.telemetry.files import check_file, check_folder, write_atomically, write_json, write_text
 
 
 def test_a_file_that_fails_half_way_leaves_the_one_there_was(tmp_path):
@@ -62,3 +65,12 @@ def test_what_cannot_be_written_is_one_line(tmp_path, check, place, says):
         check(pathlib.Path(tmp_path, place), "--record")
     assert "\n" not in str(error.value)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_is_written_as_json_is_strict_json(tmp_path):
+    value = {"a": math.nan, "b": [1, -math.inf, {"c": np.float64("nan")}], "d": (math.inf, "NaN"), "e": 2.5, "f": None}
+    write_json(tmp_path / "file", value)
+    text = (tmp_path / "file").read_text()
+    read = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    assert read == {"a": None, "b": [1, None, {"c": None}], "d": [None, "NaN"], "e": 2.5, "f": None}
+    assert value["d"] == (math.inf, "NaN")

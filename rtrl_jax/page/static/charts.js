@@ -12,14 +12,19 @@ function around(_, low, high) {
   return [low - room, high + room];
 }
 
+// Times come in seconds and are shown in what suits the longest of them.
+const UNITS = [[7200, 3600, "hours"], [120, 60, "minutes"], [0, 1, "seconds"]];
+const TIME = "time";
+
 export class Chart {
-  // kind: points (with a mean), line or bars. words: {x, y} of the axes.
+  // kind: points (with a mean), line or bars. words: {x, y} of the axes; x may be "time".
   constructor(id, kind, words) {
     this.box = document.getElementById(id);
     this.kind = kind;
     this.words = words;
     this.plot = null;
     this.data = null;
+    this.unit = null;
     this.say("Nothing to draw yet.");
     ALL.push(this);
   }
@@ -33,9 +38,13 @@ export class Chart {
 
   set(data) {
     if (!data || data[0].length < (this.kind === "line" ? 2 : 1)) return;
-    this.data = data;
-    if (this.plot) this.plot.setData(data);
-    else this.make();
+    const [, size, unit] = this.words.x === TIME ? UNITS.find(([least]) => data[0].at(-1) >= least) : [0, 1, this.words.x];
+    this.data = size === 1 ? data : [data[0].map((x) => x / size), ...data.slice(1)];
+    if (this.plot && unit === this.unit) this.plot.setData(this.data);
+    else {
+      this.unit = unit;
+      this.make();
+    }
   }
 
   make() {
@@ -73,7 +82,7 @@ export class Chart {
           y: { range: this.kind === "points" ? around : (_, low, high) => [0, high > 0 ? high * 1.1 : 1] },
         },
         axes: [
-          { ...axis(this.words.x, 30), ...(this.kind === "bars" ? { values: whole } : {}) },
+          { ...axis(this.unit, 30), ...(this.kind === "bars" ? { values: whole } : {}) },
           axis(this.words.y, 48),
         ],
         series: [{}, ...series],

@@ -109,7 +109,7 @@ function show(message, pictures) {
   }
   rows.forEach(([, value], index) => {
     const big = $("scores").children[index].lastChild;
-    const words = typeof value === "number" ? value.toLocaleString("en") : value;
+    const words = typeof value === "number" ? value.toLocaleString("en") : value ?? "–";
     if (big.textContent !== words) big.textContent = words;
   });
 }

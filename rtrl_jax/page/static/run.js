@@ -9,10 +9,10 @@ const BEHIND_MS = 250; // the timeline runs so far behind, so that what it shows
 const paint = { picture: painter($("picture")), observation: painter($("observation")) };
 const timeline = new Timeline($("timeline"));
 const charts = {
-  returns: new Chart("returns", "points", { x: "minutes", y: "return" }),
-  progress: new Chart("progress", "line", { x: "minutes", y: "wins" }),
+  returns: new Chart("returns", "points", { x: "time", y: "return" }),
+  progress: new Chart("progress", "line", { x: "time", y: "wins" }),
   delays: new Chart("delays", "bars", { x: "ticks", y: "actions" }),
-  inaction: new Chart("inaction", "line", { x: "minutes", y: "%" }),
+  inaction: new Chart("inaction", "line", { x: "time", y: "%" }),
 };
 const state = { hello: null, paused: false, ended: false, offset: null, window: null };
 
@@ -123,7 +123,7 @@ function frame(message, pictures) {
   notice(message.waiting ? "The run is getting ready: its processes warm up." : "");
   if (message.picture) paint.picture(pictures[message.picture - 1]);
   if (message.observation) paint.observation(pictures[message.observation - 1]);
-  if (message.numbers) $("numbers").textContent = `The agent sees the numbers ${message.numbers.map((n) => n.toFixed(3)).join(", ")}`;
+  if (message.numbers) $("numbers").textContent = `The agent sees the numbers ${message.numbers.map((n) => n?.toFixed(3) ?? "–").join(", ")}`;
   figures(message);
 }
 
