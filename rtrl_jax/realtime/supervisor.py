@@ -45,7 +45,7 @@ class Supervisor:
         past,
         earlier,
     ):
-        """Args: page: a `Listener` or None. past, earlier: the checkpoint a resumed run goes on from, and its records; else None."""
+        """Args: page: a `Listener` or None. past, earlier: the checkpoint that it goes on from, and its records; else None."""
         self._assembly, self._board, self._descriptor = assembly, board, descriptor
         self._folder, self._display, self._page = folder, display, page
         self._turn_lock = threading.Lock()  # the kernel's lock does not tell the threads of a process apart
