@@ -106,8 +106,9 @@ def _assemble(model: Model, display: Display, session: int) -> Assembly:
         wanted = measure.enough_learners(model)
         groups = math.ceil(workers / settings.workers_per_process)
         learners = min(wanted, sizing.learners_that_fit(settings, groups))
-        enough = f"{wanted} learner{'s' * (wanted != 1)} would keep up with --learn_every={settings.learn_every}"
-        display.say(enough if learners == wanted else f"{enough}; these cores have room for {learners}")
+        room = "" if learners == wanted else f", but these cores have room for {learners} only"
+        will = f"{wanted} learner{'s' * (wanted != 1)} will keep up with --learn_every={settings.learn_every}"
+        display.say(will + room)
     return assemble(
         model,
         by_cores(settings, workers, learners),
