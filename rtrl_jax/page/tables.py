@@ -6,6 +6,7 @@ from rtrl_jax.telemetry.summary import PROGRESS
 
 MOST_ROWS = 600  # of one kind in a message
 MOST_POINTS = 1000  # of a curve
+LARGEST = 1e15  # numbers from here on, and those that are none, are left out: no chart has an axis for them
 MEAN_OF = 20  # episodes
 TICKS = ("tick", "at", "obs_tick", "worker", "action")
 DECISIONS = ("worker", "start", "end", "obs_tick", "status", "apply_tick", "greedy")
@@ -82,4 +83,4 @@ def _spread(length: int) -> np.ndarray:
 
 
 def _plain(values: np.ndarray, digits: int) -> list:
-    return [round(value, digits) if np.isfinite(value) else None for value in values.tolist()]
+    return [round(value, digits) if abs(value) < LARGEST else None for value in values.tolist()]
