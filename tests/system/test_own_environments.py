@@ -15,7 +15,7 @@ class Own(gymnasium.Env):
     metadata = {"render_modes": [], "render_fps": 50}
 
     def reset(self, seed=None, options=None):
-        self.steps = 0
+        self.steps = self.seen = np.int64(0)
         return np.zeros(2, np.float32), {}
 
     def step(self, action):

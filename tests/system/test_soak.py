@@ -71,7 +71,7 @@ def test_a_clean_run_is_clean(watched):
     grown = trend.of(series)
     assert ended == (0, [], [], 0)
     assert all(slope.at_most(SOON) for slope in grown.slopes.values()), grown.slopes
-    assert not any(grown.descriptors.values()), grown.descriptors
+    assert max(grown.descriptors.values()) <= 0, grown.descriptors
     assert not any(grown.threads.values()), grown.threads
     made = records.read(run.folder)
     assert records.missing_and_twice(made.ticks["tick"]) == (0, 0)
