@@ -9,7 +9,8 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
 # Tests of real time want the machine for themselves; all others go two at a time.
-ALONE = $(addprefix tests/system/test_,api.py failures.py fast.py filming.py page.py resume.py runs.py)
+ALONE = $(addprefix tests/system/test_,api.py failures.py fast.py filming.py own_environments.py page.py resume.py runs.py \
+	unread_terminal.py worlds.py)
 
 .PHONY: run test bench soak games clean
 
