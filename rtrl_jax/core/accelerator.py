@@ -1,4 +1,4 @@
-"""The device that networks run on: this machine's CPU, in place on the board's memory, or a card, which gets copies of it."""
+"""The device that networks run on: this machine's CPU, in place on the board's memory, or one that gets copies of it."""
 
 import os
 from contextlib import contextmanager
@@ -15,13 +15,13 @@ def find(name: str):
     """The JAX device, None for networks in place.
 
     Args:
-      name: "cpu", or a platform that JAX knows, maybe with a number: "gpu", "gpu:1". "cpu:0" is the CPU treated as a card.
+      name: "cpu", or a platform that JAX knows, maybe with a number: "gpu", "gpu:1". "cpu:0" is the CPU treated as one.
 
     Raises:
       UserError: there is no such device.
     """
     if name == IN_PLACE:
-        jax.config.update("jax_platforms", "cpu")  # or all else would be computed on a card if there is one
+        jax.config.update("jax_platforms", "cpu")  # or all else would be computed on an accelerator if there is one
         return None
     platform, _, number = name.partition(":")
     if not platform or not (number or "0").isdecimal():
@@ -42,12 +42,12 @@ def environment(name: str) -> dict[str, str]:
     """Variables of a process that will use that device, to be set before it imports JAX."""
     if name.partition(":")[0] == IN_PLACE:
         return {"JAX_PLATFORMS": "cpu"}
-    # Each process takes of the card what it needs, not three quarters at once.
+    # Each process takes of its memory what it needs, not three quarters at once.
     return {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
 class Copies:
-    """A `board.snapshots.Reader` whose snapshots are copied to a card, once for each version."""
+    """A `board.snapshots.Reader` whose snapshots are copied to an accelerator, once for each version."""
 
     def __init__(self, reader, device):
         """Args: reader: hands out trees of arrays on the board."""
@@ -59,7 +59,7 @@ class Copies:
         """As the reader's; the slot is held only while it is copied."""
         with self._reader.pinned() as (version, tree):
             if version != self._version:
-                # jax.device_put would share the board's memory where the card is the CPU.
+                # jax.device_put would share the board's memory where the accelerator is the CPU.
                 copied = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True, device=self._device), tree)
                 self._version, self._tree = version, jax.block_until_ready(copied)
         yield self._version, self._tree

@@ -39,7 +39,7 @@ def make_environment(settings: Settings) -> Environment:
     )
 
 
-def look_at(settings: Settings) -> Spec:
+def probe(settings: Settings) -> Spec:
     """The environment's spec. Raises UserError if there is none, it cannot be used, or is known to this process alone."""
     environment = make_environment(settings)
     if not settings.is_virtual:

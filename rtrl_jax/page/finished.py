@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 
+from rtrl_jax import stagger
 from rtrl_jax.errors import UserError
 from rtrl_jax.page import messages, tables
 from rtrl_jax.page.listener import Listener
@@ -54,7 +55,7 @@ class FinishedRun:
                 "rate_hz": rate,
                 "workers": self._workers(),
                 "interaction": self._flags.get("interaction", "async"),
-                "stagger": self._flags.get("stagger", ""),
+                "stagger": stagger.label_of(self._flags.get("stagger", "")),
                 "emulated": self._flags.get("emulated_inference_ms"),
                 "actions": [],
                 "pictures": False,

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 
+from rtrl_jax import stagger
 from rtrl_jax.board.layout import RUNNING, STOPPING, WAITING
 from rtrl_jax.page import messages, tables
 from rtrl_jax.page.listener import Listener
@@ -97,7 +98,7 @@ class LiveRun:
                 "rate_hz": spec.rate_hz,
                 "workers": assembly.inference_workers,
                 "interaction": settings.interaction,
-                "stagger": settings.stagger,
+                "stagger": stagger.label_of(settings.stagger),
                 "emulated": settings.emulated_inference_ms,
                 "actions": list(spec.action_names),
                 "pictures": bool(len(self._pictures.rows)),

@@ -25,7 +25,7 @@ def table(settings: Settings, again: bool, say=lambda line: None) -> tuple[pathl
     Raises:
       UserError: the network is not one of the paper's, or the flags contradict each other.
     """
-    model = models.choose(settings, preparation.look_at(settings))
+    model = models.choose(settings, preparation.probe(settings))
     module, shape = model.module, model.observation_shape
     of = (module, shape, settings.batch_size)
     if fast.choose(*of) is None:

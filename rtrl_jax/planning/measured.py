@@ -60,7 +60,7 @@ def make(planning: Planning, say=lambda line: None) -> dict:
       UserError: there is no such environment, or no such network for it.
     """
     settings = planning.run_settings()
-    spec = preparation.look_at(settings)
+    spec = preparation.probe(settings)
     this = size_of(models.choose(settings, spec))
     inference = _inference(planning, this, say)
     update = _update(planning, this, inference, say) if planning.learn_every else None

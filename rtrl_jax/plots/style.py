@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import matplotlib
 
+from rtrl_jax import stagger
 from rtrl_jax.telemetry.files import write_atomically
 
 matplotlib.use("Agg")
@@ -39,10 +40,10 @@ LOOKS = (
 # Ways of interacting are called and look the same in every picture.
 WAYS = {
     "sequential": ("sequential", Look("#D55E00", "s", (5, 2), True)),
-    "max_time": ("Algorithm 1", Look("#0072B2", "^", (3, 1), False)),
-    "expected_time": ("Algorithm 2", Look("#CC79A7", "D", (1.5, 1.5), True)),
+    "max_time": (stagger.label_of("max_time"), Look("#0072B2", "^", (3, 1), False)),
+    "expected_time": (stagger.label_of("expected_time"), Look("#CC79A7", "D", (1.5, 1.5), True)),
     "ticket": ("ticket (ours)", Look("#009E73", "o", (), False)),
-    "none": ("no staggering", Look("#555555", "X", (7, 2, 1.5, 2), True)),
+    "none": (stagger.label_of("none"), Look("#555555", "X", (7, 2, 1.5, 2), True)),
 }
 
 

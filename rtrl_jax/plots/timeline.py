@@ -5,12 +5,11 @@ import itertools
 import numpy as np
 from matplotlib.patches import Patch
 
+from rtrl_jax import stagger
 from rtrl_jax.board.records import APPLIED
 from rtrl_jax.errors import UserError
 from rtrl_jax.plots import style
 from rtrl_jax.plots.sources import Run
-
-STAGGERS = {"ticket": "tickets", "max_time": "Algorithm 1", "expected_time": "Algorithm 2", "none": "no staggering"}
 
 
 def draw(runs: list[Run], titles: list[str] | None, first_tick: int, ticks: int):
@@ -58,7 +57,7 @@ def finding(run: Run, first_tick: int, ticks: int) -> str:
     delay = (run.ticks["tick"] - run.ticks["obs_tick"])[shown][acted]
     if run.summary.get("interaction", "async") == "async":
         count, way = run.summary["inference"]["workers"], run.summary["inference"]["stagger"]
-        who = f"{count} worker{'s' * (count != 1)}, {STAGGERS.get(way, way)}"
+        who = f"{count} worker{'s' * (count != 1)}, {stagger.label_of(way)}"
     else:
         who = "One process thinks, then acts"
     acts = "an action at every tick" if acted.all() else f"β acts on {(~acted).sum()} of {ticks} ticks"

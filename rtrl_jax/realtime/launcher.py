@@ -32,7 +32,7 @@ def launch(settings: Settings, began: float, past: restoring.Past | None = None)
       began: when the user asked for it, time.monotonic().
       past: the checkpoint that it goes on from, in the folder that the settings name.
     """
-    spec = preparation.look_at(settings)
+    spec = preparation.probe(settings)
     remarks: list[str] = []
     model = preparation.prepare(settings, spec, remarks.append)
     folder = pathlib.Path(settings.run_dir) if past else folders.choose(settings.run_dir, settings.environment)

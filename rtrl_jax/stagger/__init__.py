@@ -11,7 +11,7 @@ from rtrl_jax.stagger.expected_time import ExpectedTime
 from rtrl_jax.stagger.fixed import Fixed
 from rtrl_jax.stagger.free import Free
 from rtrl_jax.stagger.max_time import MaxTime
-from rtrl_jax.stagger.registry import ALGORITHMS, NAMES, Algorithm, by_name, make, make_dispatcher, n_star
+from rtrl_jax.stagger.registry import ALGORITHMS, NAMES, Algorithm, by_name, label_of, make, make_dispatcher, n_star
 from rtrl_jax.stagger.ticket import Ticket
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "MaxTime",
     "Ticket",
     "by_name",
+    "label_of",
     "make",
     "make_dispatcher",
     "n_star",

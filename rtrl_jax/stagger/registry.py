@@ -36,6 +36,11 @@ def by_name(name: str) -> Algorithm:
     return ALGORITHMS[name]
 
 
+def label_of(name: str) -> str:
+    """What people read in place of the name; the name itself where a run of another version had an algorithm that is not here."""
+    return ALGORITHMS[name].label if name in ALGORITHMS else name
+
+
 def make(name: str, table: np.ndarray, *, quantile: float = 0.0, tau_initial_s: float | None = None):
     """The algorithm `name` over a table of announcements, with the interface of `MaxTime`.
 
@@ -116,10 +121,10 @@ def _max_time(table: np.ndarray, quantile: float):
 ALGORITHMS: dict[str, Algorithm] = {
     algorithm.name: algorithm
     for algorithm in (
-        Algorithm("ticket", "ticket", True, _of_whole_ticks, Ticket),
+        Algorithm("ticket", "tickets", True, _of_whole_ticks, Ticket),
         Algorithm("max_time", "Algorithm 1", False, _of_longest, _over_table(_max_time)),
         Algorithm("expected_time", "Algorithm 2", False, _of_mean, _over_table(lambda table, _: ExpectedTime(table))),
-        Algorithm("none", "none", False, _of_mean, _over_table(lambda table, _: Free(table))),
+        Algorithm("none", "no staggering", False, _of_mean, _over_table(lambda table, _: Free(table))),
     )
 }
 NAMES = tuple(ALGORITHMS)

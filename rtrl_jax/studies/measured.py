@@ -56,7 +56,7 @@ def times(
     from rtrl_jax.settings import Settings
 
     base = Settings(environment=ENVIRONMENT, learner_workers="1", display="none")
-    spec = preparation.look_at(base)
+    spec = preparation.probe(base)
     found = []
     for batch in (0, *batches):
         samples: list[Time] = []

@@ -37,7 +37,7 @@ LOOK_TICKS = 16  # between two looks at the wall clock
 def play(settings: Settings, began: float) -> dict:
     """Runs what `settings` describe and returns the summary. See `rtrl_jax.run`."""
     os.environ.update(ONE_THREAD)  # JAX has computed nothing yet: a run is one core's work, and repeats to the byte
-    spec = preparation.look_at(settings)
+    spec = preparation.probe(settings)
     settings = aliases.spell_out(settings, spec.rate_hz)
     settings.check()
     remarks: list[str] = []

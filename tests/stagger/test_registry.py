@@ -13,7 +13,12 @@ OVER_TABLES = [name for name in stagger.NAMES if not stagger.by_name(name).hands
 
 def test_names_and_labels():
     assert stagger.NAMES == ("ticket", "max_time", "expected_time", "none")
-    assert [stagger.by_name(name).label for name in stagger.NAMES] == ["ticket", "Algorithm 1", "Algorithm 2", "none"]
+    assert [stagger.by_name(name).label for name in stagger.NAMES] == [
+        "tickets",
+        "Algorithm 1",
+        "Algorithm 2",
+        "no staggering",
+    ]
     assert all(algorithm.name == name for name, algorithm in stagger.ALGORITHMS.items())
 
 

@@ -16,7 +16,6 @@ const charts = {
 };
 const state = { hello: null, paused: false, ended: false, offset: null, window: null };
 
-const STAGGERS = { ticket: "tickets", max_time: "Algorithm 1", expected_time: "Algorithm 2", none: "no staggering" };
 const number = (value, digits = 1) =>
   value === null || value === undefined ? "–" : value.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: digits });
 const percent = (share) => (share > 0 && share < 0.001 ? "less than 0.1 %" : `${number(100 * share, share < 0.1 ? 1 : 0)} %`);
@@ -33,7 +32,7 @@ function greet(message) {
   document.title = `${message.environment} – rtrl_jax`;
   $("title").textContent = message.environment;
   const way = message.interaction === "async"
-    ? `${message.workers} inference worker${message.workers === 1 ? "" : "s"}, ${STAGGERS[message.stagger] || message.stagger}`
+    ? `${message.workers} inference worker${message.workers === 1 ? "" : "s"}, ${message.stagger}`
     : "one process that thinks, then acts";
   const parts = [live ? "live" : `the run ${message.name}, from its records`, way, `${number(message.rate_hz, 2)} ticks a second`];
   if (message.emulated) parts.push(`inference emulated: ${message.emulated} ms`);
