@@ -20,7 +20,7 @@ Made by `python launch/flags_table.py > docs/flags.md`; a test holds it to the c
 
 `python launch/run.py --stagger=none` in a checkout is `rtrl-run --stagger=none` where the package is installed and
 `rtrl_jax.run(stagger="none")` in Python, where a path may be a `pathlib.Path`, `cores` a list and `environment_kwargs`
-a dict. `--help` shows the same as this page. A flag that belongs to something is refused without it, rather than
+a dict. Every program has `--help`. A flag that belongs to something is refused without it, rather than
 ignored.
 
 A flagfile has a flag on each line; later flags win over earlier ones. `--flagfile=FILE` takes a path, or the name of
@@ -31,12 +31,12 @@ one that is in the box (`configs/`): {", ".join(f"`{name}`" for name in flagfile
 0, the command did what was asked; 1, it failed; 2, bad input: one line on stderr says what is wrong and what to do, and
 nothing has been written.
 
-A run ended by Ctrl-C, SIGTERM or SIGHUP exits with 0. It has no fixed amount of work: it goes on until a limit is
-reached or somebody has seen enough, and after a signal it leaves behind the same as at a limit: all records, the
-summary and a last checkpoint, from which it can be resumed. So a batch system that sends SIGTERM sees no failure, and a
-shell loop over runs goes on with the next one. Which end it was is `ended_by` in `summary.json` (`its limits`,
-`SIGINT`, `SIGTERM`, …), for scripts that need to know. Commands that were asked for so many episodes or points, as
-`evaluate` and `scaling` are, write what is finished when they are ended early and exit with 1.
+A run ended by Ctrl-C, SIGTERM or SIGHUP, once its processes have been started, exits with 0. It has no fixed amount of
+work: it goes on until a limit is reached or somebody has seen enough, and after a signal it leaves behind the same as at
+a limit: all records, the summary and a last checkpoint, from which it can be resumed. So a batch system that sends
+SIGTERM sees no failure, and a shell loop over runs goes on with the next one. Which end it was is `ended_by` in
+`summary.json` (`its limits`, `SIGINT`, `SIGTERM`, …), for scripts that need to know. `evaluate` and
+`scaling`, ended early, write what is finished and exit with 1.
 """
 
 

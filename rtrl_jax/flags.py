@@ -1,5 +1,6 @@
 """What the command-line programs share: flags from a settings class, and errors as one line and an exit status."""
 
+import contextlib
 import dataclasses
 import sys
 import traceback
@@ -10,6 +11,7 @@ from absl import app, flags
 from rtrl_jax import flagfiles, flags_help
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings_fields import facts, plain_type
+from rtrl_jax.telemetry import stream
 
 
 def define_flags(settings: type) -> None:
@@ -59,14 +61,18 @@ def run_command(
         main(*rest[1:])
     except (flags.Error, UserError, OSError) as error:
         bad_input = isinstance(error, flags.Error | UserError)
-        print(f"{argv[0]}: {' '.join(str(error).split())}", file=sys.stderr)
+        _say(f"{argv[0]}: {' '.join(str(error).split())}")
         return 2 if bad_input else 1
     except KeyboardInterrupt:  # a run has its own way to end; of all else, what was asked for is not all there
-        print(f"{argv[0]}: interrupted", file=sys.stderr)
+        _say(f"{argv[0]}: interrupted")
         return 1
     except RuntimeError as error:
-        if not str(error):
-            traceback.print_exc()
-        print(f"{argv[0]}: {error}", file=sys.stderr)
+        _say(f"{argv[0]}: {error}" if str(error) else traceback.format_exc())
         return 1
     return 0
+
+
+def _say(line: str) -> None:
+    """To whoever reads it: a pipe that nobody empties does not keep the command from ending."""
+    with contextlib.suppress(OSError, ValueError):
+        stream.write_patiently(sys.stderr, f"{line}\n")

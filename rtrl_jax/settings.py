@@ -1,7 +1,7 @@
 """The settings of a run: the one list from which launch/run.py makes its flags and `rtrl_jax.run` its keywords.
 
-A setting's text is its help. Only who puts a run together sees this class; everything below takes the few plain values it
-needs. What a text stands for is said by the properties: nobody else parses one.
+A setting's text is its help. The loops do not see this class: they take the few plain values they need. What a text stands
+for is said by the properties: nobody else parses one.
 """
 
 import json

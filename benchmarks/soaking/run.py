@@ -105,9 +105,9 @@ class Run:
                 words = process.cmdline()
                 if not words or words == self._supervisor.cmdline():  # between fork and exec
                     return None
-                program = next((at for at, word in enumerate(words) if word.endswith("/realtime/child.py")), None)
+                program = next((at for at, word in enumerate(words) if "rtrl_jax.realtime.child" in word), None)
                 self._names[process] = (
-                    process.name() if program is None else words[program + 1]
+                    process.name() if program is None else words[program + 2]
                 )  # child.py NAME RUN_DIR
             return self._names[process]
         except (psutil.NoSuchProcess, IndexError):

@@ -1,7 +1,9 @@
 """Waking another process at once: a futex on a word of the board.
 
 The environment process rings; the owner of the bell waits. A ring that comes before the wait is not lost, because the
-waiter names the count it has seen and the kernel compares. A dead waiter holds nothing.
+waiter names the count it has seen and the kernel compares. A dead waiter holds nothing. A learner's bell has several
+ringers, whose counts may fall together: each has stored what it rings for before it counts, and the waiter looks again
+within its timeout.
 """
 
 import ctypes

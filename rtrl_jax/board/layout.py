@@ -67,9 +67,14 @@ def fields(d: Dimensions) -> list[Field]:
             "bell",
             (d.processes, 16),
             "u4",
-            "environment; learners' bells: the learner with the turn (one cache line each)",
+            "environment; learners' bells: the learner with the turn, the supervisor for a dead one (see `bell`)",
         ),
-        ("realtime", (1,), "i8", "environment: 1 if it runs with SCHED_FIFO, -1 if that was refused"),
+        (
+            "realtime",
+            (1,),
+            "i8",
+            "environment: 1 while it runs with SCHED_FIFO, -1 if that was refused, 0 once it gave it up",
+        ),
         (
             "overrun_ns",
             (1,),
@@ -95,7 +100,7 @@ def fields(d: Dimensions) -> list[Field]:
         ("decision_head", (workers,), "i8", "worker w"),
         ("decision_rows", (workers, DECISIONS_A_WORKER), DECISION, "worker w"),
         ("decision_taken", (workers,), "i8", "environment"),
-        ("stagger", (workers, d.stagger_columns), "f8", "worker w writes row w"),
+        ("stagger", (workers, d.stagger_columns), "f8", "worker w writes row w; the supervisor before the start"),
         ("warm_up_ns", (workers, WARM_UP_INFERENCES), "f8", "worker w, before it is ready"),
         # What a process that only measures itself finds out: how long its steps take, and what memory is its own.
         ("sample_ns", (d.samples,), "f8", "that process, before it is ready; 0 where it took no sample"),

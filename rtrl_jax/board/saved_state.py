@@ -1,6 +1,7 @@
 """The state of the environment on the board: asked for by who makes checkpoints, left there by the environment after a boundary.
 
-The asker alone raises `save_wanted`; the environment alone writes the rest, `saved_tick` last, which is -1 while the bytes
+The asker alone raises `save_wanted`; the environment (before the start: the
+supervisor) writes the rest, `saved_tick` last, which is -1 while the bytes
 change. A reader looks at it before and after copying.
 """
 

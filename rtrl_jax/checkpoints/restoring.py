@@ -86,9 +86,8 @@ def _is_covered(records: dict[str, np.ndarray], manifest: dict) -> bool:
         return False
     acted = ticks["tick"][~ticks["is_default"]][-1:]
     made = int(updates["applied_version"].max(initial=-1)) + 1
-    return (
-        bool(np.isin(acted, records["decisions"]["apply_tick"]).all())
-        and made >= manifest["updates"] - manifest["learners"]
+    return bool(np.isin(acted, records["decisions"]["apply_tick"]).all()) and (
+        not manifest["learners"] or made >= manifest["updates"] - manifest["learners"]
     )
 
 

@@ -49,7 +49,7 @@ class Checkpointer:
         self._idle = threading.Event()
         self._idle.set()
         self._has_written = False
-        self._error = None
+        self._error = self._said = None
 
     def warm_up(self) -> None:
         """Imports what writing takes, while there is time."""
@@ -102,8 +102,9 @@ class Checkpointer:
         try:
             self._has_written = self._write(ask)
         except Exception as error:
-            store.clear(self._folder)
-            self._replay.clear()
+            with contextlib.suppress(OSError):  # of a disk that takes nothing any more
+                store.clear(self._folder)
+                self._replay.clear()
             said = " ".join(str(error).split())[:MOST_WORDS]
             self._error = f"a checkpoint could not be written ({type(error).__name__}: {said})"
         finally:
@@ -144,7 +145,14 @@ class Checkpointer:
             answered = not ask or not saved.is_wanted
             if answered and (found := saved.read()):
                 tick, state = found
-                cannot = saving.decode(state)["environment"] is None
+                decoded = saving.decode(state)
+                cannot = decoded["environment"] is None
+                if (reason := decoded.get("cannot_be_saved")) and reason not in (
+                    self._said,
+                    self._assembly.spec.why_not_saved,
+                ):
+                    self._said = reason
+                    self._error = f"checkpoints are without the world from now on, which cannot be saved: {reason}"
                 self._manifest = {**self._manifest, "resumes_at_new_episode": cannot}
                 return tick, state
             if ask and board.control[0] == STOPPING:
@@ -188,11 +196,12 @@ def _begin_thread(owner) -> queue.SimpleQueue:
 
 
 def _work(jobs: queue.SimpleQueue) -> None:
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
     while (job := jobs.get()) is not None:
         job()
         del job  # it knows its owner
-        _give_back()
+        _trim_heap()
 
 
 def _import() -> None:
@@ -200,7 +209,7 @@ def _import() -> None:
         store.checkpointer()
 
 
-def _give_back() -> None:
+def _trim_heap() -> None:
     """Has malloc return what it keeps of the copies that were made; a C library other than GNU's has no word for it."""
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -10,6 +10,7 @@ from rtrl_jax import stagger, topology
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.layout import Board, Dimensions
 from rtrl_jax.board.snapshots import Leaf, arrange
+from rtrl_jax.core.accelerator import IN_PLACE
 from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec
 from rtrl_jax.replay.sum_tree import nodes_for
@@ -120,7 +121,7 @@ def assemble(
     capacity: int,
     session: int = 0,
 ) -> Assembly:
-    """Lays a run out. Args: processes: of `by_cores` or `in_one_process`. capacity: observations kept."""
+    """Lays a run out. Args: processes: of `by_cores` or `one_each`. capacity: observations kept."""
     import jax
 
     shapes = [jax.tree.leaves(tree) for tree in (model.shapes, model.prepared_shapes, model.optimiser_shapes)]
@@ -193,9 +194,8 @@ def by_cores(settings: Settings, inference_workers: int, learner_workers: int) -
         learner = 0 if learners else None
         processes.append(Process(1, "agent", "agent", others[0], workers=(0,), learner=learner))
         return [*processes, *_page(settings, 2, (others[1:] or [first])[0])]
-    # Workers of one process share an accelerator, which would make those of several wait for each other all the same.
-    share = settings.workers_per_process if settings.device == "cpu" else inference_workers
-    groups = math.ceil(inference_workers / share)
+    groups = inference_processes(settings, inference_workers)
+    share = math.ceil(inference_workers / groups) if settings.device != IN_PLACE else settings.workers_per_process
     for group in range(groups):
         workers = tuple(range(group * share, min((group + 1) * share, inference_workers)))
         name = f"inference {workers[0]}" + (f"-{workers[-1]}" if len(workers) > 1 else "")
@@ -207,6 +207,19 @@ def by_cores(settings: Settings, inference_workers: int, learner_workers: int) -
         name, number = f"learner {learner}", len(processes)
         processes.append(Process(number, name, "learner", core, LEARNER_NICENESS, learner=learner))
     return [*processes, *_page(settings, len(processes), spare[learners % len(spare)])]
+
+
+def inference_processes(settings: Settings, inference_workers: int) -> int:
+    """How many processes so many workers take.
+
+    Those of one process share an accelerator, which would make those of several wait for each other all the same.
+    """
+    return math.ceil(inference_workers / settings.workers_per_process) if settings.device == IN_PLACE else 1
+
+
+def learners_that_fit(settings: Settings, inference_workers: int) -> int:
+    """How many learners `by_cores` gives a core that is neither inference's nor another learner's; at least 1."""
+    return max(1, len(settings.core_list()) - 1 - inference_processes(settings, inference_workers))
 
 
 def _page(settings: Settings, number: int, core: int) -> list[Process]:

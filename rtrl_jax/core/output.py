@@ -144,6 +144,7 @@ class Output:
         self._events.write(self.window)
         self._events.close()
         self._report_errors()
+        self._report_not_finite()
         summary = summarise(
             self._assembly,
             self.recorder.close(self._settings.trace_seconds),

@@ -42,10 +42,12 @@ def make_environment(settings: Settings) -> Environment:
 def probe(settings: Settings) -> Spec:
     """The environment's spec. Raises UserError if there is none, it cannot be used, or is known to this process alone."""
     environment = make_environment(settings)
-    if not settings.is_virtual:
-        fresh.check(settings.environment)
-    why_not = saving.why_not(environment) if settings.checkpoint_every_s else None
-    environment.close()
+    try:
+        if not settings.is_virtual:
+            fresh.check(settings.environment)
+        why_not = saving.why_not(environment) if settings.checkpoint_every_s else None
+    finally:
+        environment.close()
     return environment.spec._replace(why_not_saved=why_not)
 
 

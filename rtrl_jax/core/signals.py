@@ -4,6 +4,8 @@ import signal
 import threading
 from contextlib import contextmanager
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 @contextmanager
 def signals_to(stop):
@@ -11,7 +13,7 @@ def signals_to(stop):
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]  # nohup's wish stands
     before = [signal.signal(number, lambda n, _: stop(signal.Signals(n).name)) for number in numbers]
     try:
         yield

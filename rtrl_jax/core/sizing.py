@@ -53,16 +53,16 @@ def check_room(model: Model) -> None:
     """Before anything is allocated: raises UserError if the network, or an update of it, is too large for this machine."""
     settings, room = model.settings, memory.available()
     parameters = 4 * model.parameter_count
+    learners = max(1, settings.learner_count or 1)
     batch = 4 * math.prod(model.observation_shape) * settings.batch_size * LAYERS_KEPT * max(1.0, model.width)
-    needed = COPIES * parameters + (LEARNING_COPIES * parameters + batch if settings.learns else 0)
+    if settings.learning == "parallel":  # one learner, with batches so many times as large
+        learning = LEARNING_COPIES * parameters + learners * batch
+    else:
+        learning = learners * (LEARNING_COPIES * parameters + batch)
+    needed = COPIES * parameters + (learning if settings.learns else 0)
     if needed > room:
         raise UserError(
             f"{model.parameter_count:,} parameters and batches of {settings.batch_size} observations of "
             f"{math.prod(model.observation_shape):,} numbers take about {needed / 2**30:.0f} GiB, "
-            f"and {room / 2**30:.0f} are free: lower --width or --parameters, --batch_size or --frame_stack"
+            f"and {room / 2**30:.0f} are free: lower --width or --parameters, --batch_size, --frame_stack or --learner_workers"
         )
-
-
-def learners_that_fit(settings: Settings, inference_processes: int) -> int:
-    """How many learners have a core that no inference process keeps busy, the environment's own included."""
-    return max(1, len(settings.core_list()) - inference_processes)

@@ -4,14 +4,13 @@ A class that the script itself has registered with Gymnasium is known to the scr
 module registers it, for then whoever makes it imports that first.
 """
 
-import os
 import subprocess
 import sys
 
+from rtrl_jax import processes
 from rtrl_jax.errors import UserError
 
 UNKNOWN = 3  # exit status
-ASK = f"import sys, gymnasium; sys.exit({UNKNOWN} * (sys.argv[1] not in gymnasium.registry))"
 PATIENCE_S = 60
 
 
@@ -44,12 +43,16 @@ def check(name: str) -> None:
 
 def _known_to_a_fresh_process(full: str) -> bool:
     """Whether one started with this one's paths has it registered; True also if it cannot say."""
-    path = os.pathsep.join(path or os.getcwd() for path in sys.path)
-    asked = subprocess.run(
-        [sys.executable, "-c", ASK, full],
-        env={**os.environ, "PYTHONPATH": path},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=PATIENCE_S,
-    )
+    command = processes.command("rtrl_jax.environments.fresh", full)
+    try:
+        asked = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        return True
     return asked.returncode != UNKNOWN
+
+
+def main() -> int:
+    """What the fresh process does: looks whether the environment that it is asked for is registered."""
+    import gymnasium
+
+    return UNKNOWN if sys.argv[1] not in gymnasium.registry else 0

@@ -9,10 +9,10 @@ import json
 import pathlib
 import shutil
 import subprocess
-import sys
 import tempfile
 import zlib
 
+from rtrl_jax import processes
 from rtrl_jax.environments.imported import Facts, all_facts, data_folder
 from rtrl_jax.errors import UserError
 
@@ -73,7 +73,7 @@ def check_states(rom: pathlib.Path, states: dict[str, bytes], facts: Facts) -> N
             pathlib.Path(folder, name).write_bytes(state)
         plausible = [[name, *facts.ram[name], *bounds] for name, bounds in facts.plausible.items()]
         question = {"rom": str(copied), "plausible": plausible, "states": list(states)}
-        command = [sys.executable, "-m", "rtrl_jax.environments.state_check"]
+        command = processes.command("rtrl_jax.environments.state_check")
         done = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True)
     last = (done.stdout.splitlines() or [""])[-1]
     if done.returncode != 0:

@@ -42,20 +42,20 @@ def why_not(environment: Environment) -> str | None:
     """
     try:
         environment.reset(seed=0)
-    except Exception:
+    except (Exception, SystemExit):
         return None
     try:
         saved = environment.save()
         if saved is None:
             return None
         data = encode(saved)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return _reason(error)
     if len(data) > ENVIRONMENT_BYTES:
         return _too_large(len(data))
     try:
         environment.restore(decode(data))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return f"going on from what it saved fails, {_reason(error)}"
     return None
 

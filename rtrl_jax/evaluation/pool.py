@@ -5,11 +5,11 @@ import json
 import os
 import queue
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 
+from rtrl_jax import processes
 from rtrl_jax.evaluation.episodes import Episode, Job
 from rtrl_jax.evaluation.worker import Work
 
@@ -48,12 +48,11 @@ class _Worker:
         """Args: waiting: of jobs. finished: takes episodes, and a line of text if the process dies."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115, lives as long as the process
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "rtrl_jax.evaluation.worker"],
+            processes.command("rtrl_jax.evaluation.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
             start_new_session=True,  # Ctrl-C is for the parent alone
         )
         self._waiting, self._finished = waiting, finished
@@ -61,15 +60,17 @@ class _Worker:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
+        job = ()
         for line in self._process.stdout:
             episode = json.loads(line)
             if episode is not None:
                 self._finished.put(Episode(*episode))
             try:
-                self._say(self._waiting.get_nowait())
+                job = self._waiting.get_nowait()
             except queue.Empty:
-                self._say(None)
-        if self._process.wait():
+                job = None
+            self._say(job)
+        if self._process.wait() or job is not None:  # it may also end by itself, in the middle of an episode
             self._finished.put(self._reason())
 
     def _say(self, value) -> None:

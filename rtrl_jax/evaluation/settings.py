@@ -1,6 +1,6 @@
 """The settings of an evaluation: the one list from which launch/evaluate.py makes its flags.
 
-A setting's comment is its help text.
+A setting's text is its help.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""A process that plays episodes: `python -m rtrl_jax.evaluation.worker`, several side by side, with one batch of inference for
+"""A process that plays episodes, begun by `pool`: several side by side, with one batch of inference for
 all that wait for it.
 
 Lines of JSON: the first on standard input says what is played (`Work`). Then each line that the process writes, a finished
@@ -106,7 +106,3 @@ def _prepare(work: Work):
     if policies.version(policy.manifest) != work.version:
         raise UserError("the run has written a newer checkpoint meanwhile: name one of its checkpoints")
     return made, policies.batched_actions(policy, made[0].spec.observation_dtype)
-
-
-if __name__ == "__main__":
-    main()

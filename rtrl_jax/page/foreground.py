@@ -10,6 +10,8 @@ def until_interrupted(show) -> None:
     async def run() -> None:
         until = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_IGN:  # as nohup wants it
+                continue
             asyncio.get_running_loop().add_signal_handler(number, until.set)
         await show(until)
 

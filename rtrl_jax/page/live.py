@@ -27,23 +27,23 @@ MOST_NUMBERS = 64  # of an observation that is no picture
 KINDS = {"stop": {}}
 
 
-def show(place, listener: Listener) -> None:
-    """Serves the page until the run ends. Args: place: see `core.context.Context`."""
-    run = LiveRun(place)
+def show(context, listener: Listener) -> None:
+    """Serves the page until the run ends. Args: context: see `core.context.Context`."""
+    run = LiveRun(context)
     viewers = Viewers()
 
     def hear(_, message) -> None:
         if message and message["type"] == "stop":
-            place.board.stop_wanted[0] = 1
+            context.board.stop_wanted[0] = 1
 
     async def attend(socket) -> None:
         await viewers.attend(socket, run.greeting, KINDS, hear)
 
     async def work() -> None:
-        place.board.ready[place.process.number] = 1
+        context.board.ready[context.process.number] = 1
         due = time.monotonic()
-        while place.board.control[0] != STOPPING:
-            place.beat()
+        while context.board.control[0] != STOPPING:
+            context.beat()
             run.look()
             if viewers.all:
                 viewers.broadcast(run.frame())
@@ -59,14 +59,14 @@ def show(place, listener: Listener) -> None:
 class LiveRun:
     """What there is to show, gathered from the board."""
 
-    def __init__(self, place):
-        self._place, self._board = place, place.board
-        self._session = place.assembly.session
-        self._tail, self._window = Tail(place.board, first_tick=0), Window()
-        self._pictures = place.board.shown
+    def __init__(self, context):
+        self._context, self._board = context, context.board
+        self._session = context.assembly.session
+        self._tail, self._window = Tail(context.board, first_tick=0), Window()
+        self._pictures = context.board.shown
         self._news = {kind: rows[:0] for kind, rows in self._tail.drain().items()}
         self._tail = Tail(
-            place.board, first_tick=0
+            context.board, first_tick=0
         )  # again from the start: a page that is replaced shows what was before it
         self._recent = dict(self._news)
         self._points = {name: [] for name in ("seconds", "inaction", "wins")}
@@ -88,7 +88,7 @@ class LiveRun:
 
     def greeting(self) -> bytes:
         """The first message to a viewer: what does not change, and the recent past."""
-        assembly = self._place.assembly
+        assembly = self._context.assembly
         settings, spec = assembly.settings, assembly.spec
         return messages.pack(
             {
@@ -127,7 +127,7 @@ class LiveRun:
                 header["picture"] = len(pictures)
         if (tick := self._board.observations.newest) >= 0:
             observation = self._board.frames[tick % len(self._board.frames)]
-            if self._place.assembly.spec.is_image:
+            if self._context.assembly.spec.is_image:
                 pictures.append(messages.png(observation))
                 header["observation"] = len(pictures)
             else:
@@ -148,7 +148,7 @@ class LiveRun:
         figures = self._window.figures()
         if not figures["ticks"]:
             return
-        self._points["seconds"].append(self._window.ticks / self._place.assembly.spec.rate_hz)
+        self._points["seconds"].append(self._window.ticks / self._context.assembly.spec.rate_hz)
         self._points["inaction"].append(100 * figures["inaction"])
         self._points["wins"].append(figures["progress"]["wins"])
         if len(self._points["wins"]) >= MOST_POINTS:  # in a long run they come, and stay, more rarely
@@ -156,7 +156,7 @@ class LiveRun:
             self._points_s *= 2
 
     def _figures(self) -> dict:
-        rate = self._place.assembly.spec.rate_hz
+        rate = self._context.assembly.spec.rate_hz
         figures, points = self._window.figures(), self._points
         encounters = any(figures["progress"].values())
         return {

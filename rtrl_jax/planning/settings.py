@@ -1,6 +1,6 @@
 """The settings of a plan: the one list from which launch/plan.py makes its flags.
 
-A setting's comment is its help text.
+A setting's text is its help.
 """
 
 import os

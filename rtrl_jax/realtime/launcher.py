@@ -1,6 +1,5 @@
 """From settings to a run by the wall clock: the board filled, the folder made or gone on with, the supervisor set to work."""
 
-import math
 import os
 import pathlib
 import time
@@ -12,7 +11,7 @@ from rtrl_jax.board.layout import size
 from rtrl_jax.checkpoints import restoring, store
 from rtrl_jax.core import folder as folders
 from rtrl_jax.core import preparation, sizing
-from rtrl_jax.core.assembly import Assembly, assemble, begin_board, by_cores, commit, crowding
+from rtrl_jax.core.assembly import Assembly, assemble, begin_board, by_cores, commit, crowding, learners_that_fit
 from rtrl_jax.core.model import Model
 from rtrl_jax.core.signals import signals_to
 from rtrl_jax.errors import UserError
@@ -35,6 +34,7 @@ def launch(settings: Settings, began: float, past: restoring.Past | None = None)
     spec = preparation.probe(settings)
     remarks: list[str] = []
     model = preparation.prepare(settings, spec, remarks.append)
+    settings = model.settings
     folder = pathlib.Path(settings.run_dir) if past else folders.choose(settings.run_dir, settings.environment)
     earlier = restoring.read_records(folder, past, time.monotonic_ns()) if past else None
     if past:
@@ -94,18 +94,15 @@ def launch(settings: Settings, began: float, past: restoring.Past | None = None)
 
 def _assemble(model: Model, display: Display, session: int) -> Assembly:
     settings = model.settings
-    workers, learners = settings.inference_worker_count, settings.learner_count if settings.learns else 0
+    workers, learners = settings.inference_worker_count, settings.learner_count
     if workers is None:
         display.waiting("Measuring the inference time …")
         workers = measure.enough_workers(model)
         display.say(f"{workers} inference worker{'s' * (workers != 1)} will do")
-    if learners is None and settings.is_sequential:
-        learners = 1
     if learners is None:
         display.waiting("Measuring an update …")
         wanted = measure.enough_learners(model)
-        groups = math.ceil(workers / settings.workers_per_process)
-        learners = min(wanted, sizing.learners_that_fit(settings, groups))
+        learners = wanted if settings.learning == "parallel" else min(wanted, learners_that_fit(settings, workers))
         room = "" if learners == wanted else f", but these cores have room for {learners} only"
         will = f"{wanted} learner{'s' * (wanted != 1)} will keep up with --learn_every={settings.learn_every}"
         display.say(will + room)

@@ -40,8 +40,6 @@ def updates(model: Model) -> Sample:
 
 def enough_workers(model: Model) -> int:
     """N_I* of the inference time measured, or emulated."""
-    if model.settings.is_sequential:
-        return 1
     if model.settings.emulated_inference_ms is not None:  # known better than a few draws from it tell
         draw = latency.parse(str(model.settings.emulated_inference_ms))
         rng = np.random.default_rng(model.settings.seed)

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import socket
-import sys
 
 from rtrl_jax.board.layout import Dimensions
 from rtrl_jax.board.snapshots import Leaf
@@ -26,7 +25,6 @@ def write(
         "incarnation": incarnation,
         "board_fd": board_fd,
         "supervisor": os.getpid(),
-        "path": [os.path.abspath(entry) for entry in sys.path],  # the child imports what the parent can
         "environment": accelerator.environment(
             assembly.settings.device if process.uses_networks else accelerator.IN_PLACE
         ),

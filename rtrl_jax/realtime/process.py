@@ -1,16 +1,15 @@
 """One child process of a run: starting it, seeing what became of it, stopping it."""
 
-import contextlib
 import os
 import pathlib
 import signal
 import subprocess
-import sys
+import tempfile
 
+from rtrl_jax import processes
 from rtrl_jax.core.assembly import Process
 
 MOST_LINES = 40
-CHILD = str(pathlib.Path(__file__).with_name("child.py"))
 STARTUP_TIMEOUT_S = 600.0  # compiling the largest network included
 
 
@@ -18,21 +17,20 @@ class Child:
     """A process in its place. Its output goes to a log in the run folder."""
 
     def __init__(self, process: Process, message: str, descriptors: tuple[int, ...], log: pathlib.Path):
-        """Args: message: see `realtime.message`; it goes through a pipe. descriptors: that it gets."""
+        """Args: message: see `realtime.message`; it is its standard input. descriptors: that it gets."""
         self._log = log
-        with open(log, "ab") as output:
+        with open(log, "ab") as output, tempfile.TemporaryFile() as told:
             self._start_of_output = output.tell()
-            # By its file and with -P: no folder of the user's may come before the standard library (see `child`).
+            told.write(message.encode())  # a file, since a pipe would make us wait until it has been read
+            told.seek(0)
             self._process = subprocess.Popen(
-                [sys.executable, "-P", CHILD, process.name, str(log.parent.parent)],
-                stdin=subprocess.PIPE,
+                processes.command("rtrl_jax.realtime.child", process.name, str(log.parent.parent)),
+                stdin=told,
                 stdout=output,
                 stderr=output,
                 pass_fds=descriptors,
                 start_new_session=True,  # Ctrl-C is for the supervisor alone
             )
-        with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
-            pipe.write(message.encode())
 
     def exit_status(self) -> int | None:
         """None while it runs; negative for a signal."""
@@ -40,9 +38,12 @@ class Child:
 
     def output(self) -> str:
         """The end of what it printed: the traceback, if it died of an exception."""
-        with open(self._log, "rb") as file:
-            file.seek(self._start_of_output)
-            printed = file.read().decode(errors="replace").strip()
+        try:
+            with open(self._log, "rb") as file:
+                file.seek(self._start_of_output)
+                printed = file.read().decode(errors="replace").strip()
+        except OSError:
+            return ""
         from_traceback = printed[max(0, printed.rfind("Traceback (most recent call last)")) :]
         return "\n".join(from_traceback.splitlines()[-MOST_LINES:])
 

@@ -3,6 +3,7 @@
 import gc
 import os
 import time
+from contextlib import suppress
 from functools import partial
 
 from rtrl_jax import latency
@@ -70,10 +71,14 @@ def _giving_way(context: Context, loop):
             effect = loop.send(instant)
         except StopIteration:
             return
-        mean_ns += (min(now_ns() - began, LONGEST_COUNTED * tick_ns) - mean_ns) * SMOOTHING
+        took = now_ns() - began
+        context.beat(took)
+        mean_ns += (min(took, LONGEST_COUNTED * tick_ns) - mean_ns) * SMOOTHING
         if mean_ns > MOST_OF_A_TICK * tick_ns:
-            if not context.board.overrun_ns[0] and context.board.realtime[0] > 0:
-                os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            if context.board.realtime[0] > 0:
+                context.board.realtime[0] = 0
+                with suppress(OSError):  # the flag stays, since it takes a privilege to clear it
+                    os.sched_setscheduler(0, os.SCHED_OTHER | os.SCHED_RESET_ON_FORK, os.sched_param(0))
             context.board.overrun_ns[0] = round(mean_ns)
 
 

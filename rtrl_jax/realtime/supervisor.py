@@ -22,12 +22,13 @@ LOOK_S = 0.1  # between two looks at the processes
 SHOW_S = 0.25
 LEAD_NS, LEAD_A_WORKER_NS = 20_000_000, 100_000  # between the word to start and the first boundary
 SLOW_START_S = 30.0
-GRACE_S = 1.0  # for processes to end by themselves
+GRACE_S, LONGEST_STEP_S = 1.0, 15.0  # for processes to end by themselves; of a world that is waited for
 PATIENCE = 5  # times its longest step so far, on top of --hang_timeout_s
 MOST_EARLY_DEATHS = 3  # in one place, before it was ever ready
 AT_ONCE, BACKOFF_S, LONGEST_BACKOFF_S = 2, 0.5, 30.0  # replacements without a wait, the next one's, which then doubles
 MOST_DEATHS, DEATHS_WITHIN_S = 10, 300.0  # in one place: more of them end the run
 OVERRUN_S = 1.0  # until it is known how slow a world is
+QUIET_NS = 1_000_000_000  # of silence, until it is worth looking what the process does
 GAP_S = 1.0  # between two looks: so long everybody was held up, not one of the processes
 
 
@@ -53,10 +54,11 @@ class Supervisor:
             assembly, board, folder, display, self._hold_turns, show_every_s=SHOW_S, past=past, earlier=earlier
         )
         self._places = [_Place(process) for process in assembly.processes]
-        self._excused_ns = 0  # silence before this instant is nobody's fault
+        self._looked, self._gap_ns = time.monotonic(), 0  # when we looked last; when we woke last after being held up
         self._stop_reason: str | None = None
         self._finished = False  # the environment has reached a limit
         self._overrun_at = math.inf  # when to speak of a world that is too slow
+        self._environment_died = False
         self.fatal: str | None = None
 
     def stop(self, reason: str) -> None:
@@ -81,7 +83,7 @@ class Supervisor:
             lifecycle.stop(self._board)
             self._end_processes()
         ended_by = self.fatal or self._stop_reason or "its limits"
-        summary = self._output.close(died=self.fatal is not None, ended_by=ended_by, startup_s=startup_s)
+        summary = self._output.close(died=self._environment_died, ended_by=ended_by, startup_s=startup_s)
         if self._output.end_is_lost and not self.fatal:
             self.fatal = "the run has ended, but it cannot be gone on with from its end"
         return summary
@@ -129,14 +131,10 @@ class Supervisor:
             self._display.say("the learner is still compiling; it comes in before there is anything to learn from")
 
     def _watch(self) -> None:
-        started = looked = time.monotonic()
+        started = time.monotonic()
         before_s = int(self._board.played_ns[0]) / 1e9
         while not self._over and not self._finished:
             time.sleep(LOOK_S)
-            now = time.monotonic()
-            if now - looked > LOOK_S + GAP_S:
-                self._excused_ns = now_ns()
-            looked = now
             self._output.take_in()
             for place in self._places:
                 self._look_after(place)
@@ -144,7 +142,7 @@ class Supervisor:
                 self.stop("the stop button of the page")
             self._pass_turn_of_the_dead()
             self._report_overrun()
-            self._output.look(played_s=before_s + now - started)
+            self._output.look(played_s=before_s + time.monotonic() - started)
 
     @contextmanager
     def _hold_turns(self):
@@ -173,17 +171,20 @@ class Supervisor:
         if time.monotonic() > self._overrun_at > 0:
             self._overrun_at = 0.0  # said
             self._display.say(
-                f"warning: this world takes {work_ms:.1f} ms a tick of {tick_ms:.1f}, so it cannot keep its rate; "
-                f"it gave up its real-time priority. Give a lower --rate_hz"
+                f"warning: this world takes {work_ms:.1f} ms a tick of {tick_ms:.1f}, so it cannot keep its rate, and "
+                "has no right of way any more: give a lower --rate_hz"
             )
 
     def _what_is_wrong(self, place: "_Place") -> str | None:
         """Whether a process has died or hangs, in words."""
         if place.child.exit_status() is not None:
             return place.child.reason()
-        heard_ns = max(int(self._board.heartbeat_ns[place.process.number]), self._excused_ns)
+        now = time.monotonic()
+        if now - self._looked > LOOK_S + GAP_S:
+            self._gap_ns = now_ns()
+        self._looked = now
+        heard_ns = place.heard(int(self._board.heartbeat_ns[place.process.number]), self._gap_ns)
         silent_s, patience_s = (now_ns() - heard_ns) / 1e9, self._patience_s(place.process.number)
-        place.listen(heard_ns)
         if silent_s > patience_s and not place.is_starved(patience_s):
             return f"gave no sign of life for {silent_s:.1f} s"
         return None
@@ -202,7 +203,7 @@ class Supervisor:
             self._start_again(place)
             return
         process = place.process
-        if process.role == "environment" and place.child.exit_status() == 0 and self._board.over[0]:
+        if process.role == "environment" and self._board.over[0]:  # however it closes its world
             self._finished = True
             return
         reason = self._what_is_wrong(place)
@@ -213,7 +214,7 @@ class Supervisor:
         trace, was_ready = place.child.output(), bool(self._board.ready[process.number])
         place.died(was_ready)
         if process.role == "environment":
-            self.fatal = f"{process.name} {reason}"
+            self.fatal, self._environment_died = f"{process.name} {reason}", True
         elif place.keeps_dying:
             if process.role == "page":
                 place.given_up = True
@@ -224,28 +225,38 @@ class Supervisor:
             return
         lifecycle.clear(self._board, process.number, process.workers)
         place.child = None
+        place.incarnation += 1
         self._start_again(place)
 
     def _start_again(self, place: "_Place") -> None:
         """A successor for one that died, once it is time."""
         if time.monotonic() < place.again_at:
             return
-        place.incarnation += 1
         try:
             place.child = self._spawn(place)
         except OSError as error:
-            self._output.fail(place.process.name, f"could not be started ({error.strerror}); it will be tried again")
-            place.died(was_ready=True)
+            place.failed_starts += 1
+            place.again_at = time.monotonic() + min(LONGEST_BACKOFF_S, BACKOFF_S * 2**place.failed_starts)
+            reason = f"could not be started ({error.strerror})"
+            if place.failed_starts == 1:
+                self._output.fail(place.process.name, f"{reason}; it will be tried again")
+            if place.failed_starts > MOST_DEATHS and place.process.role != "page":
+                self.fatal = f"{place.process.name} {reason}, again and again"
+            return
+        place.failed_starts = 0
 
     def _end_processes(self) -> None:
-        deadline = time.monotonic() + GRACE_S
+        began = time.monotonic()
         for place in self._places:
-            child = place.child
-            if child and not child.wait(max(0.0, deadline - time.monotonic())):
+            child, grace_s = place.child, GRACE_S
+            if place.process.role == "environment":  # it has to come to the end of its step, and to leave its state
+                longest_s = int(self._board.expected_ns[place.process.number]) / 1e9
+                grace_s += 2 * min(LONGEST_STEP_S, longest_s + 1 / self._assembly.spec.rate_hz)
+            if child and not child.wait(max(0.0, began + grace_s - time.monotonic())):
                 child.kill()
                 child.wait(GRACE_S)
                 if not self._board.ready[place.process.number]:
-                    _forget_unfinished()
+                    _drop_half_compiled()
 
 
 class _Place:
@@ -259,7 +270,9 @@ class _Place:
         self.given_up = False
         self._deaths: list[float] = []  # when, of late
         self._early_deaths = 0  # before it was ready, one after another
-        self._heard = (0, 0.0)  # its last sign of life, and the processor time that it had had by then
+        self._excused_ns = 0
+        self._heard = (0, 0.0)  # when it fell silent, and the processor time that it had had by then
+        self.failed_starts = 0  # one after another
 
     def died(self, was_ready: bool) -> None:
         now = time.monotonic()
@@ -273,17 +286,24 @@ class _Place:
     def keeps_dying(self) -> bool:
         return self._early_deaths >= MOST_EARLY_DEATHS or len(self._deaths) > MOST_DEATHS
 
-    def listen(self, heard_ns: int) -> None:
-        """Args: heard_ns: its last sign of life."""
-        if heard_ns != self._heard[0]:
+    def heard(self, beat_ns: int, gap_ns: int) -> int:
+        """The instant from which its silence counts: its last sign of life, or when all were held up together after that.
+
+        One that has not been heard since it was excused is not excused again.
+        """
+        if beat_ns > self._excused_ns:
+            self._excused_ns = max(self._excused_ns, gap_ns)
+        heard_ns = max(beat_ns, self._excused_ns)
+        if heard_ns != self._heard[0] and time.monotonic_ns() - heard_ns > QUIET_NS:
             self._heard = (heard_ns, self.child.processor_s())
+        return heard_ns
 
     def is_starved(self, patience_s: float) -> bool:
         """Whether it wants to go on and got too little of its core to: then its silence is no hang."""
         return self.child.is_runnable() and self.child.processor_s() - self._heard[1] < patience_s
 
 
-def _forget_unfinished() -> None:
+def _drop_half_compiled() -> None:
     """A process that is killed while it compiles may leave half a program where JAX keeps them, and JAX would not mend it."""
     for file in fast.cache_folder().glob("*"):
         with suppress(FileNotFoundError):

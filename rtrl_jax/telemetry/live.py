@@ -37,7 +37,6 @@ class Window:
         self.ticks += len(news["ticks"])
         self.updates += len(news["updates"])
         self._add_returns(news["ticks"])
-        self._check("reward", news["ticks"]["reward"], "tick", news["ticks"]["tick"])
         self._check("loss", news["updates"]["loss"], "update", news["updates"]["applied_version"])
 
     def _check(self, what: str, values: np.ndarray, kind: str, numbers: np.ndarray) -> None:

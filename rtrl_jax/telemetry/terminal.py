@@ -83,7 +83,9 @@ def print_summary(console: Console, summary: dict, run_dir: str, patience_s: flo
 def _print_summary(console: Console, summary: dict, run_dir: str) -> None:
     if not summary["ticks"]:
         console.print(
-            f"The run was ended by {summary['ended_by']} before its first tick. It is in {run_dir}", soft_wrap=True
+            f"The run was ended by {summary['ended_by']} before its first tick. It is in {run_dir}",
+            soft_wrap=True,
+            markup=False,
         )
         return
     inference, learning, delay = summary["inference"], summary["learning"], summary["delay"]
@@ -151,4 +153,4 @@ def _print_summary(console: Console, summary: dict, run_dir: str) -> None:
         console.print(Text(lost), soft_wrap=True)
     for failure in summary["failures"]:
         console.print(Text(f"failure: {failure['process']} {failure['reason']} after {failure['time_s']:.1f} s"))
-    console.print(f"The run is in {run_dir}", soft_wrap=True)
+    console.print(f"The run is in {run_dir}", soft_wrap=True, markup=False)

@@ -42,6 +42,7 @@ def play(settings: Settings, began: float) -> dict:
     settings.check()
     remarks: list[str] = []
     model = preparation.prepare(settings, spec, remarks.append)
+    settings = model.settings
     folder = folders.choose(settings.run_dir, settings.environment)
     traces = costs.read_traces(settings)
     with Display(f"{settings.environment}, virtual time", settings.display == "auto") as display:
@@ -104,10 +105,10 @@ class _Run:
             fatal = f"died: {type(error).__name__}: {error}"
             self._output.fail("run", fatal, trace=traceback.format_exc())
         lifecycle.stop(board)
-        if self._world:
-            self._world.environment.close()
         ended_by = fatal or self._stop_reason or "its limits"
         summary = self._output.close(died=fatal is not None, ended_by=ended_by, startup_s=started - began)
+        if self._world:
+            self._world.environment.close()
         if fatal:
             raise RuntimeError(f"the run {fatal}; what was recorded is in {self._folder}")
         if self._output.end_is_lost:
@@ -123,9 +124,9 @@ class _Run:
         clock = loops.Clock(self._clock.now_ns, turn_lock=self._lock)
         self._world = loops.open_world(contexts[0])
         network, measured_ns = None, np.zeros(1)
-        if settings.policy == "agent":
+        is_measured = str(settings.inference_latency_ms) == latency.MEASURED
+        if settings.policy == "agent" or is_measured:
             network = acting.network(contexts[1])
-            is_measured = str(settings.inference_latency_ms) == latency.MEASURED
             measured_ns = acting.time_inferences(contexts[1], network, sizing.MEASURED_INFERENCES if is_measured else 0)
         charged = costs.of_run(settings, self._traces, contexts[1], measured_ns)
         self._warm_up(contexts[0], charged)

@@ -69,7 +69,7 @@ def environment_loop(
     bells = [Bell(word) for word in board.bell]
     origin = int(board.start_ns[0])
     slipped_in_all = episode = episode_start = first_tick = 0
-    last_action, fresh, seen_not_finite = default_action, True, environment.not_finite
+    last_action, fresh, seen_not_finite = default_action, True, (0, 0)
     if begin.last is not None:
         fresh = bool(begin.last["terminated"] or begin.last["truncated"])
         first_tick, episode = int(begin.last["tick"]) + 1, int(begin.last["episode"]) + fresh

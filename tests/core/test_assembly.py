@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from rtrl_jax.core import sizing
-from rtrl_jax.core.assembly import by_cores, crowding, lay_board
+from rtrl_jax.core.assembly import by_cores, crowding, lay_board, learners_that_fit
 from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
@@ -182,7 +182,8 @@ def test_a_learner_that_must_share_a_core_with_inference_is_a_warning():
 
 
 def test_no_more_learners_by_themselves_than_have_a_core_that_inference_leaves():
-    assert [sizing.learners_that_fit(settings(cores), 1) for cores in (1, 2, 4)] == [1, 1, 3]
+    assert [learners_that_fit(settings(cores), 1) for cores in (1, 2, 4)] == [1, 1, 2]
+    assert learners_that_fit(settings(16, device="gpu"), 20) == 14
 
 
 @pytest.mark.parametrize(

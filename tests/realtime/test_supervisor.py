@@ -76,7 +76,7 @@ def test_silence_of_one_that_gets_no_processor_time_is_no_hang(code, starved):
     place.child = Real(code)
     try:
         time.sleep(1)
-        place.listen(heard_ns=1)
+        place.heard(beat_ns=1, gap_ns=0)
         assert place.is_starved(patience_s=30) == starved
         assert not place.is_starved(patience_s=0), "it had all the time that it was given"
     finally:
@@ -94,3 +94,12 @@ def test_silence_of_one_that_gets_no_processor_time_is_no_hang(code, starved):
 def test_only_a_full_disk_is_one(error, says):
     with pytest.raises(RuntimeError, match=says), writing_to(pathlib.Path("RUN")):
         raise error
+
+
+def test_silence_counts_from_when_all_were_held_up_but_only_once_for_one_that_is_not_heard_again():
+    now, place = time.monotonic_ns(), _Place(Process(1, "learner 0", "learner"))
+    assert place.heard(beat_ns=now - 100, gap_ns=0) == now - 100
+    assert place.heard(beat_ns=now - 100, gap_ns=now - 50) == now - 50  # excused
+    assert place.heard(beat_ns=now - 100, gap_ns=now - 10) == now - 50  # held up again, and it has said nothing since
+    assert place.heard(beat_ns=now - 5, gap_ns=now - 10) == now - 5
+    assert place.heard(beat_ns=now - 5, gap_ns=now) == now

@@ -52,7 +52,7 @@ def place_of(folder):
     places = {}
     for pid in processes_with(f"{folder}"):
         arguments = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        if any(argument.endswith(b"/realtime/child.py") for argument in arguments):
+        if any(b"rtrl_jax.realtime.child" in argument for argument in arguments):
             places[PLACES[arguments[-3].decode()]] = pid
     return places
 
