@@ -3,9 +3,6 @@
 import os
 from contextlib import contextmanager
 
-import jax
-import jax.numpy as jnp
-
 from rtrl_jax.errors import UserError
 
 IN_PLACE = "cpu"
@@ -20,6 +17,8 @@ def find(name: str):
     Raises:
       UserError: there is no such device.
     """
+    import jax  # not above: the environment's process knows this module and needs no JAX
+
     if name == IN_PLACE:
         jax.config.update("jax_platforms", "cpu")  # or all else would be computed on an accelerator if there is one
         return None
@@ -57,6 +56,9 @@ class Copies:
     @contextmanager
     def pinned(self):
         """As the reader's; the slot is held only while it is copied."""
+        import jax
+        import jax.numpy as jnp
+
         with self._reader.pinned() as (version, tree):
             if version != self._version:
                 # jax.device_put would share the board's memory where the accelerator is the CPU.
