@@ -144,7 +144,7 @@ def test_the_table_is_printed_and_written(tmp_path):
     [
         ([], "--out=FOLDER"),
         (["--out={}"], "already holds"),
-        (["--out={}/file"], "is a file"),
+        (["--out={}/file"], "is no folder"),
         (["--out={}/new", "--times={}/file"], "--times="),
         (["--out={}/new", "--learn_every=0"], "learn_every"),
     ],
