@@ -27,10 +27,18 @@ WORKERS = ["--inference_workers=3", "--workers_per_process=3", "--emulated_infer
 
 
 @pytest.fixture(scope="module")
-def browser():
+def one_browser():
     one = browsers.opened()
     yield one
     one.quit()
+
+
+@pytest.fixture
+def browser(one_browser):
+    """With no page open, and nothing left of what an earlier one, whose run has gone, had to complain of."""
+    one_browser.get("about:blank")
+    browsers.complaints(one_browser)
+    return one_browser
 
 
 @pytest.fixture
