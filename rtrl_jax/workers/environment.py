@@ -124,7 +124,8 @@ def environment_loop(
         )
         board.observations.publish(frame, record)
         fresh = terminated or truncated
-        for process in dispatch.hand_out(tick, episode_start, over=fresh).union(wakes.everyone):
+        woken = dispatch.hand_out(tick, episode_start, over=fresh)
+        for process in (*woken, *(other for other in wakes.everyone if other not in woken)):  # a ticket does not wait
             bells[process].ring()
 
         for outcome in outcomes:
