@@ -173,6 +173,17 @@ def test_ctrl_c_while_starting(tmp_path):
     assert json.loads((folder / "summary.json").read_text())["ticks"] == 0
 
 
+def test_a_signal_to_all_its_processes_ends_a_run_as_one_to_the_supervisor_does(running):
+    """As service managers and batch systems send it."""
+    process, folder, _ = running("--duration_s=60")
+    for pid in processes_with(str(folder)):
+        os.kill(pid, signal.SIGTERM)
+    finish(process, folder)
+    assert process.returncode == 0
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["ended_by"], summary["failures"], summary["checkpoints"]) == ("SIGTERM", [], 1)
+
+
 def test_nothing_outlives_a_supervisor_that_was_killed(running):
     process, folder, _ = running("--duration_s=60")
     assert len(place_of(folder)) == 3

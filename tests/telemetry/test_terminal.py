@@ -100,7 +100,8 @@ def test_the_panel_fits_into_the_terminal(screen, display, window, size):
 def test_a_terminal_of_a_few_rows_shows_how_far_the_run_is(screen, display, window):
     screen.resize(60, 4)
     display.show(window, 12.0, limits=LIMITS)
-    wait_for(lambda: screen.text == "12 of 60 s, tick 600")
+    wait_for(lambda: screen.text)
+    assert screen.text == "12 of 60 s, tick 600"
 
 
 def test_resizing_leaves_one_panel_and_what_was_said(screen, display, window):
