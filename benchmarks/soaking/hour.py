@@ -15,15 +15,15 @@ WARM_UP = 0.2  # of the time; the replay is full before it is over
 LOOK_S = 1.0
 PAGE_S = 1.0  # within which the page shows a tick
 
-DESCRIPTION = """Duel at 60 Hz, 8 inference workers (k = 1/16, tickets, inference made to take 120 ms, so that all eight
-are needed), 2 learners, a checkpoint every 20 s, and the page with a viewer who takes every message. Every process is looked at from outside, once a second. Private
-memory is the kernel's RssAnon and VmSwap: neither the board, which holds the replay, nor code. After a warm-up of a fifth of the
-run, each sixtieth of the rest counts by its lowest value; the slope is the median of those between any two of them (Theil and
-Sen), and the range is its 95 % interval (moving-block bootstrap of the residuals). It is met, or not, only if the whole interval
-is; where the run is too short to say, nothing is said. A run shorter than an hour may gain as much as one of an hour.
-Descriptors and threads: the least of the last tenth less the least of the first tenth after the warm-up, of the process that
-gained most. A tick given up is one that the environment was too late for. The range of the rate's error is that of tenths of the
-run."""
+DESCRIPTION = """Duel at 60 Hz, 8 inference workers (k = 1/16, tickets, inference made to take 120 ms, so that all eight are
+needed), 2 learners, a checkpoint every 20 s, and the page with a viewer who takes every message. Every process is looked at from
+outside, once a second. Private memory is the kernel's RssAnon and VmSwap: neither the board, which holds the replay, nor
+code. After a warm-up of a fifth of the run, each sixtieth of the rest counts by its lowest value; the slope is the median of
+those between any two of them (Theil and Sen), and the range is its 95 % interval (moving-block bootstrap of the residuals).
+It is met, or not, only if the whole interval is; where the run is too short to say, nothing is said. A run shorter than an
+hour may gain as much as one of an hour. Descriptors and threads: the least of the last tenth less the least of the first
+tenth after the warm-up, of the process that gained most. A tick given up is one that the environment was too late for. The
+range of the rate's error is that of tenths of the run."""
 
 
 def measure(work: pathlib.Path, figures: Figures, table: pathlib.Path) -> list[dict]:
