@@ -116,14 +116,14 @@ class NumberOr:
         return number
 
 
-def json_object(text, flag: str) -> dict:
-    """Parses a JSON object, into which every value is copied anew. Raises UserError."""
+def json_object(given: str | dict, flag: str) -> dict:
+    """A JSON object, given as text or as what it says, with every value copied anew. Raises UserError if it is none."""
     try:
-        found = json.loads(str(text))
-    except (ValueError, RecursionError):
+        found = json.loads(given if isinstance(given, str) else json.dumps(given))
+    except (ValueError, TypeError, RecursionError):
         found = None
-    if not isinstance(found, dict):
-        raise UserError(f'--{flag}={text}: give a JSON object, e.g. {{"continuous": false}}')
+    if not isinstance(found, dict) or (not isinstance(given, str) and found != given):
+        raise UserError(f'--{flag}={given}: give a JSON object, e.g. {{"continuous": false}}')
     return found
 
 

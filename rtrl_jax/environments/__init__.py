@@ -3,11 +3,10 @@
 What an environment is, and which of its parts are optional, says `protocol.Environment`.
 """
 
-import json
-
 from rtrl_jax.environments.protocol import Environment, NotFinite, Progress
 from rtrl_jax.environments.spec import Spec, nearest
 from rtrl_jax.errors import UserError
+from rtrl_jax.settings_fields import json_object
 
 GAME_BOY = (
     "gameboy/duel-battles",
@@ -53,15 +52,7 @@ def make(
 
 def keywords(given: str | dict | None) -> dict:
     """What --environment_kwargs says: a JSON object, as text or as a dictionary already. Raises UserError if it is none."""
-    try:
-        found = json.loads(given) if isinstance(given, str) else given
-        if found is None:
-            return {}
-        if isinstance(found, dict) and json.loads(json.dumps(found)) == found:  # so that other processes get the same
-            return found
-    except (ValueError, TypeError):
-        pass
-    raise UserError(f"--environment_kwargs={given}: give a JSON object, e.g. '{{\"continuous\": false}}'")
+    return {} if given is None else json_object(given, "environment_kwargs")
 
 
 def _find(name: str, kwargs: dict) -> Environment:
