@@ -38,7 +38,8 @@ class Model:
         """The Flax module."""
         from rtrl_jax import networks
 
-        return networks.build(self.network, self.spec.actions, self.width, self.variant.heads())
+        settings, heads = self.settings, self.variant.heads()
+        return networks.build(self.network, self.spec.actions, self.width, heads, settings.input_scale)
 
     @cached_property
     def shapes(self):
@@ -65,7 +66,13 @@ class Model:
         """The `optax.GradientTransformation`."""
         from rtrl_jax.agents.agent import make_optimiser
 
-        return make_optimiser(learning_rate(self.settings, self.spec), self.settings.gradient_clip)
+        settings = self.settings
+        return make_optimiser(
+            learning_rate(settings, self.spec),
+            settings.gradient_clip,
+            warm_up=settings.learning_rate_warmup,
+            epsilon=settings.adam_epsilon,
+        )
 
     @cached_property
     def optimiser_shapes(self):
@@ -113,7 +120,8 @@ class Model:
         from rtrl_jax.networks import parameters
 
         state = jax.tree.leaves(self.optimiser_shapes)
-        values = parameters.initialise(self.shapes, self.settings.seed)
+        settings = self.settings
+        values = parameters.initialise(self.shapes, settings.seed, settings.initialisation, settings.zero_head)
         return jax.tree.leaves(values), [np.zeros(leaf.shape, leaf.dtype) for leaf in state]
 
 
@@ -128,6 +136,10 @@ def choose(settings: Settings, spec: Spec) -> Model:
     if (name == "mlp") == spec.is_image:
         kind = "images" if spec.is_image else "vectors"
         raise UserError(f"--network={name} does not take the {kind} of {settings.environment}: leave it at auto")
+    if settings.input_scale != "unit" and not spec.is_image:
+        raise UserError(
+            f"--input_scale={settings.input_scale} is of pixels, and {settings.environment} has vectors: leave it out"
+        )
     model = Model(settings, spec, name, settings.width or 1.0)
     if settings.parameters is not None:
         model = with_width(model, _width_for(model))

@@ -79,6 +79,26 @@ def test_first_values_are_flax_s_distribution_and_depend_on_the_seed():
     assert (other["hidden"]["kernel"] != ours["hidden"]["kernel"]).any()
 
 
+def test_first_values_in_pytorch_s_way():
+    """Kernels and biases of Conv2d and Linear: uniform in ±1/√inputs, so with a third of that as variance."""
+    tree = parameters.initialise(parameters.shapes(networks.build("resnet15", 6, 1), *OBSERVATION), 3, "pytorch")
+    for layer, inputs in (("Conv_0", 9), ("Conv_7", 9 * 32), ("hidden", 49 * 32), ("values", 512)):
+        for leaf in tree[layer].values():
+            assert np.abs(leaf).max() <= inputs**-0.5
+        assert tree[layer]["kernel"].std() == pytest.approx((3 * inputs) ** -0.5, rel=0.1)
+        assert tree[layer]["bias"].any()
+
+
+def test_pixels_as_bytes_are_255_times_as_large():
+    frames = np.random.default_rng(0).integers(256, size=(2, 84, 84, 1), dtype=np.uint8)
+    for name in ("resnet15", "nature"):
+        unit, byte = (networks.build(name, 6, 1 / 4, input_scale=scale) for scale in ("unit", "byte"))
+        tree = parameters.initialise(parameters.shapes(unit, *OBSERVATION), seed=0)
+        assert jax.tree.structure(parameters.shapes(byte, *OBSERVATION)) == jax.tree.structure(tree)
+        values = [np.asarray(network.apply({"params": tree}, frames)) for network in (unit, byte)]
+        np.testing.assert_allclose(values[1], 255 * values[0], rtol=1e-3)  # biases are zero
+
+
 @pytest.mark.parametrize(("text", "number"), [("55K", 55e3), ("1M", 1e6), ("2.5m", 2.5e6), ("1B", 1e9), ("1234", 1234)])
 def test_sizes_as_people_write_them(text, number):
     assert parameters.parse_count(text) == number
