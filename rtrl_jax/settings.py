@@ -156,6 +156,12 @@ class Settings:
         ("float32", "bfloat16"),
         belongs_to=FAST,
     )
+    plan: str | None = setting(
+        None,
+        "how each convolution is computed, as in the flags.txt of another run; default: as launch/plan.py --layers measured "
+        "on this machine, else by rule",
+        belongs_to=FAST,
+    )
     input_scale: str = setting(
         "unit",
         "what a frame's bytes are to the network: unit, numbers from 0 to 1; byte, from 0 to 255",
