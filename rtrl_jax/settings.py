@@ -188,6 +188,9 @@ class Settings:
     prioritised: bool | None = setting(None, "transitions of large error are drawn more often")
     dueling: bool | None = setting(None, "separate heads for value and advantages")
     noisy: bool | None = setting(None, "noise in the head's weights explores, in place of ε")
+    shared_layer: bool | None = setting(
+        None, "a dense layer of 512 before those that value and advantages have for themselves"
+    )
     categorical: bool | None = setting(None, "the distribution of returns is learned, not its mean")
     n_steps: int | None = setting(
         None, "decisions from a transition's action to its bootstrap; 1, in rainbow 3", between=(1, 1000)

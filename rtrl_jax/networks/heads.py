@@ -17,6 +17,7 @@ class Heads(NamedTuple):
     dueling: bool = False  # a stream for the state's value and one for the actions' advantages (Wang et al. 2016)
     noisy: bool = False  # noisy instead of dense layers; then `apply` needs rngs={"noise": key}
     atoms: int = 1  # of a categorical distribution of returns (Bellemare et al. 2017); 1: values only
+    shared: bool = False  # a dense layer before all of it, as large as theirs, as the paper's Rainbow has
     normalised: bool = False  # layer normalisation (Ba et al. 2016) of the features and before each relu here
 
 
@@ -50,7 +51,7 @@ class NoisyDense(nn.Module):
 
 
 def action_values(x: jax.Array, actions: int, hidden: int, heads: Heads, names=("hidden", "values")) -> jax.Array:
-    """The last two layers of a network; called inside the `__call__` of the module that they belong to.
+    """The last two layers of a network, or three; called inside the `__call__` of the module that they belong to.
 
     Args:
       x: [batch, features].
@@ -70,6 +71,8 @@ def action_values(x: jax.Array, actions: int, hidden: int, heads: Heads, names=(
         return dense(outputs * heads.atoms, name=prefix + names[1])(y).reshape(-1, outputs, heads.atoms)
 
     x = normalised(x, "features")
+    if heads.shared:
+        x = nn.relu(normalised(nn.Dense(hidden, name="shared")(x), "shared"))
     if heads.dueling:
         advantages = stream("advantage_", actions)
         q = stream("state_", 1) + advantages - advantages.mean(1, keepdims=True)

@@ -73,7 +73,9 @@ def test_stacked_frames_and_every_head():
 
 
 @pytest.mark.parametrize("width", [1 / 16, 1])
-@pytest.mark.parametrize("heads", [Heads(normalised=True), Heads(dueling=True, noisy=True, atoms=3, normalised=True)])
+@pytest.mark.parametrize(
+    "heads", [Heads(normalised=True), Heads(dueling=True, noisy=True, atoms=3, shared=True, normalised=True)]
+)
 def test_normalised_and_with_bytes_for_pixels(width, heads):
     network, values = build(width=width, heads=heads, input_scale="byte")
     plain = networks.build("resnet15", 6, width, heads)

@@ -62,6 +62,22 @@ def test_dueling_streams_by_hand():
     np.testing.assert_allclose(network.apply({"params": tree}, x), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("noisy", [False, True])
+def test_the_shared_layer_comes_before_the_streams_and_has_no_noise(noisy):
+    network, tree, x = made("mlp", Heads(dueling=True, noisy=noisy, shared=True))
+    assert set(tree["shared"]) == {"kernel", "bias"}
+    inner, below = networks.build("mlp", 5, 1 / 16, Heads(dueling=True, noisy=noisy)), dict(tree)
+    shared = below.pop("shared")
+    key = {"rngs": {"noise": jax.random.key(0)}}
+    features = np.maximum(x @ tree["Dense_0"]["kernel"] + tree["Dense_0"]["bias"], 0)
+    # A network of the streams alone, whose first layer gives what the shared layer gives.
+    size = len(shared["bias"])
+    below["Dense_0"] = {"kernel": np.eye(size, dtype=np.float32), "bias": np.zeros(size, np.float32)}
+    given = np.maximum(features @ shared["kernel"] + shared["bias"], 0)
+    got, wanted = network.apply({"params": tree}, x, **key), inner.apply({"params": below}, given, **key)
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+
+
 def test_layer_normalisation_by_hand():
     network, tree, x = made("mlp", Heads(normalised=True))
     rng = np.random.default_rng(1)
