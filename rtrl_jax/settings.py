@@ -32,6 +32,7 @@ WALL = Condition("the wall clock", lambda settings: not settings.is_virtual, "le
 EMULATED = Condition("--emulated_inference_ms", lambda settings: settings.emulated_inference_ms is not None)
 CATEGORICAL = Condition("--categorical", lambda settings: settings.has("categorical"))
 PRIORITISED = Condition("--prioritised", lambda settings: settings.has("prioritised"))
+FAST = Condition("--fast on --device=cpu", lambda settings: settings.fast and settings.device == "cpu")
 LEARNER = Condition(
     "a learner",
     lambda settings: settings.learns,
@@ -153,7 +154,29 @@ class Settings:
         "float32",
         "bfloat16: Winograd convolutions multiply shorter numbers when acting: faster in wide networks, less exact",
         ("float32", "bfloat16"),
-        belongs_to=Condition("--fast on --device=cpu", lambda settings: settings.fast and settings.device == "cpu"),
+        belongs_to=FAST,
+    )
+    plan: str | None = setting(
+        None,
+        "how each convolution is computed, as in the flags.txt of another run; default: as launch/plan.py --layers measured "
+        "on this machine, else by rule",
+        belongs_to=FAST,
+    )
+    input_scale: str = setting(
+        "unit",
+        "what a frame's bytes are to the network: unit, numbers from 0 to 1; byte, from 0 to 255",
+        ("unit", "byte"),
+    )
+    initialisation: str = setting(
+        "lecun",
+        "first weights: lecun, normal with biases of zero; pytorch, its default, both uniform in ±1/√inputs",
+        ("lecun", "pytorch"),
+    )
+    zero_head: bool = setting(False, "the last layer begins at zero, and so do all values (noise apart)")
+    normalisation: str = setting(
+        "none",
+        "layer: layer normalisation of what the convolutions give and before each relu after them, against units that die",
+        ("none", "layer"),
     )
     device: str = setting("cpu", "where networks run: cpu, gpu or gpu:1, on which workers take turns")
 
@@ -165,6 +188,9 @@ class Settings:
     prioritised: bool | None = setting(None, "transitions of large error are drawn more often")
     dueling: bool | None = setting(None, "separate heads for value and advantages")
     noisy: bool | None = setting(None, "noise in the head's weights explores, in place of ε")
+    shared_layer: bool | None = setting(
+        None, "a dense layer of 512 before those that value and advantages have for themselves"
+    )
     categorical: bool | None = setting(None, "the distribution of returns is learned, not its mean")
     n_steps: int | None = setting(
         None, "decisions from a transition's action to its bootstrap; 1, in rainbow 3", between=(1, 1000)
@@ -200,6 +226,12 @@ class Settings:
     learn_start: int = setting(1000, "transitions before the first update", between=(1, MOST_TICKS))
     batch_size: int = setting(16, "transitions in an update", between=(1, LARGEST_BATCH))
     learning_rate: float | None = setting(None, "Adam's; default: the paper's for this kind of game and agent", above=0)
+    learning_rate_warmup: int = setting(
+        0, "updates over which the learning rate rises from 0", between=(0, MOST_COUNTED)
+    )
+    adam_epsilon: float = setting(
+        1e-8, "added to Adam's divisor: larger ones hold back weights of small gradients", above=0, at_most=1
+    )
     gamma: float = setting(0.99, "discount", between=(0, 1))
     discount_per: str = setting("decision", "what the discount is counted by", ("decision", "tick"))
     gradient_clip: float = setting(10.0, "largest norm of a gradient", above=0)

@@ -24,6 +24,13 @@ def test_flagfile(path, monkeypatch):
     assert name in environments.GAME_BOY or name.split("/")[0] in ("atari", "gymnasium")
 
 
+def test_rainbow_s_support_holds_boxing_s_returns():
+    """From −100 to 100, and discounting makes none larger."""
+    for path in (ROOT / "configs").rglob("*boxing*rainbow*.flags"):
+        given = dict(line.strip("-").split("=") for line in path.read_text().splitlines() if line.startswith("--"))
+        assert float(given["value_min"]) <= -100 < 100 <= float(given["value_max"]), path
+
+
 def test_there_is_one_for_every_game_boy_game_and_setting():
     texts = [path.read_text() for path in (ROOT / "configs").glob("*.flags")]
     for name in environments.GAME_BOY:

@@ -36,9 +36,28 @@ class State(NamedTuple):
     updates: jax.Array  # [] int32
 
 
-def make_optimiser(learning_rate: float, gradient_clip: float) -> optax.GradientTransformation:
-    """Adam behind a clip of the gradient's global norm."""
-    return optax.chain(optax.clip_by_global_norm(gradient_clip), optax.adam(learning_rate))
+def make_optimiser(
+    learning_rate: float, gradient_clip: float, *, warm_up: int = 0, epsilon: float = 1e-8
+) -> optax.GradientTransformation:
+    """Adam behind a clip of the gradient's global norm.
+
+    Args:
+      warm_up: updates over which the learning rate rises, in equal steps, to what it then is.
+      epsilon: Adam's, added to the root of a gradient's mean square.
+    """
+    optimiser = optax.chain(optax.clip_by_global_norm(gradient_clip), optax.adam(learning_rate, eps=epsilon))
+    return _warmed_up(optimiser, warm_up) if warm_up else optimiser
+
+
+def _warmed_up(optimiser: optax.GradientTransformation, updates: int) -> optax.GradientTransformation:
+    """Its changes times n / `updates` in the nth of the first ones. Adam counts them: the state is the same with and without."""
+
+    def update(grads, state, parameters=None):
+        change, state = optimiser.update(grads, state, parameters)
+        share = jnp.minimum(1.0, optax.tree_utils.tree_get(state, "count") / float(updates))
+        return jax.tree.map(lambda leaf: share * leaf, change), state
+
+    return optax.GradientTransformation(optimiser.init, update)
 
 
 def init(parameters, optimiser: optax.GradientTransformation) -> State:

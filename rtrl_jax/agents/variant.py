@@ -15,12 +15,15 @@ class Variant(NamedTuple):
     noisy: bool = False
     support: tuple[float, float, int] | None = None  # least value, largest value, atoms; None without a distribution
     n_steps: int = 1
+    shared_layer: bool = False
+    normalised: bool = False
 
     def heads(self):
         """What the network needs for them: `networks.Heads`."""
         from rtrl_jax.networks import Heads
 
-        return Heads(self.dueling, self.noisy, self.support[2] if self.support else 1)
+        atoms = self.support[2] if self.support else 1
+        return Heads(self.dueling, self.noisy, atoms, self.shared_layer, self.normalised)
 
     def make(self, apply):
         """The `Agent`. Args: apply: of a network with these heads."""
@@ -46,6 +49,8 @@ def variant_of(settings) -> Variant:
         noisy=chosen(settings.noisy, everything),
         support=support if chosen(settings.categorical, everything) else None,
         n_steps=chosen(settings.n_steps, 3 if everything else 1),
+        shared_layer=chosen(settings.shared_layer, everything),
+        normalised=settings.normalisation == "layer",
     )
 
 

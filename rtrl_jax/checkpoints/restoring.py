@@ -17,6 +17,7 @@ from rtrl_jax.settings import Settings
 from rtrl_jax.telemetry.recorder import read_back
 from rtrl_jax.workers.learner import NOT_BEGUN
 
+PLANNED_FOR = ("network", "width", "parameters", "fast", "device", "inference_dtype")  # what --plan depends on
 FIXED = ("environment", "frame_stack", "rate_hz")  # another value of these makes another world
 
 
@@ -70,9 +71,10 @@ def open_run(run: pathlib.Path, overrides: dict) -> tuple[Past, Settings]:
                 f"--{name}={overrides[name]}: the checkpoint {checkpoint} has {getattr(before, name)}; leave it out, or "
                 "start a new run"
             )
-    return Past(checkpoint, manifest, tuple(uncovered)), dataclasses.replace(
-        before, **{"video": None, **overrides, "run_dir": str(run)}
-    )
+    settings = dataclasses.replace(before, **{"video": None, **overrides, "run_dir": str(run)})
+    if "plan" not in overrides and any(getattr(settings, name) != getattr(before, name) for name in PLANNED_FOR):
+        settings = dataclasses.replace(settings, plan=None)  # it is kept otherwise, whatever has been measured since
+    return Past(checkpoint, manifest, tuple(uncovered)), settings
 
 
 def _is_covered(records: dict[str, np.ndarray], manifest: dict) -> bool:

@@ -228,6 +228,7 @@ def describe(assembly, versions: dict) -> dict:
         "network": {
             "name": assembly.model.network,
             "width": assembly.model.width,
+            "plan": assembly.settings.plan,
             "dueling": variant.dueling,
             "noisy": variant.noisy,
             "atoms": variant.support[2] if variant.support else 1,

@@ -3,7 +3,7 @@
 It is plain data that every process is told; what takes JAX is worked out where it is asked for.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,7 +20,7 @@ class Model:
     spec: Spec
     network: str  # one of `networks.NAMES`
     width: float  # the paper's k
-    plan: tuple | None = None  # how the network convolves, a `networks.fast.Plan`; None: as Flax does
+    plan: tuple | None = None  # how the network convolves, a `networks.fast.Plan`, of --plan; None: as Flax does
 
     @cached_property
     def variant(self) -> Variant:
@@ -38,7 +38,8 @@ class Model:
         """The Flax module."""
         from rtrl_jax import networks
 
-        return networks.build(self.network, self.spec.actions, self.width, self.variant.heads())
+        settings, heads = self.settings, self.variant.heads()
+        return networks.build(self.network, self.spec.actions, self.width, heads, settings.input_scale)
 
     @cached_property
     def shapes(self):
@@ -65,7 +66,13 @@ class Model:
         """The `optax.GradientTransformation`."""
         from rtrl_jax.agents.agent import make_optimiser
 
-        return make_optimiser(learning_rate(self.settings, self.spec), self.settings.gradient_clip)
+        settings = self.settings
+        return make_optimiser(
+            learning_rate(settings, self.spec),
+            settings.gradient_clip,
+            warm_up=settings.learning_rate_warmup,
+            epsilon=settings.adam_epsilon,
+        )
 
     @cached_property
     def optimiser_shapes(self):
@@ -113,7 +120,8 @@ class Model:
         from rtrl_jax.networks import parameters
 
         state = jax.tree.leaves(self.optimiser_shapes)
-        values = parameters.initialise(self.shapes, self.settings.seed)
+        settings = self.settings
+        values = parameters.initialise(self.shapes, settings.seed, settings.initialisation, settings.zero_head)
         return jax.tree.leaves(values), [np.zeros(leaf.shape, leaf.dtype) for leaf in state]
 
 
@@ -128,9 +136,13 @@ def choose(settings: Settings, spec: Spec) -> Model:
     if (name == "mlp") == spec.is_image:
         kind = "images" if spec.is_image else "vectors"
         raise UserError(f"--network={name} does not take the {kind} of {settings.environment}: leave it at auto")
+    if settings.input_scale != "unit" and not spec.is_image:
+        raise UserError(
+            f"--input_scale={settings.input_scale} is of pixels, and {settings.environment} has vectors: leave it out"
+        )
     model = Model(settings, spec, name, settings.width or 1.0)
     if settings.parameters is not None:
-        model = with_width(model, _width_for(model))
+        model = replace(model, width=_width_for(model))
     return planned(model)
 
 
@@ -147,20 +159,45 @@ def _width_for(model: Model) -> float:
 
 def with_width(model: Model, width: float) -> Model:
     """The same network in another width, which has no plan yet."""
-    return Model(model.settings, model.spec, model.network, width)
+    return replace(model, settings=replace(model.settings, plan=None), width=width, plan=None)
 
 
 def planned(model: Model) -> Model:
-    """With the plan that was measured on this machine if one was, else by rule. Raises UserError."""
+    """With the plan that the settings name, else what was measured on this machine, else by rule. Raises UserError.
+
+    Its settings name it from then on, so that flags.txt and checkpoints do.
+    """
     from rtrl_jax.core import accelerator
     from rtrl_jax.networks import fast
 
     settings, plan = model.settings, None
     if settings.fast and settings.device == accelerator.IN_PLACE:
         plan = fast.choose(model.module, model.observation_shape, settings.batch_size, settings.inference_dtype)
+        if settings.plan:
+            plan = _named(model, has_one=plan is not None)
     if settings.inference_dtype != "float32" and (plan is None or not plan.prepared):
         raise UserError(
             f"--inference_dtype={settings.inference_dtype} is for Winograd convolutions, of which this network has none: "
             "leave it at float32"
         )
-    return Model(settings, model.spec, model.network, model.width, plan and tuple(plan))
+    return replace(
+        model,
+        settings=replace(settings, plan=fast.plan_text.write(plan) if plan else None),
+        plan=plan and tuple(plan),
+    )
+
+
+def _named(model: Model, has_one: bool):
+    """The plan that the settings name."""
+    from rtrl_jax.networks import fast
+
+    settings = model.settings
+    if not has_one:
+        raise UserError(
+            f"--plan={settings.plan} is for the paper's ResNets on square images: --network={model.network} computes as "
+            "Flax does; leave it out"
+        )
+    try:
+        return fast.plan_text.read(settings.plan, model.module, model.observation_shape, settings.inference_dtype)
+    except ValueError as error:
+        raise UserError(f"--plan={settings.plan}: {error}; leave it out, or take that of a run's flags.txt") from None

@@ -29,7 +29,7 @@ def summarise(assembly: Assembly, records: dict, folder: pathlib.Path, **outcome
         "rate_hz": assembly.spec.rate_hz,
         **figures,
         "parameters": assembly.parameter_count,
-        "network": {"name": assembly.model.network, "width": assembly.model.width},
+        "network": {"name": assembly.model.network, "width": assembly.model.width, "plan": settings.plan},
         "sessions": assembly.session + 1,
         "checkpoints": len(store.whole(folder)),
         **outcome,

@@ -23,8 +23,8 @@ def _variant(manifest: dict) -> Variant:
 
 
 def _network(manifest: dict):
-    there = manifest["network"]
-    return networks.build(there["name"], manifest["actions"], there["width"], _variant(manifest).heads())
+    there, scale = manifest["network"], manifest["settings"].get("input_scale", "unit")
+    return networks.build(there["name"], manifest["actions"], there["width"], _variant(manifest).heads(), scale)
 
 
 def frame_stack(manifest: dict) -> int:

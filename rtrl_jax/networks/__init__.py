@@ -10,13 +10,13 @@ from rtrl_jax.networks.resnet import ResNet
 NAMES = ("resnet15", "resnet30", "nature", "mlp")
 
 
-def build(name: str, actions: int, width: float = 1.0, heads: Heads = VALUES) -> nn.Module:
-    """The network `name`. `width` is the paper's k (Nature and MLP scale likewise).
+def build(name: str, actions: int, width: float = 1.0, heads: Heads = VALUES, input_scale: str = "unit") -> nn.Module:
+    """The network `name`. `width` is the paper's k (Nature and MLP scale likewise); `input_scale` is of pixels, see `inputs`.
 
     It answers with values [batch, actions], or with logits [batch, actions, atoms] where `heads` has more than one atom.
     """
     if name == "mlp":
         return MLP(actions, width, heads)
     if name == "nature":
-        return Nature(actions, width, heads)
-    return ResNet(actions, width, heads, blocks={"resnet15": 3, "resnet30": 6}[name])
+        return Nature(actions, width, heads, input_scale)
+    return ResNet(actions, width, heads, {"resnet15": 3, "resnet30": 6}[name], input_scale)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 SIGMA_0 = 0.5  # of the noisy layers; Fortunato et al. 2018 for the factorised noise
+LAST = ("values", "Dense_2")  # what the last layer is called, in each stream after the stream's name
 
 
 class Heads(NamedTuple):
@@ -16,6 +17,8 @@ class Heads(NamedTuple):
     dueling: bool = False  # a stream for the state's value and one for the actions' advantages (Wang et al. 2016)
     noisy: bool = False  # noisy instead of dense layers; then `apply` needs rngs={"noise": key}
     atoms: int = 1  # of a categorical distribution of returns (Bellemare et al. 2017); 1: values only
+    shared: bool = False  # a dense layer before all of it, as large as theirs, as the paper's Rainbow has
+    normalised: bool = False  # layer normalisation (Ba et al. 2016) of the features and before each relu here
 
 
 VALUES = Heads()  # none of it
@@ -48,7 +51,7 @@ class NoisyDense(nn.Module):
 
 
 def action_values(x: jax.Array, actions: int, hidden: int, heads: Heads, names=("hidden", "values")) -> jax.Array:
-    """The last two layers of a network; called inside the `__call__` of the module that they belong to.
+    """The last two layers of a network, or three; called inside the `__call__` of the module that they belong to.
 
     Args:
       x: [batch, features].
@@ -60,10 +63,16 @@ def action_values(x: jax.Array, actions: int, hidden: int, heads: Heads, names=(
     """
     dense = NoisyDense if heads.noisy else nn.Dense
 
+    def normalised(y: jax.Array, name: str) -> jax.Array:
+        return nn.LayerNorm(name=f"{name}_norm")(y) if heads.normalised else y
+
     def stream(prefix: str, outputs: int) -> jax.Array:
-        y = nn.relu(dense(hidden, name=prefix + names[0])(x))
+        y = nn.relu(normalised(dense(hidden, name=prefix + names[0])(x), prefix + names[0]))
         return dense(outputs * heads.atoms, name=prefix + names[1])(y).reshape(-1, outputs, heads.atoms)
 
+    x = normalised(x, "features")
+    if heads.shared:
+        x = nn.relu(normalised(nn.Dense(hidden, name="shared")(x), "shared"))
     if heads.dueling:
         advantages = stream("advantage_", actions)
         q = stream("state_", 1) + advantages - advantages.mean(1, keepdims=True)

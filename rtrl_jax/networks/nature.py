@@ -2,9 +2,9 @@
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from rtrl_jax.networks.heads import VALUES, Heads, action_values
+from rtrl_jax.networks.inputs import scaled
 
 
 class Nature(nn.Module):
@@ -13,10 +13,11 @@ class Nature(nn.Module):
     actions: int
     width: float = 1.0
     heads: Heads = VALUES
+    input_scale: str = "unit"  # see `inputs`
 
     @nn.compact
     def __call__(self, observation: jax.Array) -> jax.Array:
-        x = observation.astype(jnp.float32) / 255
+        x = scaled(observation, self.input_scale)
         for filters, kernel, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
             filters = max(1, int(filters * self.width))
             x = nn.relu(nn.Conv(filters, (kernel, kernel), (stride, stride), padding="VALID")(x))

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from rtrl_jax import networks
-from rtrl_jax.networks.heads import SIGMA_0
+from rtrl_jax.networks.heads import LAST, SIGMA_0
 
 
 def shapes(network: nn.Module, observation_shape: tuple[int, ...], dtype: str):
@@ -23,8 +23,13 @@ def count(tree) -> int:
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
 
 
-def initialise(tree, seed: int):
-    """First values for a tree of shapes, as numpy arrays: kernels LeCun-normal, biases zero.
+def initialise(tree, seed: int, how: str = "lecun", zero_head: bool = False):
+    """First values for a tree of shapes, as numpy arrays.
+
+    Args:
+      how: lecun, kernels normal of variance 1/p for p inputs and biases zero, as Flax has it; or pytorch, both uniform in
+        ±1/√p, as that has it for dense layers and convolutions.
+      zero_head: the last layer begins at zero, of a noisy one the means.
 
     In noisy layers of p inputs (Fortunato et al. 2018) the means are uniform in ±1/√p and the deviations SIGMA_0/√p.
     These are the distributions of the modules' own initialisers, without compiling them: that takes five seconds at start-up.
@@ -34,11 +39,18 @@ def initialise(tree, seed: int):
 
     def first_value(path, leaf):
         name = path[-1].key
+        layer = functools.reduce(lambda node, step: node[step.key], path[:-1], tree)
+        if name == "scale":  # of a normalisation
+            return np.ones(leaf.shape, np.float32)
+        if zero_head and path[-2].key.endswith(LAST) and not name.startswith("sigma_"):
+            return np.zeros(leaf.shape, np.float32)
         if name.startswith(("mu_", "sigma_")):
-            layer = functools.reduce(lambda node, step: node[step.key], path[:-1], tree)
             bound = 1 / math.sqrt(layer["mu_kernel"].shape[0])
             if name.startswith("sigma_"):
                 return np.full(leaf.shape, SIGMA_0 * bound, np.float32)
+            return rng.uniform(-bound, bound, leaf.shape).astype(np.float32)
+        if how == "pytorch" and "kernel" in layer:
+            bound = 1 / math.sqrt(math.prod(layer["kernel"].shape[:-1]))
             return rng.uniform(-bound, bound, leaf.shape).astype(np.float32)
         if name != "kernel":
             return np.zeros(leaf.shape, np.float32)

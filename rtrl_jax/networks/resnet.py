@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from rtrl_jax.networks.heads import VALUES, Heads, action_values
+from rtrl_jax.networks.inputs import scaled
 
 POOLING_STRIDES = {3: (2, 2, 2), 6: (2, 1, 1, 1, 2, 1)}
 
@@ -22,10 +23,11 @@ class ResNet(nn.Module):
     width: float = 1.0
     heads: Heads = VALUES
     blocks: int = 3
+    input_scale: str = "unit"  # see `inputs`
 
     @nn.compact
     def __call__(self, observation: jax.Array) -> jax.Array:
-        x = observation.astype(jnp.float32) / 255
+        x = scaled(observation, self.input_scale)
         for block, stride in enumerate(POOLING_STRIDES[self.blocks]):
             filters = max(1, int((16 if block == 0 else 32) * self.width))
             x = max_pool(nn.Conv(filters, (3, 3), padding="VALID")(x), stride)

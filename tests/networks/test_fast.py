@@ -16,8 +16,8 @@ SHAPE = (84, 84, 1)
 LAST_DIGITS = 1e-4  # relative
 
 
-def build(name="resnet15", width=1.0, heads=networks.VALUES, shape=SHAPE):
-    network = networks.build(name, 6, width, heads)
+def build(name="resnet15", width=1.0, heads=networks.VALUES, shape=SHAPE, input_scale="unit"):
+    network = networks.build(name, 6, width, heads, input_scale)
     tree = parameters.shapes(network, shape, "uint8")
     rng = np.random.default_rng(5)
     values = parameters.initialise(tree, 3)
@@ -70,6 +70,22 @@ def test_stacked_frames_and_every_head():
         < LAST_DIGITS
     )
     assert relative(fast.learning(network, chosen)({"params": values}, images, **key), wanted) < LAST_DIGITS
+
+
+@pytest.mark.parametrize("width", [1 / 16, 1])
+@pytest.mark.parametrize(
+    "heads", [Heads(normalised=True), Heads(dueling=True, noisy=True, atoms=3, shared=True, normalised=True)]
+)
+def test_normalised_and_with_bytes_for_pixels(width, heads):
+    network, values = build(width=width, heads=heads, input_scale="byte")
+    plain = networks.build("resnet15", 6, width, heads)
+    chosen, images = fast.by_rule(network, SHAPE), frames(2)
+    key = {"rngs": {"noise": jax.random.key(1)}}
+    wanted = network.apply({"params": values}, images, **key)
+    assert relative(plain.apply({"params": values}, images, **key), wanted) > 0.1, "the scale made no difference"
+    acted = fast.acting(network, chosen)({"params": with_prepared(values, chosen)}, images, **key)
+    assert relative(acted, wanted) < 10 * LAST_DIGITS  # what is normalised differs less than it is large
+    assert relative(fast.learning(network, chosen)({"params": values}, images, **key), wanted) < 10 * LAST_DIGITS
 
 
 @pytest.mark.parametrize("game", ["gameboy/duel-battles", "gameboy/stacks"])

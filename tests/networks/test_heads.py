@@ -62,6 +62,56 @@ def test_dueling_streams_by_hand():
     np.testing.assert_allclose(network.apply({"params": tree}, x), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("noisy", [False, True])
+def test_the_shared_layer_comes_before_the_streams_and_has_no_noise(noisy):
+    network, tree, x = made("mlp", Heads(dueling=True, noisy=noisy, shared=True))
+    assert set(tree["shared"]) == {"kernel", "bias"}
+    inner, below = networks.build("mlp", 5, 1 / 16, Heads(dueling=True, noisy=noisy)), dict(tree)
+    shared = below.pop("shared")
+    key = {"rngs": {"noise": jax.random.key(0)}}
+    features = np.maximum(x @ tree["Dense_0"]["kernel"] + tree["Dense_0"]["bias"], 0)
+    # A network of the streams alone, whose first layer gives what the shared layer gives.
+    size = len(shared["bias"])
+    below["Dense_0"] = {"kernel": np.eye(size, dtype=np.float32), "bias": np.zeros(size, np.float32)}
+    given = np.maximum(features @ shared["kernel"] + shared["bias"], 0)
+    got, wanted = network.apply({"params": tree}, x, **key), inner.apply({"params": below}, given, **key)
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_layer_normalisation_by_hand():
+    network, tree, x = made("mlp", Heads(normalised=True))
+    rng = np.random.default_rng(1)
+    for name in ("features_norm", "Dense_1_norm"):
+        assert (tree[name]["scale"] == 1).all()
+        assert not tree[name]["bias"].any()
+        tree[name] = {part: rng.normal(size=leaf.shape).astype(np.float32) for part, leaf in tree[name].items()}
+
+    def dense(name, y):
+        return y @ tree[name]["kernel"] + tree[name]["bias"]
+
+    def norm(name, y):
+        centred = y - y.mean(1, keepdims=True)
+        return centred / np.sqrt((centred**2).mean(1, keepdims=True) + 1e-6) * tree[name]["scale"] + tree[name]["bias"]
+
+    features = norm("features_norm", np.maximum(dense("Dense_0", x), 0))
+    expected = dense("Dense_2", np.maximum(norm("Dense_1_norm", dense("Dense_1", features)), 0))
+    np.testing.assert_allclose(network.apply({"params": tree}, x), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("dueling", [False, True])
+@pytest.mark.parametrize("noisy", [False, True])
+def test_a_head_of_zeros_gives_values_of_zero_but_for_the_noise(dueling, noisy):
+    network = networks.build("mlp", 5, 1 / 16, Heads(dueling, noisy))
+    tree = parameters.initialise(parameters.shapes(network, (4,), "float32"), 0, zero_head=True)
+    tree = jax.tree_util.tree_map_with_path(
+        lambda path, leaf: np.zeros_like(leaf) if path[-1].key.startswith("sigma") else leaf, tree
+    )
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    assert not np.any(network.apply({"params": tree}, x, rngs={"noise": jax.random.key(0)}))
+    hidden = [leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree) if "Dense_1" in path[-2].key]
+    assert any(leaf.any() for leaf in hidden)
+
+
 def test_noise_depends_on_the_seed_only():
     network, tree, x = made("mlp", Heads(noisy=True))
 

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from rtrl_jax import networks
+from rtrl_jax.agents.variant import variant_of
 from rtrl_jax.networks import parameters
 from rtrl_jax.networks.resnet import max_pool
+from rtrl_jax.settings import Settings
 
 OBSERVATION = ((84, 84, 1), "uint8")
 
@@ -34,6 +36,24 @@ def test_parameter_counts(name, width, nominal, exact):
     # The paper's "1M" is 0.90 M at k = 1 and 0.92 M at k = 0.75; its other names are within 6 %.
     assert found == pytest.approx(nominal, rel=0.10 if nominal == 1e6 else 0.06)
     assert parameters.width_for(nominal, name, 6, *OBSERVATION) == width
+
+
+def test_rainbow_has_a_dense_layer_of_512_before_noisy_streams_of_512():
+    """As in the paper's code (its k = 1), with 51 atoms for each of 6 actions; each noisy weight is two numbers."""
+    heads = variant_of(Settings(agent="rainbow")).heads()
+    tree = parameters.shapes(networks.build("resnet15", 6, 1, heads), *OBSERVATION)
+    assert tree["shared"]["kernel"].shape == (7 * 7 * 32, 512)
+    for stream, outputs in (("state", 51), ("advantage", 6 * 51)):
+        assert tree[f"{stream}_hidden"]["mu_kernel"].shape == (512, 512)
+        assert tree[f"{stream}_values"]["mu_kernel"].shape == (512, outputs)
+    dense = 903_718 - (512 * 6 + 6)  # of the DQN's network, without its last layer
+    streams = [513 * 512 + 513 * outputs for outputs in (51, 6 * 51)]
+    assert parameters.count(tree) == dense + 2 * sum(streams) == 2_317_546
+    without = variant_of(Settings(agent="rainbow", shared_layer=False)).heads()
+    tree = parameters.shapes(networks.build("resnet15", 6, 1, without), *OBSERVATION)
+    assert tree["state_hidden"]["mu_kernel"].shape == (7 * 7 * 32, 512), (
+        "Hessel et al.: streams right after the convolutions"
+    )
 
 
 @pytest.mark.parametrize(("blocks", "name", "features"), [(3, "resnet15", 7 * 7), (6, "resnet30", 8 * 8)])
@@ -77,6 +97,26 @@ def test_first_values_are_flax_s_distribution_and_depend_on_the_seed():
     again, other = parameters.initialise(shapes, seed=3), parameters.initialise(shapes, seed=4)
     assert (again["hidden"]["kernel"] == ours["hidden"]["kernel"]).all()
     assert (other["hidden"]["kernel"] != ours["hidden"]["kernel"]).any()
+
+
+def test_first_values_in_pytorch_s_way():
+    """Kernels and biases of Conv2d and Linear: uniform in ±1/√inputs, so with a third of that as variance."""
+    tree = parameters.initialise(parameters.shapes(networks.build("resnet15", 6, 1), *OBSERVATION), 3, "pytorch")
+    for layer, inputs in (("Conv_0", 9), ("Conv_7", 9 * 32), ("hidden", 49 * 32), ("values", 512)):
+        for leaf in tree[layer].values():
+            assert np.abs(leaf).max() <= inputs**-0.5
+        assert tree[layer]["kernel"].std() == pytest.approx((3 * inputs) ** -0.5, rel=0.1)
+        assert tree[layer]["bias"].any()
+
+
+def test_pixels_as_bytes_are_255_times_as_large():
+    frames = np.random.default_rng(0).integers(256, size=(2, 84, 84, 1), dtype=np.uint8)
+    for name in ("resnet15", "nature"):
+        unit, byte = (networks.build(name, 6, 1 / 4, input_scale=scale) for scale in ("unit", "byte"))
+        tree = parameters.initialise(parameters.shapes(unit, *OBSERVATION), seed=0)
+        assert jax.tree.structure(parameters.shapes(byte, *OBSERVATION)) == jax.tree.structure(tree)
+        values = [np.asarray(network.apply({"params": tree}, frames)) for network in (unit, byte)]
+        np.testing.assert_allclose(values[1], 255 * values[0], rtol=1e-3)  # biases are zero
 
 
 @pytest.mark.parametrize(("text", "number"), [("55K", 55e3), ("1M", 1e6), ("2.5m", 2.5e6), ("1B", 1e9), ("1234", 1234)])

@@ -15,6 +15,8 @@ import pytest
         (["--cores=0,4711"], "there is no core 4711"),
         (["--interaction=sequential", "--inference_workers=3"], "one agent process"),
         (["--network=mlp"], "does not take the images"),
+        (["--environment=gymnasium/CartPole-v1", "--input_scale=byte"], "is of pixels"),
+        (["--plan=xla:14"], "this network has 15"),
         (["--parameters=huge"], "1M"),
         (["--replay_capacity=9000000000"], "lower --replay_capacity"),
         (["--width=1e9"], "at most 1000"),

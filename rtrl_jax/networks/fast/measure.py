@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rtrl_jax.networks.fast import convolution
-from rtrl_jax.networks.fast.plan import Plan, Shape, by_rule, shapes, within_memory
+from rtrl_jax.networks.fast.plan import SHIFTS_UP_TO, Plan, Shape, by_rule, shapes, within_memory
 from rtrl_jax.networks.resnet import ResNet
 
 HOPELESS = 3  # times as slow as the fastest so far in a first look: not measured further
@@ -57,7 +57,7 @@ def _times_ms(shape: Shape, batch_size: int, dtype: str, seconds: float) -> list
     one, x = draw(shape.size, shape.size, 1, shape.inputs), draw(shape.size, shape.size, batch_size, shape.inputs)
     dy = draw(size, size, batch_size, shape.outputs)
     spread = dy if shape.padded else jnp.pad(dy, ((1, 1), (1, 1), (0, 0), (0, 0)))
-    forward = [way for way in convolution.WAYS if way != "shifts" or shape.inputs <= 4]
+    forward = [way for way in convolution.WAYS if way != "shifts" or shape.inputs <= SHIFTS_UP_TO]
     acting = [way for way in forward if dtype == "float32" or way != "F4"]
     # The gradient in the first layer's input is not asked for.
     backward = [way for way in convolution.WAYS if way != "shifts"] if shape.inputs > 4 else []

@@ -9,6 +9,7 @@ from rtrl_jax.networks.fast.plan import Plan
 from rtrl_jax.networks.fast.pooling import pool
 from rtrl_jax.networks.fast.stage import relu, stage
 from rtrl_jax.networks.heads import Heads, action_values
+from rtrl_jax.networks.inputs import scaled
 from rtrl_jax.networks.resnet import POOLING_STRIDES, ResNet
 
 
@@ -84,7 +85,7 @@ def _apply(network: ResNet, plan: Plan, convolve, pair):
     def apply(variables, observation: jax.Array, **generators):
         parameters, layer = variables["params"], 0
         own = [parameters[f"Conv_{number}"] for number in range(len(plan.acting))]
-        x = stage(lambda pixels: pixels.transpose(order).astype(jnp.float32) / 255)(observation)
+        x = stage(lambda pixels: scaled(pixels.transpose(order), network.input_scale))(observation)
         for stride in POOLING_STRIDES[network.blocks]:
             x = convolve(layer, own[layer], x, padded=False)
             x = _pool(x, own[layer]["bias"], stride, plan.planes)

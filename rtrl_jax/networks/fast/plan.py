@@ -13,6 +13,7 @@ from rtrl_jax.networks.fast.convolution import GRADIENT_WAYS, PLANES, WAYS, WINO
 from rtrl_jax.networks.resnet import POOLING_STRIDES, ResNet
 
 PLANES_UP_TO = 4  # filters
+SHIFTS_UP_TO = 4  # inputs
 REVISION = 1  # of the ways' code: with another, what was measured counts no more
 MOST_PREPARED = 2 << 30  # bytes of each snapshot: transformed filters are 1.8 (F2) or 4 (F4) times the kernels
 
@@ -95,7 +96,7 @@ def _prepared_bytes(acting, found: list[Shape], dtype: str) -> int:
 
 
 def _acting(shape: Shape) -> str:
-    if shape.inputs <= 4:
+    if shape.inputs <= SHIFTS_UP_TO:
         return "shifts" if shape.outputs < 64 else "xla"
     if shape.outputs < 16:
         return "xla"
@@ -105,7 +106,7 @@ def _acting(shape: Shape) -> str:
 
 
 def _learning(shape: Shape) -> tuple[str, str, str]:
-    if shape.inputs <= 4:
+    if shape.inputs <= SHIFTS_UP_TO:
         return ("shifts" if shape.outputs < 64 else "xla", "xla", "xla" if shape.outputs < 64 else "patches")
     return ("F4", "F4", "F4")
 
@@ -138,10 +139,11 @@ def measured(network: ResNet, observation_shape, batch_size: int, dtype: str) ->
     except (OSError, ValueError, KeyError, TypeError):
         return None
     layers = len(shapes(network, observation_shape))
-    return (plan, times) if _is_sound(plan, layers) and len(times) == layers else None
+    return (plan, times) if is_sound(plan, layers) and len(times) == layers else None
 
 
-def _is_sound(plan: Plan, layers: int) -> bool:
+def is_sound(plan: Plan, layers: int) -> bool:
+    """Whether it has ways that there are, for so many convolutions."""
     if len(plan.acting) != layers or len(plan.learning) != layers:
         return False
     if PLANES in plan.acting:
