@@ -2,6 +2,8 @@
 
 rtrl-evaluate --checkpoint=runs/boxing --episodes=100 --delay=4
 rtrl-evaluate --policy=random --environments=atari/Boxing,atari/Krull --episodes=20 --action_every=4
+rtrl-evaluate --policy=alternate:A,LEFT --environments=gameboy/duel-battles --episodes=40
+rtrl-evaluate --policy=controls --environments=gameboy/duel-catching --max_ticks_per_episode=4000
 
 Ctrl-C and SIGTERM end it early: what is finished is written, and the exit status is 1, since it is not all that was asked for.
 """
@@ -24,6 +26,8 @@ def main() -> None:
 
     summary = evaluate(settings)
     table.show(summary["rows"], summary["together"])
+    for line in table.to_beat(summary):
+        print(line)
     print(f"results are in {summary['folder']}")
 
 

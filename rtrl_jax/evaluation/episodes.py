@@ -18,6 +18,7 @@ class Job(NamedTuple):
 
     seed: int
     number: int
+    player: int = 0  # which of the `Player`s of the evaluation
 
 
 class Episode(NamedTuple):
@@ -32,13 +33,21 @@ class Episode(NamedTuple):
     encounter: int  # which of the game's encounters it was; 0 for environments that have none
     won: bool | None  # None for environments without encounters
     not_finite: int = 0  # rewards and observations that had 0 put in place of NaN or infinity
+    player: int = 0  # who played it
 
 
-class Rules(NamedTuple):
-    """What all episodes of an evaluation have in common."""
+class Player(NamedTuple):
+    """How decisions come about, and when they act."""
 
     schedule: Schedule
     epsilon: float  # probability that a decision is drawn at random
+    pattern: tuple[int, ...] = ()  # its actions in turn, one a decision, for one who looks at nothing
+
+
+class Rules(NamedTuple):
+    """What all episodes of a player have in common."""
+
+    player: Player
     frame_stack: int
     most_ticks: int  # an episode is cut off after so many
 
@@ -48,12 +57,12 @@ def play(environment: Environment, job: Job, rules: Rules) -> Generator[tuple[np
 
     Yields:
       (observation, seed): [*shape, depth * c], the newest frame last, and a uint32 for agents that draw random numbers. The
-      greedy action for it is to be sent back. Exploratory decisions ask nothing.
+      greedy action for it is to be sent back. Exploratory decisions ask nothing, nor does a pattern.
 
     Returns:
       The `Episode`.
     """
-    spec, schedule = environment.spec, rules.schedule
+    spec, (schedule, epsilon, pattern) = environment.spec, rules.player
     for_environment, for_policy = np.random.SeedSequence([job.seed, job.number]).spawn(2)
     rng = np.random.default_rng(for_policy)
     not_finite = sum(environment.not_finite)
@@ -64,7 +73,9 @@ def play(environment: Environment, job: Job, rules: Rules) -> Generator[tuple[np
     total, default_ticks, tick, terminated, truncated = 0.0, 0, 0, False, False
     while not (terminated or truncated):
         if schedule.decides(tick):
-            if rng.random() < rules.epsilon:
+            if pattern:
+                decided[tick] = pattern[tick // schedule.every % len(pattern)]
+            elif rng.random() < epsilon:
                 decided[tick] = int(rng.integers(spec.actions))
             else:
                 decided[tick] = yield np.concatenate(frames, axis=-1), int(rng.integers(2**32))
@@ -82,7 +93,8 @@ def play(environment: Environment, job: Job, rules: Rules) -> Generator[tuple[np
         truncated = truncated or tick >= rules.most_ticks
     won = environment.progress.wins > wins if environment.encounters > 1 else None
     not_finite = sum(environment.not_finite) - not_finite
-    return Episode(job.seed, job.number, total, tick, default_ticks, bool(terminated), encounter, won, not_finite)
+    ended = bool(terminated)
+    return Episode(job.seed, job.number, total, tick, default_ticks, ended, encounter, won, not_finite, job.player)
 
 
 def _begin(environment: Environment, job: Job, seed: int) -> tuple[np.ndarray, int]:

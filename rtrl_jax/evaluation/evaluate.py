@@ -3,6 +3,9 @@
 import contextlib
 import pathlib
 import time
+from collections.abc import Generator, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -10,14 +13,33 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rtrl_jax import environments
 from rtrl_jax.core import folder as folders
 from rtrl_jax.environments import Spec, fresh
-from rtrl_jax.evaluation import pool, table, world
-from rtrl_jax.evaluation.episodes import Job
+from rtrl_jax.evaluation import controls, pool, table, world
+from rtrl_jax.evaluation.controls import Control
+from rtrl_jax.evaluation.episodes import Episode, Job, Player
+from rtrl_jax.evaluation.schedule import NEVER
 from rtrl_jax.evaluation.settings import Evaluation
+from rtrl_jax.evaluation.tournament import Tournament
 from rtrl_jax.evaluation.worker import SLOTS, Work
 from rtrl_jax.settings import Settings
 from rtrl_jax.telemetry.summary import machine, versions
 
 ONE_EMULATOR_A_PROCESS = ("gameboy/", "pokemon-")
+
+
+class Game(NamedTuple):
+    """Where it is played."""
+
+    spec: Spec
+    encounters: int
+
+
+class Entry(NamedTuple):
+    """Who played where, and what came of it."""
+
+    environment: str
+    policy: str
+    action_every: int
+    episodes: list[Episode]
 
 
 def evaluate(settings: Evaluation) -> dict:
@@ -34,40 +56,62 @@ def evaluate(settings: Evaluation) -> dict:
     folder = folders.choose(settings.out, "evaluation", flag="--out")
     policy = _load(settings)
     manifest = policy.manifest if policy else None
-    specs = _look_at(settings, policy)
+    games = _look_at(settings, policy)
     del policy  # it may be large, and the processes read their own
     folders.make(folder, flag="--out")
     if line := world.overrides(settings, manifest):
         _say(line)
 
-    jobs = [Job(seed, number) for seed in settings.seed_list() for number in range(settings.episodes)]
-    played = {name: [] for name in specs}
+    alone: list[Entry] = []
+    tournaments: dict[str, Tournament] = {}
     began, complete = time.monotonic(), False
     try:
         with _progress() as progress:
-            for name, spec in specs.items():
-                bar = progress.add_task(name, total=len(jobs))
-                work = _work(settings, name, spec, manifest, len(jobs), len(cores))
-                with contextlib.closing(pool.play(work, jobs, cores)) as finished:
+            for name, game in games.items():
+                if settings.policy == "controls":
+                    tournaments[name] = _tournament(settings, game)
+                    players = _players(settings, game, tournaments[name].entered)
+                    work = _work(settings, name, players, manifest, many=True)
+                    tournaments[name].play(partial(_play, progress, name, work, cores))
+                    continue
+                alone.append(Entry(name, settings.policy, settings.action_every, []))
+                control = Control(
+                    settings.policy, settings.action_every, controls.pattern(settings.policy, name, game.spec)
+                )
+                jobs = [Job(seed, number) for seed in settings.seed_list() for number in range(settings.episodes)]
+                work = _work(settings, name, _players(settings, game, [control]), manifest, many=len(jobs) > len(cores))
+                with contextlib.closing(_play(progress, name, work, cores, jobs)) as finished:
                     for episode in finished:
-                        played[name].append(episode)
-                        progress.advance(bar)
+                        alone[-1].episodes.append(episode)
         complete = True
     finally:
-        summary = _summary(settings, manifest, specs, played, time.monotonic() - began, complete)
+        entries = [entry for entry in alone if entry.episodes]
+        for name, tournament in tournaments.items():
+            last = tournament.last_round()
+            entries += [Entry(name, control.name, control.hold, episodes) for control, episodes in last]
+        summary = _summary(settings, manifest, games, entries, time.monotonic() - began, complete)
+        summary["controls"] = {name: tournament.table() for name, tournament in tournaments.items()} or None
         summary["folder"] = str(folder)
-        some = {name: episodes for name, episodes in played.items() if episodes}
-        table.write(folder, some, summary["rows"], summary)
+        table.write(folder, entries, summary)
         if not complete:
-            finished = sum(map(len, played.values()))
-            wanted = len(jobs) * len(specs)
-            _say(f"ended early: the {finished} of {wanted} episodes that were finished are in {folder}")
-        for name, episodes in some.items():
-            if count := sum(episode.not_finite for episode in episodes):
+            finished = sum(len(entry.episodes) for entry in entries)
+            _say(f"ended early: the {finished} episodes that were finished are in {folder}")
+        for name in games:
+            played = [episode for entry in entries if entry.environment == name for episode in entry.episodes]
+            if count := sum(episode.not_finite for episode in played):
                 _say(
                     f"warning: {count} rewards or observations of {name} were NaN or infinite: 0 was put in their place"
                 )
     return summary
+
+
+def _play(progress: Progress, name: str, work: Work, cores, jobs: list[Job], part: str = "") -> Generator[Episode]:
+    """The episodes of these jobs as they are finished. Args: part: what they are, if they are not all."""
+    bar = progress.add_task(f"{name} {part}".strip(), total=len(jobs))
+    with contextlib.closing(pool.play(work, jobs, cores)) as finished:
+        for episode in finished:
+            progress.advance(bar)
+            yield episode
 
 
 def _load(settings: Evaluation):
@@ -78,26 +122,44 @@ def _load(settings: Evaluation):
     return load_policy(pathlib.Path(settings.checkpoint).expanduser())
 
 
-def _look_at(settings: Evaluation, policy) -> dict[str, Spec]:
-    """The spec of each environment. Raises UserError if there is none of that name, or the policy does not fit it."""
-    specs = {}
+def _look_at(settings: Evaluation, policy) -> dict[str, Game]:
+    """Each environment. Raises UserError if there is none of that name, or the policy does not fit it."""
+    games = {}
     for name in settings.environment_list(policy.manifest["environment"] if policy else None):
         environment = environments.make(name, **world.options(settings, name, policy and policy.manifest))
+        games[name] = Game(environment.spec, environment.encounters)
         environment.close()
         fresh.check(name)
-        specs[name] = environment.spec
+        controls.pattern(settings.policy, name, environment.spec)
         if policy:
             from rtrl_jax.evaluation import policies
 
             policies.check_fit(policy, name, environment.spec)
-    return specs
+    return games
 
 
-def _work(settings: Evaluation, name: str, spec: Spec, manifest: dict | None, jobs: int, cores: int) -> Work:
-    plays = {"schedule": tuple(settings.schedule(spec)), "most_ticks": settings.max_ticks_per_episode}
+def _tournament(settings: Evaluation, game: Game) -> Tournament:
+    entered = controls.every(
+        game.spec, gaps=settings.inaction == "sequential" and settings.delay_ticks(game.spec.rate_hz) > 1
+    )
+    return Tournament(entered, game.encounters, settings.seed_list(), settings.episodes)
+
+
+def _players(settings: Evaluation, game: Game, entered: Sequence[Control]) -> list[Player]:
+    """Those who play: each control, or the checkpoint under that name."""
+    epsilon = settings.epsilon if settings.policy == "checkpoint" else 1.0
+    return [
+        Player(NEVER if one.name == "noop" else settings.schedule(game.spec, one.hold), epsilon, one.pattern)
+        for one in entered
+    ]
+
+
+def _work(settings: Evaluation, name: str, players: list[Player], manifest: dict | None, many: bool) -> Work:
+    """Args: many: whether there are more episodes than processes."""
     where = {"environment": name, "options": world.options(settings, name, manifest)}
+    plays = {"players": players, "most_ticks": settings.max_ticks_per_episode}
     if manifest is None:  # nothing waits for a network, so there is nothing to gain from several side by side
-        nobody = {"checkpoint": None, "version": None, "epsilon": 1.0, "frame_stack": 1, "side_by_side": 1}
+        nobody = {"checkpoint": None, "version": None, "frame_stack": 1, "side_by_side": 1}
         return Work(**where, **plays, **nobody)
 
     from rtrl_jax.evaluation import policies
@@ -107,34 +169,33 @@ def _work(settings: Evaluation, name: str, spec: Spec, manifest: dict | None, jo
         **plays,
         checkpoint=str(pathlib.Path(settings.checkpoint).expanduser()),
         version=policies.version(manifest),
-        epsilon=settings.epsilon,
         frame_stack=policies.frame_stack(manifest),
-        side_by_side=1 if name.startswith(ONE_EMULATOR_A_PROCESS) else min(SLOTS, -(-jobs // cores)),
+        side_by_side=SLOTS if many and not name.startswith(ONE_EMULATOR_A_PROCESS) else 1,
     )
 
 
-def _summary(settings: Evaluation, manifest, specs, played, seconds: float, complete: bool) -> dict:
+def _summary(settings: Evaluation, manifest, games, entries: list[Entry], seconds: float, complete: bool) -> dict:
     rows = [
         table.row(
-            name,
-            episodes,
-            policy=settings.policy,
-            rate_hz=specs[name].rate_hz,
-            delay=None if settings.policy == "noop" else settings.delay_ticks(specs[name].rate_hz),
-            action_every=settings.action_every,
+            entry.environment,
+            entry.episodes,
+            policy=entry.policy,
+            rate_hz=games[entry.environment].spec.rate_hz,
+            delay=None if entry.policy == "noop" else settings.delay_ticks(games[entry.environment].spec.rate_hz),
+            action_every=entry.action_every,
         )
-        for name, episodes in played.items()
-        if episodes
+        for entry in entries
     ]
-    ticks = sum(episode.ticks for episodes in played.values() for episode in episodes)
+    ticks = sum(episode.ticks for entry in entries for episode in entry.episodes)
     about = ("environment", "tick", "updates", "network", "actions")
+    alone = {entry.environment: entry.episodes for entry in entries}
     return {
         "complete": complete,
         "settings": settings.as_dict(),
         "checkpoint": None if manifest is None else {name: manifest.get(name) for name in about},
         "rows": rows,
-        "together": table.together(played) if complete else None,
-        "interval": "95 % percentile bootstrap over episodes, pooled over seeds; no random no-op starts",
+        "together": table.together(alone) if complete and len(alone) == len(entries) else None,
+        "interval": "95 % percentile bootstrap over episodes, pooled over seeds",
         "seconds": round(seconds, 2),
         "ticks_per_s": round(ticks / seconds, 1),
         "machine": machine(),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
+from rtrl_jax.evaluation import controls
 from rtrl_jax.evaluation.schedule import NEVER, Schedule, asynchronous, sequential
 from rtrl_jax.latency import LONGEST_MS
 from rtrl_jax.settings import MOST_TICKS, Settings
@@ -32,8 +33,9 @@ class Evaluation:
     )
     policy: str = setting(
         "checkpoint",
-        "what plays: a checkpoint, random actions, or nothing but the default action",
-        ("checkpoint", "random", "noop"),
+        "what plays: a checkpoint, random actions, nothing but the default action, one action throughout, two in turn, or "
+        "controls, all of these at one and at four ticks an action, of which the best is found",
+        parse=controls.parse,
     )
     epsilon: float = setting(0.05, "probability that a checkpoint's decision is a random one", between=(0, 1))
 
@@ -87,9 +89,11 @@ class Evaluation:
         if self.delay is not None and self.inference_ms is not None:
             raise UserError("--delay and --inference_ms say the same: give one")
         if self.policy == "checkpoint" and self.checkpoint is None:
-            raise UserError("say what to evaluate: --checkpoint=RUN, or --policy=random or noop")
+            raise UserError("say what to evaluate: --checkpoint=RUN, or --policy=random, noop, constant:ACTION, …")
         if self.policy != "checkpoint" and self.environments is None:
             raise UserError("say where to play: --environments=atari/Boxing")
+        if self.policy == "controls" and self.action_every != 1:
+            raise UserError("--policy=controls plays at one and at four ticks an action: leave out --action_every")
 
     def seed_list(self) -> list[int]:
         """Raises UserError if it is no list of different whole numbers from 0 on."""
@@ -106,12 +110,12 @@ class Evaluation:
             return self.delay or 1
         return max(1, math.ceil(self.inference_ms * rate_hz / 1e3 - ROUNDING))
 
-    def schedule(self, spec: Spec) -> Schedule:
-        """Which decision acts when, in an environment of that rate."""
+    def schedule(self, spec: Spec, hold: int | None = None) -> Schedule:
+        """Which decision acts when, in an environment of that rate. Args: hold: in place of --action_every."""
         if self.policy == "noop":
             return NEVER
         make = {"async": asynchronous, "sequential": sequential}[self.inaction]
-        return make(self.delay_ticks(spec.rate_hz), self.action_every)
+        return make(self.delay_ticks(spec.rate_hz), hold or self.action_every)
 
     def as_dict(self) -> dict:
         return {item.name: getattr(self, item.name) for item in fields(self)}

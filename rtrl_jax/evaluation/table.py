@@ -50,12 +50,26 @@ def together(played: dict[str, list[Episode]]) -> dict | None:
     return scores.together(games)
 
 
-def write(folder: pathlib.Path, played: dict[str, list[Episode]], rows: list[dict], summary: dict) -> None:
-    """Writes episodes.csv, summary.csv and, with all there is to know, summary.json. Each is whole or as it was."""
-    lines = [{"environment": name, **episode._asdict()} for name in played for episode in sorted(played[name])]
+def write(folder: pathlib.Path, entries: Sequence, summary: dict) -> None:
+    """Writes episodes.csv, summary.csv, controls.csv if there were any, and, with all there is to know, summary.json.
+
+    Each is whole or as it was. Args: entries: with `environment`, `policy`, `action_every` and `episodes`.
+    """
+    lines = [
+        {"environment": entry.environment, "policy": entry.policy, "action_every": entry.action_every, **_line(episode)}
+        for entry in entries
+        for episode in sorted(entry.episodes)
+    ]
     write_text(folder / "episodes.csv", _csv(lines))
-    write_text(folder / "summary.csv", _csv([_flat(row) for row in rows]))
+    write_text(folder / "summary.csv", _csv([_flat(row) for row in summary["rows"]]))
+    if summary["controls"]:
+        rows = [{"environment": name, **row} for name, table in summary["controls"].items() for row in table]
+        write_text(folder / "controls.csv", _csv(rows))
     write_json(folder / "summary.json", summary)
+
+
+def _line(episode: Episode) -> dict:
+    return {name: value for name, value in episode._asdict().items() if name != "player"}
 
 
 def _flat(row: dict) -> dict:
@@ -84,14 +98,19 @@ def show(rows: list[dict], overall: dict | None) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDE)
     with_wins = any(row["wins"] is not None for row in rows)
+    with_policies = len({row["policy"] for row in rows}) > 1
     table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), caption=_caption(overall), caption_justify="left")
     table.add_column("environment", overflow="fold")
+    if with_policies:
+        table.add_column("policy, held for ticks", overflow="fold")
     for column in ("n", "mean", "median", "IQM", "human", *("won",) * with_wins, "delay", "inaction"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         wins = (_percent(row["wins"]),) if with_wins else ()
+        policies = (f"{row['policy']}, {row['action_every']}",) if with_policies else ()
         table.add_row(
             row["environment"],
+            *policies,
             str(row["episodes"]),
             f"{_number(row['mean'])}\n{_span(row['mean_interval'])}",
             _number(row["median"]),
@@ -102,6 +121,21 @@ def show(rows: list[dict], overall: dict | None) -> None:
             _percent(row["inaction"]),
         )
     console.print(table)
+
+
+def to_beat(summary: dict) -> list[str]:
+    """Which control of each game is the best, as sentences; none if none were played."""
+    found = []
+    for name, table in (summary["controls"] or {}).items():
+        rows = [row for row in summary["rows"] if row["environment"] == name]
+        if rows:
+            best = max(rows, key=lambda row: row["mean"])
+            tried = len({(row["policy"], row["action_every"]) for row in table})
+            found.append(
+                f"to beat in {name}: {best['policy']}, {best['action_every']} tick(s) an action, "
+                f"{_number(best['mean'])} ({_span(best['mean_interval'])}), the best of {tried} controls"
+            )
+    return found
 
 
 def _caption(overall: dict | None) -> str:

@@ -17,6 +17,7 @@ from rtrl_jax.errors import UserError
 
 # Rows in every batch, those that stand for no episode too: the last bits of a network's output can depend on the number.
 SLOTS = 4
+NICENESS = 10  # a run in real time, and whoever works at this machine, have the right of way
 
 
 class Work(NamedTuple):
@@ -26,8 +27,7 @@ class Work(NamedTuple):
     options: dict  # for `environments.make`
     checkpoint: str | None  # None: no decision needs a network
     version: list | None  # tick and updates of that checkpoint: a run that goes on writes newer ones
-    schedule: tuple[int, int, int]
-    epsilon: float
+    players: list  # `episodes.Player`s, one for each number that a job may name
     frame_stack: int
     most_ticks: int
     side_by_side: int  # episodes at a time in one process, at most SLOTS
@@ -38,6 +38,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when an evaluation ends
     die_with(message["parent"])
     os.sched_setaffinity(0, {message["core"]})
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     os.environ.update({**ONE_THREAD, "JAX_PLATFORMS": "cpu"})
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what an environment prints is no answer
@@ -57,14 +58,13 @@ def play_all(environments: list, work: Work, choose, ask) -> None:
 
     Args:
       choose: (observations [n, ...], seeds [n]) -> actions [n].
-      ask: (finished episode as a list, or None) -> the next job as [seed, number], or None.
+      ask: (finished episode as a list, or None) -> the next job as a list, or None.
     """
     import numpy as np
 
-    from rtrl_jax.evaluation.episodes import Job, Rules, play
-    from rtrl_jax.evaluation.schedule import Schedule
+    from rtrl_jax.evaluation.episodes import Job, play
 
-    rules = Rules(Schedule(*work.schedule), work.epsilon, work.frame_stack, work.most_ticks)
+    rules = _rules(work)
     games, observations, seeds = {}, None, np.zeros(SLOTS, np.uint32)
 
     def advance(slot: int, action: int | None, job) -> None:
@@ -72,7 +72,8 @@ def play_all(environments: list, work: Work, choose, ask) -> None:
         nonlocal observations
         while job or slot in games:
             if job:
-                games[slot], action = play(environments[slot], Job(*job), rules), None
+                job = Job(*job)
+                games[slot], action = play(environments[slot], job, rules[job.player]), None
             try:
                 observation, seeds[slot] = games[slot].send(action)
             except StopIteration as ended:
@@ -90,6 +91,15 @@ def play_all(environments: list, work: Work, choose, ask) -> None:
         actions = choose(observations, seeds)
         for slot in list(games):
             advance(slot, int(actions[slot]), None)
+
+
+def _rules(work: Work) -> list:
+    """Of each player."""
+    from rtrl_jax.evaluation.episodes import Player, Rules
+    from rtrl_jax.evaluation.schedule import Schedule
+
+    players = [Player(Schedule(*schedule), epsilon, tuple(pattern)) for schedule, epsilon, pattern in work.players]
+    return [Rules(player, work.frame_stack, work.most_ticks) for player in players]
 
 
 def _prepare(work: Work):

@@ -6,7 +6,7 @@ from evaluation.worlds import NOTHING, Recorder
 
 from rtrl_jax.board.ring import join_stack, stacked_ticks
 from rtrl_jax.environments import library, players
-from rtrl_jax.evaluation.episodes import Job, Rules, play
+from rtrl_jax.evaluation.episodes import Job, Player, Rules, play
 from rtrl_jax.evaluation.schedule import NEVER, asynchronous, sequential
 
 JOB = Job(seed=3, number=7)
@@ -24,9 +24,9 @@ def answer(episode, policy):
         action = policy(observation)
 
 
-def run(schedule, length=12, epsilon=0.0, stack=1, most_ticks=1000, job=JOB):
-    world = Recorder(length)
-    episode, asked = answer(play(world, job, Rules(schedule, epsilon, stack, most_ticks)), lambda o: int(o[-1]) % 5)
+def run(schedule, length=12, epsilon=0.0, stack=1, most_ticks=1000, job=JOB, pattern=()):
+    world, rules = Recorder(length), Rules(Player(schedule, epsilon, pattern), stack, most_ticks)
+    episode, asked = answer(play(world, job, rules), lambda o: int(o[-1]) % 5)
     return episode, asked, world
 
 
@@ -34,7 +34,7 @@ def test_asynchronous_delay():
     episode, _, world = run(asynchronous(3))
     assert world.actions == [NOTHING, NOTHING, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4]
     assert episode.default_ticks == 2
-    assert episode == (3, 7, 78.0, 12, 2, True, 0, None, 0)
+    assert episode == (3, 7, 78.0, 12, 2, True, 0, None, 0, 0)
 
 
 def test_sequential_delay():
@@ -68,6 +68,18 @@ def test_random_play_asks_nothing_and_holds_its_actions():
     assert set(world.actions) == set(range(5))
 
 
+def test_a_pattern_asks_nothing_and_holds_its_actions():
+    for schedule, acted in (
+        (asynchronous(1), [4, 2] * 6),
+        (asynchronous(1, hold=4), [4] * 4 + [2] * 4 + [4] * 4),
+        (asynchronous(3), [NOTHING] * 2 + [4, 2] * 5),
+        (sequential(2), [NOTHING, 4, NOTHING, 2] * 3),
+    ):
+        episode, asked, world = run(schedule, epsilon=1.0, pattern=(4, 2))
+        assert (world.actions, asked) == (acted, [])
+    assert episode.default_ticks == 6
+
+
 def test_exploration_happens_as_often_as_it_should():
     _, asked, world = run(asynchronous(1), length=4000, epsilon=0.25, most_ticks=4000)
     assert len(asked) / len(world.actions) == pytest.approx(0.75, abs=0.025)
@@ -98,13 +110,13 @@ def test_random_numbers_belong_to_the_episode():
 
 def test_a_game_of_encounters_takes_them_in_turn_and_says_whether_it_was_won():
     world = library.game("gameboy/duel-battles")
-    rules = Rules(NEVER, 0.0, 1, most_ticks=30)
+    rules = Rules(Player(NEVER, 0.0), 1, most_ticks=30)
     for number, encounter in ((1, 1), (41, 1), (5, 5), (0, 0)):
         episode, _ = answer(play(world, Job(0, number), rules), None)
         assert (episode.encounter, episode.won, episode.terminated) == (encounter, False, False)
         assert world.progress.encounter == encounter
     player = players.duel_player()
-    rules = Rules(asynchronous(1), 0.0, 1, most_ticks=100_000)
+    rules = Rules(Player(asynchronous(1), 0.0), 1, most_ticks=100_000)
     episode, _ = answer(play(world, Job(0, 40), rules), lambda observation: player(world.console))
     assert (episode.encounter, episode.won, episode.terminated) == (0, True, True)
     world.close()

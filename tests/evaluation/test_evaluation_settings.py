@@ -41,6 +41,13 @@ def test_schedule():
         ({"checkpoint": "runs/it"}, "leave one"),
         ({"environments": None}, "--environments"),
         ({"environment_kwargs": "{"}, "--environment_kwargs"),
+        ({"policy": "best"}, "constant:ACTION"),
+        ({"policy": "constant"}, "constant:ACTION"),
+        ({"policy": "constant:A,B"}, "constant:ACTION"),
+        ({"policy": "alternate:A"}, "constant:ACTION"),
+        ({"policy": "alternate:A,A"}, "two different"),
+        ({"policy": "noop:A"}, "constant:ACTION"),
+        ({"policy": "controls", "action_every": 4}, "leave out --action_every"),
     ],
 )
 def test_bad_values(change, says):

@@ -10,7 +10,7 @@ from evaluation.worlds import write_checkpoint
 from rtrl_jax.environments import make
 from rtrl_jax.errors import UserError
 from rtrl_jax.evaluation import policies, pool
-from rtrl_jax.evaluation.episodes import Job
+from rtrl_jax.evaluation.episodes import Job, Player
 from rtrl_jax.evaluation.schedule import asynchronous, sequential
 from rtrl_jax.evaluation.worker import Work
 
@@ -21,7 +21,8 @@ EVERY_TICK = asynchronous(1)
 
 def work(environment, checkpoint=None, schedule=EVERY_TICK, epsilon=1.0, most_ticks=500, stack=1, side_by_side=1):
     where = (str(checkpoint), [1000, 10]) if checkpoint else (None, None)
-    return Work(environment, {}, *where, tuple(schedule), epsilon, stack, most_ticks, side_by_side)
+    players = [Player(schedule, epsilon), Player(schedule, 1.0, pattern=(0,))]
+    return Work(environment, {}, *where, players, stack, most_ticks, side_by_side)
 
 
 def test_an_episode_is_the_same_whatever_the_processes(tmp_path):
@@ -31,7 +32,7 @@ def test_an_episode_is_the_same_whatever_the_processes(tmp_path):
         asked = work("gymnasium/CartPole-v1", checkpoint, sequential(2), 0.3, stack=2, side_by_side=side_by_side)
         found.append(sorted(pool.play(asked, JOBS, [CORE] * processes)))
     assert found[0] == found[1]
-    assert [(episode.seed, episode.number) for episode in found[0]] == JOBS
+    assert [(episode.seed, episode.number) for episode in found[0]] == [(job.seed, job.number) for job in JOBS]
     assert len({episode.episode_return for episode in found[0]}) > 3
 
 
@@ -44,6 +45,14 @@ def test_images_and_the_paper_s_network_too(tmp_path):
     assert found[0] == found[1]
     assert [episode.ticks for episode in found[0]] == [150] * 4
     assert [episode.default_ticks for episode in found[0]] == [3] * 4
+
+
+def test_a_job_says_who_plays():
+    jobs = [Job(0, 1, player) for player in (0, 1, 1)]
+    found = sorted(pool.play(work("gymnasium/CartPole-v1"), jobs, [CORE]), key=lambda episode: episode.player)
+    assert [episode.player for episode in found] == [0, 1, 1]
+    assert found[1] == found[2]
+    assert found[1].ticks in (8, 9, 10)  # a cart that is pushed one way
 
 
 def test_game_boy_games_one_in_a_process():

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -34,10 +35,15 @@ def test_all_games_together():
 def test_files(tmp_path):
     played = {"atari/Boxing": episodes([3, 1, 2])[::-1], "gymnasium/CartPole-v1": episodes([9])}
     rows = [table.row(name, some, delay=1) for name, some in played.items()]
-    table.write(tmp_path, played, rows, {"rows": rows})
+    entries = [
+        SimpleNamespace(environment=name, policy="random", action_every=4, episodes=some)
+        for name, some in played.items()
+    ]
+    table.write(tmp_path, entries, {"rows": rows, "controls": None})
     with open(tmp_path / "episodes.csv") as file:
         lines = list(csv.DictReader(file))
     assert [line["episode_return"] for line in lines] == ["3.0", "1.0", "2.0", "9.0"]
+    assert (lines[0]["policy"], lines[0]["action_every"]) == ("random", "4")
     with open(tmp_path / "summary.csv") as file:
         summary = list(csv.DictReader(file))
     assert float(summary[0]["mean"]) == np.mean([3, 1, 2])
@@ -48,13 +54,14 @@ def test_files(tmp_path):
 
 
 def test_nothing_finished(tmp_path):
-    table.write(tmp_path, {}, [], {"rows": []})
-    assert json.loads((tmp_path / "summary.json").read_text()) == {"rows": []}
+    table.write(tmp_path, [], {"rows": [], "controls": None})
+    assert json.loads((tmp_path / "summary.json").read_text()) == {"rows": [], "controls": None}
 
 
 def test_it_is_shown(capsys):
-    table.show([table.row("gameboy/duel-battles", episodes([1, -1], won=True), delay=None)], None)
-    table.show([table.row("atari/Boxing", episodes([1, 2]), delay=4)], {"iqm": 0.5, "iqm_interval": (0.4, 0.6)})
+    table.show([table.row("gameboy/duel-battles", episodes([1, -1], won=True), policy="noop", delay=None)], None)
+    row = table.row("atari/Boxing", episodes([1, 2]), policy="random", delay=4)
+    table.show([row], {"iqm": 0.5, "iqm_interval": (0.4, 0.6)})
     shown = capsys.readouterr().out
     assert "won" in shown
     assert "50.0% (40.0% – 60.0%)" in shown

@@ -142,6 +142,24 @@ def test_atari_baselines(tmp_path):
     assert [row["inaction"] for row in results(tmp_path / "noop")[0]["rows"]] == [1, 1]
 
 
+def test_open_loop_controls(tmp_path):
+    flags = ["--environments=gameboy/duel-catching", "--max_ticks_per_episode=40", "--episodes=2"]
+    done = evaluate(*flags, "--policy=controls", f"--out={tmp_path}/all")
+    assert done.returncode == 0, done.stderr
+    summary, lines = results(tmp_path / "all")
+    assert len(summary["rows"]) == 4
+    assert {row["delay"] for row in summary["rows"]} == {1, None}
+    assert len(lines) == 8
+    best = summary["rows"][0]
+    assert f"to beat in gameboy/duel-catching: {best['policy']}, {best['action_every']} tick(s)" in done.stdout
+    with open(tmp_path / "all" / "controls.csv") as file:
+        tried = [(row["policy"], row["action_every"]) for row in csv.DictReader(file) if row["round"] == "round 1"]
+    assert len(set(tried)) == 36
+    done = evaluate(*flags, "--policy=alternate:A,LEFT", "--action_every=4", f"--out={tmp_path}/one")
+    assert done.returncode == 0, done.stderr
+    assert {(line["policy"], line["ticks"]) for line in results(tmp_path / "one")[1]} == {("alternate:A,LEFT", "40")}
+
+
 def begun(*flags):
     """Starts an evaluation that would take hours, and waits until its first process is there."""
     process = subprocess.Popen(command(*flags), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -197,6 +215,8 @@ def test_workers_die_with_the_command(tmp_path):
         (["--policy=random", CARTPOLE, "--delay=soon"], "delay"),
         (["--policy=random", CARTPOLE, "--cores=4711"], "no core 4711"),
         (["--policy=random", CARTPOLE, "extra"], "is not a flag"),
+        (["--policy=constant:SELECT", "--environments=gameboy/stacks"], "gameboy/stacks has no action SELECT"),
+        (["--policy=alternate:0,2", CARTPOLE], "has no action 2 (it has 2, numbered from 0)"),
     ],
 )
 def test_bad_input(tmp_path, flags, says):
