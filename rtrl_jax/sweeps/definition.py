@@ -12,10 +12,10 @@ from rtrl_jax.core.folder import make
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings import Settings
 from rtrl_jax.sweeps.grid import Cell
+from rtrl_jax.sweeps.place import FILE, name_of
 from rtrl_jax.telemetry import files
 
 FORMAT = 1
-FILE = "sweep.json"
 
 
 class Played(NamedTuple):
@@ -41,7 +41,7 @@ class Sweep(NamedTuple):
 
     def runs(self) -> list[Run]:
         """All of them, every cell with the first seed first."""
-        return [Run(f"{cell.name}-seed{seed}", cell, seed) for seed in self.seeds for cell in self.cells]
+        return [Run(name_of(cell.name, seed), cell, seed) for seed in self.seeds for cell in self.cells]
 
     def settings_of(self, run: Run, folder: pathlib.Path | None = None) -> Settings:
         run_dir = None if folder is None else str(folder)

@@ -7,8 +7,10 @@ import shutil
 from typing import NamedTuple
 
 from rtrl_jax.core.folder import make
+from rtrl_jax.errors import UserError
 from rtrl_jax.telemetry.files import write_text
 
+FILE = "sweep.json"  # what says that a folder is a sweep's
 WAITING, UNFINISHED, FINISHED, FAILED = "waiting", "unfinished", "finished", "failed"
 ITS_LIMITS = "its limits"  # what `ended_by` says of a run that is over
 
@@ -63,6 +65,41 @@ def make_folders(out: pathlib.Path) -> None:
     """Raises UserError if the system will not."""
     for path in of(out, "_"):
         make(path.parent, flag="--out")
+
+
+def name_of(cell: str, seed: int) -> str:
+    """What the run of a cell with a seed is called."""
+    return f"{cell}-seed{seed}"
+
+
+def expanded(entries: list[str], labelled: bool) -> list[str]:
+    """Run folders, with the finished runs of a sweep in the place of its folder.
+
+    Args:
+      entries: folders, or label=folder.
+      labelled: whether each cell of several becomes a group, as `plots.sources.group` has them.
+
+    Raises UserError if no run of a sweep is finished.
+    """
+    found = []
+    for entry in entries:
+        label, _, folder = ("", "", entry) if os.path.exists(entry) else entry.rpartition("=")
+        sweep = _read(pathlib.Path(folder) / FILE) if folder else None
+        if sweep is None:
+            found.append(entry)
+            continue
+        runs = []
+        for cell in sweep["cells"]:
+            names = [name_of(cell, seed) for seed in sweep["seeds"]]
+            mine = [
+                str(of(pathlib.Path(folder), name).run) for name in names if of(pathlib.Path(folder), name).is_over()
+            ]
+            group = " ".join(part for part in (label, cell if len(sweep["cells"]) > 1 else "") if part)
+            runs += [f"{group}={run}" if group and labelled and run == mine[0] else run for run in mine]
+        if not runs:
+            raise UserError(f"{folder} is a sweep's, and none of its runs is finished")
+        found += runs
+    return found
 
 
 def clear(folder: pathlib.Path) -> None:

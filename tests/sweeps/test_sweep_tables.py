@@ -7,6 +7,7 @@ import json
 import pytest
 from scipy import stats
 
+from rtrl_jax.errors import UserError
 from rtrl_jax.settings import Settings
 from rtrl_jax.sweeps import place, table
 from rtrl_jax.sweeps.definition import Played, Sweep
@@ -138,3 +139,20 @@ def test_a_flag_of_the_grid_is_not_overwritten_by_a_figure_of_that_name(tmp_path
         file.write_text(json.dumps({**json.loads(file.read_text()), "parameters": 1_031_234}))
     assert [line["parameters"] for line in table.write(table.rows(sweep, tmp_path), tmp_path)] == ["55K", "1M"]
     assert [row["parameters"] for row in read(tmp_path / "runs.csv")] == ["55K", "1M"]
+
+
+def test_pictures_take_a_sweep_for_its_finished_runs_by_cell(made):
+    sweep, out = made
+    (out / "sweep.json").write_text(json.dumps(sweep.as_dict()))
+    place.clear(place.of(out, "delay-1-seed0").run)
+    runs = {delay: [f"{out}/runs/delay-{delay}-seed{seed}" for seed in range(3)] for delay in (1, 4)}
+    first, second = runs[1][1:], runs[4]
+    assert place.expanded([str(out)], labelled=True) == [
+        *(f"delay-1={first[0]}", first[1], f"delay-4={second[0]}", *second[1:])
+    ]
+    assert place.expanded([f"ours={out}"], labelled=True)[0] == f"ours delay-1={first[0]}"
+    assert place.expanded(["a", str(out), "b=c"], labelled=False) == ["a", *first, *second, "b=c"]
+    for run in (out / "runs").iterdir():
+        place.clear(run)
+    with pytest.raises(UserError, match="none of its runs is finished"):
+        place.expanded([str(out)], labelled=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import json
 import os
 import signal
@@ -16,7 +17,10 @@ import rtrl_jax
 from rtrl_jax.checkpoints import store
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings import Settings
-from rtrl_jax.sweeps import child, place
+from rtrl_jax.sweeps import child, grid, place
+from rtrl_jax.sweeps import sweep as playing
+from rtrl_jax.sweeps.definition import Played, Sweep
+from rtrl_jax.telemetry.terminal import Display
 
 TOY = ("--environment=toy/chain-0.9", "--delay=2", "--policy=random", "--checkpoint_every_s=0.2")
 BROKEN = """
@@ -125,16 +129,23 @@ def test_killed_and_started_again_it_goes_on_and_makes_nothing_twice(begun):
     process, flags, out = begun
     before = marks(out)
     assert len(before) == 1
-    assert len(processes_with(f"{out}/runs/")) == 1
-    process.send_signal(signal.SIGKILL)
+    (run,) = processes_with(f"{out}/runs/")
+    os.kill(run, signal.SIGKILL)  # its own end is a failure
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "max_ticks-20000-seed0 has failed: killed by SIGKILL" in said
+    assert "killed by SIGKILL" in place.of(out, "max_ticks-20000-seed0").reason()
+
+    process = subprocess.Popen(command(*flags, "--retry_failed"), stderr=subprocess.DEVNULL)
+    wait_for(lambda: processes_with(f"{out}/runs/"))
+    process.kill()  # the sweep's is none
     process.wait()
-    wait_for(lambda: not processes_with(f"{out}/runs/"))  # nothing is left behind
+    wait_for(lambda: not processes_with(f"{out}/runs/"))  # and nothing is left behind
     done = sweep(*flags)
     assert done.returncode == 0, done.stderr
     assert "1 of them done before" in done.stderr
     assert "max_ticks-20000-seed0: goes on" in done.stderr
-    after = marks(out)
-    assert before.items() <= after.items()
+    assert before.items() <= marks(out).items()
     assert [row["state"] for row in read(out / "runs.csv")] == ["finished", "finished"]
     assert [row["ticks"] for row in read(out / "runs.csv")] == ["200", "20000"]
 
@@ -185,27 +196,12 @@ def test_a_failing_cell_is_named_and_the_rest_goes_on(tmp_path):
     assert marks(tmp_path / "s")[tmp_path / "s" / "runs" / good["run"] / "summary.json"] in before.values()
 
 
-def test_a_run_that_is_killed_has_failed(begun):
-    process, _, out = begun
-    (run,) = processes_with(f"{out}/runs/")
-    os.kill(run, signal.SIGKILL)
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert "killed by SIGKILL" in place.of(out, "max_ticks-20000-seed0").reason()
-    assert "max_ticks-20000-seed0 has failed: killed by SIGKILL" in said
-
-
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
         (["--grid=dealy=1"], "no flag --dealy"),
-        (["--seeds=1,1"], "seed 1 is there twice"),
-        (["--grid=delay=1,,2"], "an empty value"),
         (["--grid=delay=1,0"], "--delay=0: it must be between"),
         (["--grid=environment=toy/chain-0.9,toy/chian"], "toy/chian"),
-        (["--seed=3"], "give --seeds"),
-        (["--run_dir=x"], "with --out"),
-        (["--evaluate_episodes=2", "--checkpoint_every_s=0"], "plays checkpoints"),
     ],
 )
 def test_bad_input_is_one_line_before_anything_starts(tmp_path, flags, says):
@@ -225,14 +221,55 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
     assert "--out=FOLDER" in done.stderr
 
 
-def test_runs_by_the_wall_clock_take_turns(tmp_path):
-    flags = ("--environment=toy/chain-0.9", "--policy=random", "--duration_s=0.5", "--seeds=0-1", "--grid=base")
-    done = sweep(*flags, f"--out={tmp_path}/s")
-    assert done.returncode == 0, done.stderr
-    assert "1 at a time" in done.stderr
-    assert "runs by the wall clock cannot share the machine" in done.stderr
-    said = [line for line in done.stderr.splitlines() if line.startswith("base-")]
-    assert [line.split(":")[0] for line in said] == ["base-seed0", "base-seed0", "base-seed1", "base-seed1"]
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"seed": 3}, "give --seeds"),
+        ({"run_dir": "x"}, "with --out"),
+        ({"page": 8000}, "--page is of one run alone"),
+        ({"checkpoint_every_s": 0.0}, "plays checkpoints"),
+    ],
+)
+def test_what_a_sweep_decides_cannot_be_said_of_its_runs(given, says):
+    def check(settings):
+        grid.check_common(dataclasses.asdict(settings))
+        Sweep(settings, grid.cells([]), [0], Played(2, 100)).check()
+
+    with pytest.raises(UserError, match=says):
+        check(Settings(**given))
+
+
+@pytest.mark.parametrize(("delay", "at_a_time"), [(1, 4), (None, 1)])
+def test_runs_by_the_wall_clock_take_turns(tmp_path, monkeypatch, delay, at_a_time):
+    going, most = set(), []
+
+    class Job:
+        def __init__(self, run, where, *_):
+            self.run, self.place, self.looks = run, where, 0
+            going.add(run.name)
+            most.append(len(going))
+
+        def has_ended(self):
+            self.looks += 1
+            if self.looks < 3:
+                return False
+            going.discard(self.run.name)
+            return True
+
+        def failure(self, **_):
+            return ""
+
+        def share(self):
+            return 0.0
+
+        def words(self):
+            return "", ""
+
+    monkeypatch.setattr(playing, "_Job", Job)
+    monkeypatch.setattr(playing, "LOOK_S", 0)
+    display = Display("", enabled=False)
+    playing.Playing(Sweep(Settings(delay=delay), grid.cells([]), list(range(6))), tmp_path, 4, display).play(False)
+    assert (len(most), max(most)) == (6, at_a_time)
 
 
 @pytest.mark.parametrize("delay", [1, None])
