@@ -1,7 +1,7 @@
 """Plays many runs of one flagfile, one for each cell of a grid of flags and each seed, on all cores at low priority.
 
-rtrl-sweep --flagfile=delay-boxing --grid='delay=1,4,8;interaction=async,sequential' --seeds=0-4 --out=runs/sweeps/boxing
-rtrl-sweep --flagfile=duel --delay=1 --grid=base --grid='n_steps=1,3' --grid=double_q=true --seeds=0-2 --out=runs/sweeps/parts
+rtrl-sweep --flagfile=paper/figure6-boxing-dqn --grid='delay=1,8;interaction=async,sequential' --seeds=0-4 --out=runs/boxing
+rtrl-sweep --flagfile=duel --delay=1 --grid=base --grid='n_steps=1,3' --grid=double_q=true --seeds=0-2 --out=runs/parts
 
 Every flag of a run may be given too, and holds for all of them. Killed at any moment, and started again with the same
 command, it goes on: with runs that had begun from their checkpoints, with what is finished not at all. In --out lie runs/,
