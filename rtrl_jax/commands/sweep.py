@@ -50,7 +50,7 @@ def main() -> int:
     sys.path.append("")  # modules of the user's own that register an environment
 
     from rtrl_jax.sweeps import definition, grid
-    from rtrl_jax.sweeps.sweep import Playing, cores_granted
+    from rtrl_jax.sweeps.sweep import Playing, room
     from rtrl_jax.telemetry.terminal import Display
 
     given = values(Settings)
@@ -65,7 +65,7 @@ def main() -> int:
 
     display = Display(f"sweep {out.name}", given["display"] == "auto", line_every_s=60.0)
     with definition.opened(out, sweep), display:
-        rows = Playing(sweep, out, JOBS.value or cores_granted(), display).play(RETRY.value)
+        rows = Playing(sweep, out, JOBS.value or room(sweep.settings), display).play(RETRY.value)
     if given["display"] == "auto":
         _show(rows, out)
     return 0 if all(row.state == "finished" for row in rows) else 1

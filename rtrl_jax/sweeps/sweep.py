@@ -30,10 +30,10 @@ LONGEST_REASON = 500  # characters
 ESTIMATE_FROM = 0.02  # of what this session had to do, before it says how long the rest will take
 
 
-def cores_granted() -> int:
-    """How many runs at a time the machine has room for."""
+def room(settings: Settings) -> int:
+    """How many runs at a time there are cores for, of those that the settings allow and control groups grant."""
     granted = topology.granted()
-    return max(1, min(len(os.sched_getaffinity(0)), math.ceil(granted) if granted else 2**31))
+    return min(len(settings.core_list()), math.ceil(granted) if granted else 2**31)
 
 
 class Playing:

@@ -23,15 +23,15 @@ class Display:
     Nothing here waits for somebody to read. A terminal that has gone away is no error.
     """
 
-    def __init__(
-        self, title: str, enabled: bool, console: Console | None = None, *, line_every_s: float = LINE_EVERY_S
-    ):
+    def __init__(self, title: str, enabled: bool, console: Console | None = None, *, line_every_s: float | None = None):
+        """Args: line_every_s: between two lines where there is no terminal; default LINE_EVERY_S."""
         self.console = console or Console(stderr=True, highlight=False)
         self._title = title
         self._printer = Printer(self.console) if enabled else None
         self._draws = enabled and self.console.is_terminal and not self.console.is_dumb_terminal
         self._redirected = Redirected(self._printer) if self._draws else contextlib.nullcontext()
-        self._line_every_s, self._last_line = line_every_s, time.monotonic()
+        self._line_every_s = LINE_EVERY_S if line_every_s is None else line_every_s
+        self._last_line = time.monotonic()
 
     def __enter__(self):
         if self._printer:
