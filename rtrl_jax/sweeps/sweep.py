@@ -12,6 +12,7 @@ import tempfile
 import time
 
 from rtrl_jax import processes, topology
+from rtrl_jax.core import preparation
 from rtrl_jax.core.signals import ENDING, signals_to
 from rtrl_jax.settings import Settings
 from rtrl_jax.sweeps import place, table
@@ -103,7 +104,7 @@ class Playing:
 
     def _start(self, run: Run) -> None:
         here, played = self._place(run), self._sweep.played
-        settings = self._sweep.settings_of(run, here.run)
+        settings = preparation.checked(self._sweep.settings_of(run, here.run))
         message = Message(
             parent=os.getpid(),
             niceness=NICENESS if settings.is_virtual else 0,
@@ -139,7 +140,7 @@ class Playing:
         ended = [job for job in self._active.values() if job.has_ended()]
         for job in ended:
             del self._active[job.run.name]
-            reason = job.failure(is_evaluated=bool(self._sweep.played.episodes), told=bool(self._signals))
+            reason = job.failure(told=bool(self._signals))
             if reason:
                 job.place.fail(reason)
                 self._display.say(f"{job.run.name} has failed: {reason}")
@@ -180,7 +181,7 @@ class _Job:
     """The process of one run."""
 
     def __init__(self, run: Run, where: place.Place, settings: Settings, message: Message):
-        self.run, self.place = run, where
+        self.run, self.place, self._is_evaluated = run, where, message.episodes > 0
         self._progress, self._began = Progress(where.run, settings), time.monotonic()
         with open(where.log, "ab") as output, tempfile.TemporaryFile() as told:
             self._start_of_output = output.tell()
@@ -206,7 +207,7 @@ class _Job:
     def words(self) -> tuple[str, str]:
         """What it is doing, and since when."""
         if self.place.is_over():
-            return "evaluating", clock(self.seconds())
+            return "evaluating" if self._is_evaluated else "ending", clock(self.seconds())
         return self._progress.look()[0] or "starting", clock(self.seconds())
 
     def ask_to_end(self) -> None:
@@ -216,7 +217,7 @@ class _Job:
         self._process.kill()
         self._process.wait()
 
-    def failure(self, is_evaluated: bool, told: bool) -> str:
+    def failure(self, told: bool) -> str:
         """Why it has failed, "" if it has not: one that was told to end has not. Args: told: whether the sweep is ending."""
         status = self._process.returncode
         if status == 0 or (status < 0 and (told or -status in ENDING)):
