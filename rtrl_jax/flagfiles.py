@@ -1,4 +1,7 @@
-"""Flagfiles that are in the box, by name: `--flagfile=duel` is configs/duel.flags, in a checkout and in an installed package."""
+"""Flagfiles that are in the box, by name: `--flagfile=duel` is configs/duel.flags, in a checkout and in an installed package.
+
+Those in a folder are called with it: `--flagfile=paper/figure5-tetris`.
+"""
 
 import pathlib
 
@@ -16,7 +19,9 @@ def folder() -> pathlib.Path:
 
 
 def names() -> list[str]:
-    return sorted(path.stem for path in folder().glob(f"*{ENDING}"))
+    """All of them, those in folders last."""
+    found = (path.relative_to(folder()) for path in folder().rglob(f"*{ENDING}"))
+    return [str(path.with_suffix("")) for path in sorted(found, key=lambda path: (len(path.parts), str(path)))]
 
 
 def find(given: str) -> str:
@@ -29,7 +34,10 @@ def find(given: str) -> str:
 
 
 def _is_name(given: str) -> bool:
-    return bool(given) and given == pathlib.Path(given).stem
+    """Whether it is one word, or one after a folder of flagfiles."""
+    place, slash, word = given.rpartition("/")
+    is_word = bool(word) and word == pathlib.Path(word).stem
+    return is_word and (not slash or (place.isidentifier() and (folder() / place).is_dir()))
 
 
 def with_paths(argv: list[str]) -> list[str]:

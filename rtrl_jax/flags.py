@@ -31,13 +31,13 @@ def values(settings: type) -> dict:
 
 
 def run_command(
-    main: Callable[..., None],
+    main: Callable[..., int | None],
     argv: list[str] | None = None,
     operands: tuple[str, ...] = (),
     settings: type | None = None,
     epilogue: str = "",
 ) -> int:
-    """Parses the flags, calls `main` and returns the exit status: 0 done, 2 bad input (one line), 1 anything else.
+    """Parses the flags, calls `main` and returns the exit status: what `main` says, else 0; 2 bad input (one line), 1 all else.
 
     Args:
       operands: what the words that are no flags are called; `main` is called with them.
@@ -58,7 +58,7 @@ def run_command(
             raise UserError(f"{operands[len(rest) - 1]} is missing: {argv[0]} {' '.join(operands)}")
         if len(rest) > 1 + len(operands):
             raise UserError(f"{rest[1 + len(operands)]!r} is not a flag: flags look like --name=value")
-        main(*rest[1:])
+        return main(*rest[1:]) or 0
     except (flags.Error, UserError, OSError) as error:
         bad_input = isinstance(error, flags.Error | UserError)
         _say(f"{argv[0]}: {' '.join(str(error).split())}")
@@ -69,7 +69,6 @@ def run_command(
     except RuntimeError as error:
         _say(f"{argv[0]}: {error}" if str(error) else traceback.format_exc())
         return 1
-    return 0
 
 
 def _say(line: str) -> None:

@@ -7,10 +7,15 @@ from conftest import ROOT
 from rtrl_jax import environments
 from rtrl_jax.flags import define_flags
 from rtrl_jax.settings import Settings
+from rtrl_jax.virtual_time import aliases
+
+FLAGFILES = {str(path.relative_to(ROOT / "configs")): path for path in sorted((ROOT / "configs").rglob("*.flags"))}
+PAPER = [name for name in FLAGFILES if name.startswith("paper/")]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.flags")), ids=lambda path: path.stem)
-def test_flagfile(path, monkeypatch):
+@pytest.fixture
+def settings(monkeypatch):
+    """Reads a flagfile, and flags after it."""
     monkeypatch.setattr(flags, "FLAGS", flags.FlagValues())
     for name in ("DEFINE_string", "DEFINE_integer", "DEFINE_float", "DEFINE_bool", "DEFINE_enum"):
         original = getattr(flags, name)
@@ -18,10 +23,21 @@ def test_flagfile(path, monkeypatch):
             flags, name, lambda *args, original=original: original(*args, flag_values=flags.FLAGS), raising=True
         )
     define_flags(Settings)
-    flags.FLAGS(["test", f"--flagfile={path}"])
-    Settings(**{name: flags.FLAGS[name].value for name in Settings.__dataclass_fields__}).check()
-    name = flags.FLAGS["environment"].value
-    assert name in environments.GAME_BOY or name.split("/")[0] in ("atari", "gymnasium")
+
+    def read(name, *more):
+        flags.FLAGS(["test", f"--flagfile={FLAGFILES[name]}", *more])
+        return Settings(**{name: flags.FLAGS[name].value for name in Settings.__dataclass_fields__})
+
+    return read
+
+
+@pytest.mark.parametrize("name", FLAGFILES)
+def test_flagfile(name, settings):
+    found = settings(name)
+    found.check()
+    world = found.environment
+    assert world in environments.GAME_BOY or world.split("/")[0] in ("atari", "gymnasium")
+    assert FLAGFILES[name].read_text().startswith("# ")  # which says what it is
 
 
 def test_rainbow_s_support_holds_boxing_s_returns():
@@ -32,6 +48,31 @@ def test_rainbow_s_support_holds_boxing_s_returns():
 
 
 def test_there_is_one_for_every_game_boy_game_and_setting():
-    texts = [path.read_text() for path in (ROOT / "configs").glob("*.flags")]
+    texts = [path.read_text() for path in FLAGFILES.values()]
     for name in environments.GAME_BOY:
         assert any(f"--environment={name}\n" in text for text in texts), name
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_those_of_the_paper_run_on_duel_by_changing_the_environment_alone(name, settings):
+    for part in ("battles", "catching"):
+        found = settings(name, f"--environment=gameboy/duel-{part}")
+        found.check()
+        if found.is_virtual:
+            aliases.spell_out(found, rate_hz=59.7275).check()
+
+
+@pytest.mark.parametrize(("size", "width", "delay"), [("11-1M", 1, 5), ("12-10M", 7, 8), ("4-100M", 29, 70)])
+def test_figure_4_and_its_like_have_the_paper_s_sizes_delays_and_baselines(size, width, delay, settings):
+    ways = {"async": "async", "sequential": "sequential", "learn-first": "sequential_learn_first"}
+    learns = ("learning_rate", "gamma", "epsilon_start", "epsilon_end", "epsilon_steps")
+    for way, interaction in ways.items():
+        found = settings(f"paper/figure{size}-{way}.flags")
+        assert (found.width, found.delay, found.interaction) == (width, delay, interaction)
+        assert (found.batch_size, found.agent, found.network) == (16, "dqn", "resnet15")
+        assert [getattr(found, name) for name in learns] == [1e-3, 0.99, 1, 0.05, 100_000]
+
+
+def test_the_parallel_baseline_of_figure_4_sees_as_many_transitions_in_batches_33_times_as_large(settings):
+    ours, parallel = (settings(f"paper/figure4-100M-{way}.flags") for way in ("async", "parallel"))
+    assert (parallel.batch_size, parallel.learn_every) == (33 * ours.batch_size, 33 * ours.learn_every)

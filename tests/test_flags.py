@@ -75,6 +75,18 @@ def test_a_flagfile_by_its_name_from_any_folder(tmp_path):
     assert "--width=0.0: it must be" in done.stderr  # the flagfile has been read
 
 
+def test_a_flagfile_in_a_folder_is_called_with_it(tmp_path, monkeypatch):
+    name = "paper/figure6-boxing-dqn"
+    assert name in flagfiles.names()
+    assert flagfiles.find(name) == str(ROOT / "configs" / f"{name}.flags")
+    with pytest.raises(UserError, match="paper/figure6-boxing-dqn"):
+        flagfiles.find("paper/figure6-boxing")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "paper").mkdir()
+    (tmp_path / "paper" / "figure6-boxing-dqn").write_text("--width=2\n")
+    assert flagfiles.find(name) == name  # a file that is there
+
+
 def test_a_path_stays_what_it_was(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "duel").write_text("--width=2\n")

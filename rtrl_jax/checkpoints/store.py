@@ -212,8 +212,11 @@ def read_arrays(checkpoint: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 @contextlib.contextmanager
-def locked(run: pathlib.Path):
-    """Keeps a second run out of the folder. The kernel frees the lock with its holder. Raises UserError."""
+def locked(run: pathlib.Path, flag: str = "--run_dir", what: str = "a run"):
+    """Keeps a second run out of the folder. The kernel frees the lock with its holder. Raises UserError.
+
+    Args: flag, what: what the user said it by, and what works in it.
+    """
     import fcntl
 
     descriptor = os.open(run, os.O_RDONLY)
@@ -221,7 +224,7 @@ def locked(run: pathlib.Path):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise UserError(f"--run_dir={run} belongs to a run that is still going on: end it first") from None
+        raise UserError(f"{flag}={run} belongs to {what} that is still going on: end it first") from None
     try:
         yield
     finally:

@@ -11,6 +11,7 @@ from absl import flags
 
 from rtrl_jax.errors import UserError
 from rtrl_jax.flags import run_command
+from rtrl_jax.sweeps import place
 from rtrl_jax.telemetry import files
 
 KINDS = {
@@ -26,10 +27,12 @@ KIND = flags.DEFINE_enum("kind", "timeline", list(KINDS), "; ".join(f"{name}: {w
 RUNS = flags.DEFINE_list(
     "runs",
     None,
-    "run folders. timeline: a panel for each. Else label=folder begins a group of seeds; without labels, runs that differ by "
-    "nothing but the seed make one",
+    "run folders, or a sweep's for all its runs. timeline: a panel for each. Else label=folder begins a group of seeds; without "
+    "labels, runs that differ by nothing but the seed make one",
 )
-RESULTS = flags.DEFINE_list("results", None, "folders of evaluations or runs, their summary.json files, or .csv tables")
+RESULTS = flags.DEFINE_list(
+    "results", None, "folders of evaluations, runs or sweeps, their summary.json files, or .csv tables"
+)
 TITLES = flags.DEFINE_multi_string("title", None, "timeline: a title for each panel; else one. Default: what is found")
 FIRST_TICK = flags.DEFINE_integer("first_tick", 100, "timeline: first tick to show", lower_bound=0)
 TICKS = flags.DEFINE_integer("ticks", 16, "timeline: ticks to show", lower_bound=1)
@@ -51,15 +54,17 @@ def main() -> None:
         raise UserError(f"--kind={kind} is drawn from --{needs}: name one or more, e.g. --{needs}={example}")
     if kind in ("workers", "regret") and len(RESULTS.value) > 1:
         raise UserError(f"--kind={kind} is drawn from one table: --results={RESULTS.value[0]}")
+    runs = place.expanded(RUNS.value or [], labelled=kind != "timeline")
+    results = place.expanded(RESULTS.value or [], labelled=False)
     titles = TITLES.value
-    panels = len(RUNS.value) if kind == "timeline" else 1
+    panels = len(runs) if kind == "timeline" else 1
     if titles and len(titles) != panels:
         raise UserError(
             f"--title was given {len(titles)} times for {panels} {'runs' if kind == 'timeline' else 'picture'}"
         )
     out = _out(pathlib.Path(OUT.value or f"{kind}.png"))
 
-    figure = _draw(kind, titles)
+    figure = _draw(kind, runs, results, titles)
     if titles and kind != "timeline":
         figure.suptitle(titles[0])
 
@@ -76,22 +81,22 @@ def _out(out: pathlib.Path) -> pathlib.Path:
     return out.expanduser()
 
 
-def _draw(kind: str, titles: list[str] | None):
+def _draw(kind: str, runs: list[str], results: list[str], titles: list[str] | None):
     from rtrl_jax.plots import against, histograms, learning, sources, timeline, workers
 
     if kind == "timeline":
-        return timeline.draw([sources.load(run) for run in RUNS.value], titles, FIRST_TICK.value, TICKS.value)
+        return timeline.draw([sources.load(run) for run in runs], titles, FIRST_TICK.value, TICKS.value)
     if kind == "learning":
-        return learning.draw(sources.group(RUNS.value), X.value, WINDOW.value)
+        return learning.draw(sources.group(runs), X.value, WINDOW.value)
     if kind == "histograms":
-        return histograms.draw(sources.group(RUNS.value))
+        return histograms.draw(sources.group(runs))
     if kind == "workers":
-        return workers.draw(workers.read(RESULTS.value[0]))
+        return workers.draw(workers.read(results[0]))
     if kind == "regret":
         from rtrl_jax.studies import regret_figure
 
-        return regret_figure.draw(regret_figure.read(pathlib.Path(RESULTS.value[0])))
-    return against.draw(against.read(RESULTS.value, kind, RETURN_COLUMN.value), kind)
+        return regret_figure.draw(regret_figure.read(pathlib.Path(results[0])))
+    return against.draw(against.read(results, kind, RETURN_COLUMN.value), kind)
 
 
 def command() -> int:

@@ -52,7 +52,7 @@ def figures(title: str, shown: list[tuple[str, str, str]], words: str, fraction:
             return Text(words, no_wrap=True, overflow="ellipsis")
         room = rows - FRAME_ROWS - 1  # for the figures
         crowded = LEFT_OUT[: max(0, len(shown) - room)]
-        kept = [row for row in shown if row[0] not in crowded]
+        kept = [row for row in shown if row[0] not in crowded][:room]
         gap = [Text("")] if len(kept) < room else []
         inner = columns - FRAME_COLUMNS
         return _framed([_table(kept, inner), *gap, _bar(words, fraction, inner)], title)

@@ -23,12 +23,14 @@ class Display:
     Nothing here waits for somebody to read. A terminal that has gone away is no error.
     """
 
-    def __init__(self, title: str, enabled: bool, console: Console | None = None):
+    def __init__(self, title: str, enabled: bool, console: Console | None = None, *, line_every_s: float | None = None):
+        """Args: line_every_s: between two lines where there is no terminal; default LINE_EVERY_S."""
         self.console = console or Console(stderr=True, highlight=False)
         self._title = title
         self._printer = Printer(self.console) if enabled else None
         self._draws = enabled and self.console.is_terminal and not self.console.is_dumb_terminal
         self._redirected = Redirected(self._printer) if self._draws else contextlib.nullcontext()
+        self._line_every_s = LINE_EVERY_S if line_every_s is None else line_every_s
         self._last_line = time.monotonic()
 
     def __enter__(self):
@@ -59,14 +61,22 @@ class Display:
     def show(self, window: Window, played_s: float, limits: Limits) -> None:
         """Args: played_s: how long the run has gone on, in all its sessions together. limits: what ends it."""
         so_far = (played_s, window.ticks, len(window.returns))
-        words = limits.words(*so_far)
+        if self._draws or self._is_time_for_a_line():
+            self._figures(panel.rows(window), limits.words(*so_far), limits.fraction(*so_far))
+
+    def figures(self, rows: list[tuple[str, str, str]], words: str, fraction: float | None) -> None:
+        """What is not a run. Args: rows: (name, value, meaning) each. words, fraction: how much of it is over."""
+        if self._draws or self._is_time_for_a_line():
+            self._figures(rows, words, fraction)
+
+    def _figures(self, rows: list[tuple[str, str, str]], words: str, fraction: float | None) -> None:
         if self._draws:
-            self._printer.panel(panel.figures(self._title, panel.rows(window), words, limits.fraction(*so_far)))
-        elif self._is_time_for_a_line():
-            self._printer.line(f"{words}: " + ", ".join(f"{name} {value}" for name, value, _ in panel.rows(window)))
+            self._printer.panel(panel.figures(self._title, rows, words, fraction))
+        else:
+            self._printer.line(f"{words}: " + ", ".join(f"{name} {value}" for name, value, _ in rows))
 
     def _is_time_for_a_line(self) -> bool:
-        if not self._printer or time.monotonic() - self._last_line < LINE_EVERY_S:
+        if not self._printer or time.monotonic() - self._last_line < self._line_every_s:
             return False
         self._last_line = time.monotonic()
         return True

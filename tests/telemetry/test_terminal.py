@@ -159,6 +159,21 @@ def test_what_is_waited_for_has_a_total(screen, display):
     wait_for(lambda: "Compiling …" in screen.text and "16,000" not in screen.text)
 
 
+def test_what_is_no_run_has_a_panel_too_and_its_last_row_stays(screen, display):
+    screen.resize(70, 8)
+    display.figures([(f"delay-{number}", "tick 5", "12 s") for number in range(20)], "3 of 30 finished", 0.1)
+    wait_for(lambda: "╯" in screen.text)
+    assert "delay-0" in screen.text
+    assert "3 of 30 finished" in screen.text
+
+
+def test_elsewhere_such_a_line_comes_as_often_as_was_asked_for():
+    file = io.StringIO()
+    with Display(TITLE, True, Console(file=file, highlight=False), line_every_s=0.0) as display:
+        display.figures([("delay-1", "tick 5", "12 s")], "3 of 30 finished", 0.1)
+    assert file.getvalue() == "3 of 30 finished: delay-1 tick 5\n"
+
+
 def test_elsewhere_there_is_a_line_now_and_then(window, monkeypatch):
     monkeypatch.setattr(terminal, "LINE_EVERY_S", 0.0)
     file = io.StringIO()

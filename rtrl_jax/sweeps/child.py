@@ -1,0 +1,102 @@
+"""Where the process of a sweep's run begins, with its message on standard input. Its argument, RUN_DIR, is for who looks.
+
+It goes on with the run from its newest checkpoint, or begins it, and then evaluates what was learned. It dies with the sweep.
+"""
+
+import json
+import os
+import pathlib
+import sys
+from typing import NamedTuple
+
+from rtrl_jax.core.one_thread import die_with
+from rtrl_jax.errors import UserError
+
+
+class Message(NamedTuple):
+    """What it is told. Plain values only."""
+
+    parent: int
+    niceness: int
+    out: str  # of the sweep
+    name: str  # of the run
+    settings: dict  # by name, those of `Settings`
+    episodes: int  # 0: no evaluation
+    most_ticks: int
+    cores: str | None  # of the evaluation; None: the one that this process is on
+
+
+def main() -> int:
+    message = Message(**json.load(sys.stdin))
+    die_with(message.parent)
+    os.nice(message.niceness)
+    try:
+        perform(message)
+    except (UserError, RuntimeError) as error:  # in one line; anything else with its traceback
+        print(" ".join(str(error).split()) or repr(error), file=sys.stderr)
+        return 1
+    return 0
+
+
+def perform(message: Message) -> None:
+    """Raises what the run raises."""
+    from rtrl_jax.settings import Settings
+    from rtrl_jax.sweeps import place
+
+    here = place.of(pathlib.Path(message.out), message.name)
+    settings = Settings(**message.settings)
+    if not here.is_over():
+        _play(settings, here)
+    if message.episodes and here.is_over() and not here.scores():
+        place.clear(here.evaluation)
+        _evaluate(settings, here, message)
+
+
+def _play(settings, here) -> None:
+    import dataclasses
+
+    import rtrl_jax
+    from rtrl_jax.checkpoints import store
+    from rtrl_jax.sweeps import place
+
+    if store.whole(here.run):
+        try:
+            rtrl_jax.resume(here.run)
+            return
+        except UserError as error:
+            if not settings.is_virtual:
+                raise
+            # In virtual time the same comes of it again, so that all that is lost is time.
+            print(f"it cannot be gone on with ({error}); it begins again", file=sys.stderr)
+    place.clear(here.run)
+    rtrl_jax.run(**dataclasses.asdict(settings))
+
+
+def _evaluate(settings, here, message: Message) -> None:
+    """Greedily, with the delay and the inaction that it learned with where they are stated."""
+    from rtrl_jax.evaluation.evaluate import evaluate
+    from rtrl_jax.evaluation.settings import Evaluation
+
+    what = {"checkpoint": str(here.run)}
+    if settings.policy != "agent":
+        names = ("policy", "rate_hz", "default_action_index", "environment_kwargs")
+        what = {"environments": settings.environment, **{name: getattr(settings, name) for name in names}}
+    evaluate(
+        Evaluation(
+            **what,
+            epsilon=0.0,
+            episodes=message.episodes,
+            seeds=str(settings.seed),
+            max_ticks_per_episode=message.most_ticks,
+            delay=settings.delay,
+            inaction="sequential" if settings.is_sequential else "async",
+            cores=message.cores or str(_processor()),
+            out=str(here.evaluation),
+        )
+    )
+
+
+def _processor() -> int:
+    """The one that this process is on just now."""
+    with open("/proc/self/stat") as file:
+        return int(file.read().rpartition(")")[2].split()[36])

@@ -1,0 +1,127 @@
+"""What a sweep is: settings, cells and seeds; and its folder, which holds one sweep and no other."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+from typing import NamedTuple
+
+from rtrl_jax.core import preparation
+from rtrl_jax.core.folder import make
+from rtrl_jax.errors import UserError
+from rtrl_jax.settings import Settings
+from rtrl_jax.sweeps.grid import Cell
+from rtrl_jax.sweeps.place import FILE, name_of
+from rtrl_jax.telemetry import files
+
+FORMAT = 1
+
+
+class Played(NamedTuple):
+    """How the last checkpoint of each run is evaluated."""
+
+    episodes: int = 0  # 0: not at all
+    most_ticks: int = 0  # longer episodes are cut off
+
+
+class Run(NamedTuple):
+    """One cell with one seed."""
+
+    name: str  # of its folder
+    cell: Cell
+    seed: int
+
+
+class Sweep(NamedTuple):
+    settings: Settings  # what all runs have in common
+    cells: list[Cell]
+    seeds: list[int]
+    played: Played = Played()
+
+    def runs(self) -> list[Run]:
+        """All of them, every cell with the first seed first."""
+        return [Run(name_of(cell.name, seed), cell, seed) for seed in self.seeds for cell in self.cells]
+
+    def settings_of(self, run: Run, folder: pathlib.Path | None = None) -> Settings:
+        run_dir = None if folder is None else str(folder)
+        return dataclasses.replace(self.settings, **run.cell.values, seed=run.seed, run_dir=run_dir)
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether no run needs the wall clock."""
+        return all(self.settings_of(run).is_virtual for run in self.runs())
+
+    def check(self) -> None:
+        """Raises UserError if one of its runs cannot be."""
+        worlds = set()
+        for cell in self.cells:
+            settings = self.settings_of(Run("", cell, self.seeds[0]))
+            preparation.checked(settings)
+            if self.played.episodes and not settings.checkpoint_every_s:
+                raise UserError("--evaluate_episodes plays checkpoints: leave out --checkpoint_every_s=0")
+            world = (settings.environment, settings.environment_kwargs, settings.rate_hz, settings.default_action_index)
+            if world not in worlds:
+                worlds.add(world)
+                preparation.probe(settings)
+
+    def as_dict(self) -> dict:
+        """What sweep.json holds."""
+        given = {
+            item.name: value
+            for item in dataclasses.fields(Settings)
+            if (value := getattr(self.settings, item.name)) != item.default and item.name != "display"
+        }
+        return {
+            "format": FORMAT,
+            "settings": given,
+            "cells": {cell.name: cell.values for cell in self.cells},
+            "seeds": self.seeds,
+            "evaluate": self.played._asdict(),
+        }
+
+
+def check_folder(out: pathlib.Path, sweep: Sweep) -> None:
+    """Raises UserError if the folder holds another sweep, or something else; writes nothing."""
+    file = out / FILE
+    if not file.exists():
+        half = out / f"{FILE}.partial"  # of one that was killed before its first run
+        if not (out.is_dir() and os.listdir(out) == [half.name]):
+            files.check_folder(out)
+        return
+    try:
+        there = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read ({error}): name another folder with --out") from None
+    if there != (mine := json.loads(files.as_json(sweep.as_dict()))):
+        raise UserError(f"--out={out} holds another sweep ({_difference(there, mine)}): name another folder")
+
+
+def _difference(there, mine) -> str:
+    """Where two of them differ first, in words."""
+    if not isinstance(there, dict):
+        return "of an unknown format"
+    for part in ("format", "seeds", "evaluate", "cells"):
+        if there.get(part) != mine[part]:
+            had, has = there.get(part), mine[part]
+            if part == "cells":
+                had, has = (", ".join(one) if isinstance(one, dict) else one for one in (had, has))
+            return f"its {part}: {had}; here {has}"
+    had, has = there.get("settings") or {}, mine["settings"]
+    name = next(name for name in (*had, *has) if had.get(name) != has.get(name))
+    words = ["not given" if name not in one else f"{one[name]}" for one in (had, has)]
+    return f"its --{name}: {words[0]}; here {words[1]}"
+
+
+@contextlib.contextmanager
+def opened(out: pathlib.Path, sweep: Sweep):
+    """The folder, made if need be, for this process alone. Raises UserError as `check_folder`, or if one works in it now."""
+    from rtrl_jax.checkpoints import store
+
+    check_folder(out, sweep)
+    make(out, flag="--out")
+    with store.locked(out, flag="--out", what="a sweep"):
+        check_folder(out, sweep)  # another may have been quicker
+        if not (out / FILE).exists():
+            files.write_json(out / FILE, sweep.as_dict())
+        yield

@@ -1,0 +1,119 @@
+"""Where the parts of a sweep lie in its folder, and what has become of each run, which is read off them and kept nowhere else."""
+
+import json
+import os
+import pathlib
+import shutil
+from typing import NamedTuple
+
+from rtrl_jax.core.folder import make
+from rtrl_jax.errors import UserError
+from rtrl_jax.telemetry.files import write_text
+
+FILE = "sweep.json"  # what says that a folder is a sweep's
+WAITING, UNFINISHED, FINISHED, FAILED = "waiting", "unfinished", "finished", "failed"
+ITS_LIMITS = "its limits"  # what `ended_by` says of a run that is over
+
+
+class Place(NamedTuple):
+    """Of one run."""
+
+    run: pathlib.Path  # its run folder
+    evaluation: pathlib.Path
+    log: pathlib.Path  # what its process printed
+    failure: pathlib.Path  # a line that says why it failed
+
+    def summary(self) -> dict | None:
+        """The run's summary.json."""
+        return _read(self.run / "summary.json")
+
+    def scores(self) -> dict | None:
+        """The row of the evaluation's summary.json, once all episodes have been played."""
+        found = _read(self.evaluation / "summary.json")
+        return found["rows"][0] if found and found.get("complete") and found.get("rows") else None
+
+    def is_over(self) -> bool:
+        """Whether the run has reached its limits."""
+        return (self.summary() or {}).get("ended_by") == ITS_LIMITS
+
+    def state(self, is_evaluated: bool) -> str:
+        """Args: is_evaluated: whether an evaluation belongs to it."""
+        if self.failure.exists():
+            return FAILED
+        if self.is_over() and (self.scores() or not is_evaluated):
+            return FINISHED
+        return UNFINISHED if self.run.is_dir() and os.listdir(self.run) else WAITING
+
+    def reason(self) -> str:
+        """Why it failed; "" if it did not."""
+        try:
+            return self.failure.read_text().strip()
+        except OSError:
+            return ""
+
+    def fail(self, reason: str) -> None:
+        write_text(self.failure, f"{reason}\n")
+
+
+def of(out: pathlib.Path, name: str) -> Place:
+    return Place(
+        out / "runs" / name, out / "evaluations" / name, out / "logs" / f"{name}.log", out / "failures" / f"{name}.txt"
+    )
+
+
+def make_folders(out: pathlib.Path) -> None:
+    """Raises UserError if the system will not."""
+    for path in of(out, "_"):
+        make(path.parent, flag="--out")
+
+
+def name_of(cell: str, seed: int) -> str:
+    """What the run of a cell with a seed is called."""
+    return f"{cell}-seed{seed}"
+
+
+def expanded(entries: list[str], labelled: bool) -> list[str]:
+    """Run folders, with the finished runs of a sweep in the place of its folder.
+
+    Args:
+      entries: folders, or label=folder.
+      labelled: whether each cell of several becomes a group, as `plots.sources.group` has them.
+
+    Raises UserError if no run of a sweep is finished.
+    """
+    found = []
+    for entry in entries:
+        label, _, folder = ("", "", entry) if os.path.exists(entry) else entry.rpartition("=")
+        sweep = _read(pathlib.Path(folder) / FILE) if folder else None
+        if sweep is None:
+            found.append(entry)
+            continue
+        runs = []
+        for cell in sweep["cells"]:
+            names = [name_of(cell, seed) for seed in sweep["seeds"]]
+            mine = [
+                str(of(pathlib.Path(folder), name).run) for name in names if of(pathlib.Path(folder), name).is_over()
+            ]
+            group = " ".join(part for part in (label, cell if len(sweep["cells"]) > 1 else "") if part)
+            runs += [f"{group}={run}" if group and labelled and run == mine[0] else run for run in mine]
+        if not runs:
+            raise UserError(f"{folder} is a sweep's, and none of its runs is finished")
+        found += runs
+    return found
+
+
+def clear(folder: pathlib.Path) -> None:
+    """Removes a folder. Renamed first: what is half deleted must not look like a run that can be gone on with."""
+    gone = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(gone, ignore_errors=True)
+    if folder.exists():
+        folder.rename(gone)
+        shutil.rmtree(gone)
+
+
+def _read(path: pathlib.Path) -> dict | None:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
