@@ -222,7 +222,15 @@ class Settings:
         "parallel: one learner, with batches --learner_workers times as large, as many times less often",
         ("round_robin", "parallel"),
     )
-    learn_every: int = setting(4, "ticks for each update; 0 switches learning off", between=(0, MOST_TICKS))
+    learn_every: int = setting(
+        4, "ticks, or decisions, for each update; 0 switches learning off", between=(0, MOST_TICKS)
+    )
+    learn_per: str = setting(
+        "tick",
+        "what --learn_every counts: ticks, or decisions that acted, which the paper counts; for an agent that acts at every "
+        "tick both are the same",
+        ("tick", "decision"),
+    )
     learn_start: int = setting(1000, "transitions before the first update", between=(1, MOST_TICKS))
     batch_size: int = setting(16, "transitions in an update", between=(1, LARGEST_BATCH))
     learning_rate: float | None = setting(None, "Adam's; default: the paper's for this kind of game and agent", above=0)
@@ -241,16 +249,21 @@ class Settings:
 
     epsilon_start: float | None = setting(
         None,
-        "probability of a random action before the first update; default 1, with --noisy 0",
+        "probability of a random action at the beginning; default 1, with --noisy 0",
         group="Exploration",
         between=(0, 1),
     )
     epsilon_end: float | None = setting(
         None,
-        "and after --epsilon_steps updates, or throughout if nothing is learned; default 0.05, with --noisy 0",
+        "and after --epsilon_steps, or throughout if nothing is learned; default 0.05, with --noisy 0",
         between=(0, 1),
     )
-    epsilon_steps: int = setting(100_000, "updates over which it falls", between=(0, MOST_COUNTED))
+    epsilon_steps: int = setting(100_000, "decisions, ticks or updates over which it falls", between=(0, MOST_COUNTED))
+    epsilon_per: str = setting(
+        "decision",
+        "what --epsilon_steps counts: decisions that have acted, ticks, or updates of the network",
+        ("decision", "tick", "update"),
+    )
 
     replay_capacity: int | None = setting(
         None,
@@ -339,7 +352,8 @@ class Settings:
     )
     learning_schedule: str | None = setting(
         None,
-        "asynchronous, learners that take their time, or every:N, an update in every N ticks that takes none; default "
+        "asynchronous, learners that take their time, or every:N, an update in every N ticks (or decisions, as --learn_per "
+        "says) that takes none; default "
         "asynchronous, with --delay every:<--learn_every>",
         parse=_schedule,
         belongs_to=VIRTUAL,
@@ -361,6 +375,7 @@ class Settings:
     def _contradictions(self) -> list[tuple[bool, str]]:
         """What the facts of one setting alone cannot say."""
         most_playout = (self.replay_capacity or 2 * LONGEST_PLAYOUT) // 2
+        period = self.scheduled_period
         one_process = f"--interaction={self.interaction} has one agent process"
         return [
             (self.width is not None and self.parameters is not None, "--width and --parameters say the same: give one"),
@@ -371,6 +386,10 @@ class Settings:
             (
                 self.replay_capacity is not None and self.learns and self.learn_start > self.replay_capacity // 2,
                 f"--learn_start={self.learn_start}: at most half of --replay_capacity={self.replay_capacity}",
+            ),
+            (
+                period is not None and self.learn_every not in (0, Settings.learn_every, period),
+                f"--learning_schedule=every:{period} and --learn_every={self.learn_every} contradict each other: give one",
             ),
             (
                 (self.playout_ticks or 0) > most_playout,
@@ -413,6 +432,22 @@ class Settings:
     def repeats_last_action(self) -> bool:
         """Whether the last action stays in force where β would act."""
         return self.default_action == "repeat"
+
+    @property
+    def learn_unit(self) -> str:
+        """What --learn_every counts: "tick" or "decision"."""
+        return self.learn_per
+
+    @property
+    def epsilon_unit(self) -> str:
+        """What --epsilon_steps counts: "decision", "tick" or "update"."""
+        return self.epsilon_per
+
+    @property
+    def scheduled_period(self) -> int | None:
+        """N of --learning_schedule=every:N, in what --learn_every counts; None if learners take their time."""
+        schedule = self.learning_schedule or "asynchronous"
+        return int(schedule.removeprefix("every:")) if schedule.startswith("every:") else None
 
     @property
     def learns(self) -> bool:

@@ -131,7 +131,10 @@ def n_i_star_ticket(tau_theta, tau_m: float) -> int:
 
 
 def n_l_star(tau_l: float, tau_m: float, learn_every: int = 1) -> int:
-    """N_L* = ⌈τ_L/(learn_every · τ_M)⌉, at least 1: learners that make an update every `learn_every` ticks (section 5.3)."""
+    """N_L* = ⌈τ_L/(learn_every · τ_M)⌉, at least 1: learners that make an update every `learn_every` ticks (section 5.3).
+
+    With τ_I in place of τ_M it is that of an update for so many decisions.
+    """
     _positive(learn_every=learn_every)
     return n_i_star(tau_l, tau_m * learn_every)
 

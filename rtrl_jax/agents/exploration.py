@@ -2,9 +2,9 @@
 
 
 def linear(start: float, end: float, steps: int):
-    """ε as a function of learning steps: from `start` to `end` over the first `steps`, then constant."""
+    """ε as a function of decisions, ticks or updates so far: from `start` to `end` over the first `steps`, then constant."""
 
-    def epsilon(updates: int) -> float:
-        return start + (end - start) * min(1.0, updates / steps) if steps else end
+    def epsilon(count: int) -> float:
+        return start + (end - start) * min(1.0, count / steps) if steps else end
 
     return epsilon

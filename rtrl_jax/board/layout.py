@@ -122,7 +122,12 @@ def fields(d: Dimensions) -> list[Field]:
         ),
         ("optimisers", (OPTIMISER_SLOTS, d.optimiser_bytes), "u1", "the learner with the turn"),
         ("turn", (1,), "i8", "the learner with the turn; the supervisor, under the same lock, if that one is dead"),
-        ("due_tick", (1,), "i8", "the learner with the turn: when the next update is due; -1 before the first"),
+        (
+            "due_at",
+            (1,),
+            "i8",
+            "the learner with the turn: at which tick, or after which decision, the next update is due; -1 before the first",
+        ),
         ("priorities", (d.priority_nodes,), "f8", "the learner with the turn"),
         ("largest_priority", (1,), "f8", "the learner with the turn"),
         ("priorities_entered", (1,), "i8", "the learner with the turn: ticks whose transitions have one"),

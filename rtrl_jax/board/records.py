@@ -17,6 +17,7 @@ class Tick(NamedTuple):
     published_ns: np.int64  # when its observation was ready to be read
     obs_tick: np.int64  # the observation the action came from; -1 where the default action acted
     episode_start: np.int64  # first tick of this tick's episode
+    decisions: np.int64  # that have acted since the run began, this tick's included
     reward: np.float64
     action: np.int32
     worker: np.int32  # -1 where the default action acted

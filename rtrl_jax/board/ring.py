@@ -52,6 +52,18 @@ class Observations:
         """Tick of the newest observation, -1 before the first."""
         return self.ticks.head - 1
 
+    def count(self, unit: str, tick: int | None = None) -> int:
+        """How far the run had come at `tick`, by default the newest.
+
+        Args:
+          unit: "tick", for the number of that tick, or "decision", for how many had acted by then.
+          tick: one whose record is still kept; before the first, −1, nothing has acted.
+        """
+        tick = self.newest if tick is None else tick
+        if unit == "tick" or tick < 0:
+            return tick if unit == "tick" else 0
+        return int(self.ticks.rows["decisions"][tick % self.capacity])
+
     def publish(self, frame: np.ndarray, tick_record) -> None:
         """Writer only: makes observation number `newest + 1` visible, frame first."""
         self.frames[self.ticks.head % self.capacity] = frame

@@ -138,9 +138,11 @@ def restore(past: Past, assembly, board, publish) -> None:
         blank = [np.zeros(leaf.shape, leaf.dtype) for leaf in assembly.optimiser_leaves]
         publish(parameters, blank, version=version, target=learns)
     kept_replay = manifest["settings"]["checkpoint_replay"]
-    board.due_tick[0] = manifest["due_tick"] if kept_replay else NOT_BEGUN
-    if not manifest["learners"] and board.due_tick[0] != NOT_BEGUN:  # nothing is owed for the time without learners
-        board.due_tick[0] = manifest["tick"] + 1
+    board.due_at[0] = manifest["due_at"] if kept_replay else NOT_BEGUN
+    per = assembly.settings.learn_unit
+    # Nothing is owed for the time without learners; and what was counted in ticks says nothing of decisions.
+    if board.due_at[0] != NOT_BEGUN and not (manifest["learners"] and manifest["learn_unit"] == per):
+        board.due_at[0] = observations.count(per) + 1
     if kept_replay and board.priorities.size and "priorities" in arrays:
         _restore_priorities(board, arrays["priorities"], manifest, observations.capacity)
     same_stagger = manifest["settings"]["stagger"] == assembly.settings.stagger

@@ -170,7 +170,8 @@ class Checkpointer:
         words = {
             "updates": int(board.slot_version[slot]),
             "turn": int(board.turn[0]),
-            "due_tick": int(board.due_tick[0]),
+            "due_at": int(board.due_at[0]),
+            "learn_unit": self._assembly.settings.learn_unit,
         }
         if board.dimensions.learners:
             words["target_version"], target = self._reader.target()

@@ -70,7 +70,7 @@ def policy(context: Context, network: Network | None, worker: int) -> Callable[[
         context.board.observations,
         network.snapshots,
         network.act,
-        linear(*epsilons(context), settings.epsilon_steps),
+        epsilon(context),
         actions=spec.actions,
         frame_stack=settings.frame_stack,
         rng=generator,
@@ -78,8 +78,17 @@ def policy(context: Context, network: Network | None, worker: int) -> Callable[[
     )
 
 
+def epsilon(context: Context) -> Callable[[int, int], float]:
+    """(observation's tick, version) -> ε of how far the run had come with that observation, in the unit of --epsilon_per."""
+    settings, observations = context.settings, context.board.observations
+    falling, per = linear(*epsilons(context), settings.epsilon_steps), settings.epsilon_unit
+    if per == "update":
+        return lambda obs_tick, version: falling(version)
+    return lambda obs_tick, version: falling(observations.count(per, obs_tick))
+
+
 def epsilons(context: Context) -> tuple[float, float]:
-    """ε before the first update and after the last. Without learning there are none: it stands where it would end."""
+    """ε at the beginning and after --epsilon_steps. Without learning there are none: it stands where it would end."""
     settings, noisy = context.settings, context.model.variant.noisy
     end = settings.epsilon_end if settings.epsilon_end is not None else (0.0 if noisy else 0.05)
     start = settings.epsilon_start if settings.epsilon_start is not None else (0.0 if noisy else 1.0)

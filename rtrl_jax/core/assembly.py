@@ -100,7 +100,7 @@ class Assembly:
 
     @property
     def learn_every(self) -> int:
-        """Ticks for each update."""
+        """Ticks or decisions, as --learn_per says, for each update."""
         return self.settings.learn_every * self._at_once
 
     @property
@@ -264,7 +264,7 @@ def begin_board(assembly: Assembly, training: tuple[list, list], memory) -> Boar
     """A board in memory that is all zeros, with version 0 of the parameters on it. Args: training: see `Model.first_state`."""
     board = Board(assembly.dimensions, memory)
     board.latest[0] = -1
-    board.due_tick[0], board.saved_tick[0] = NOT_BEGUN, -1
+    board.due_at[0], board.saved_tick[0] = NOT_BEGUN, -1
     commit(board, assembly, *training, version=0, target=True)
     settings = assembly.settings
     if settings.tau_initial_ms is not None:  # before the first worker looks what it owes

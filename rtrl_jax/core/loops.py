@@ -104,6 +104,7 @@ def agent(context: Context, clock: Clock, policy: Callable[[int], Choice], worke
             learner,
             learn_first=settings.learns_first,
             learn_every=assembly.learn_every,
+            per=settings.learn_unit,
             start_ns=start_ns,
         )
     if settings.is_sequential or stagger.by_name(settings.stagger).hands_out_tickets:
@@ -140,5 +141,6 @@ def learning(context: Context, clock: Clock, learner: Learner):
         Turns(board, clock.turn_lock, assembly.learners),
         board,
         learn_every=assembly.learn_every,
+        per=context.settings.learn_unit,
         start_ns=int(board.start_ns[0]),
     )

@@ -26,9 +26,13 @@ def inference_workers_needed(settings: Settings, tau_ticks: np.ndarray) -> int:
     return _at_most(MOST_WORKERS, "inference_workers", needed)
 
 
-def learners_needed(tau_l_ticks: float, learn_every: int) -> int:
-    """N_L*: the least number of learners that keep up with --learn_every (paper section 5.3). Raises UserError."""
-    return _at_most(MOST_LEARNERS, "learner_workers", max(1, math.ceil(tau_l_ticks / learn_every - WHOLE_LEARNER)))
+def learners_needed(settings: Settings, tau_l_ticks: float, tau_i_ticks: float = 1.0) -> int:
+    """N_L*: the least number of learners that keep up with --learn_every (paper section 5.3). Raises UserError.
+
+    Args: tau_i_ticks: between two decisions that act, for --learn_per=decision; at least 1, which asks for the most learners.
+    """
+    ticks = settings.learn_every * (tau_i_ticks if settings.learn_unit == "decision" else 1.0)
+    return _at_most(MOST_LEARNERS, "learner_workers", max(1, math.ceil(tau_l_ticks / ticks - WHOLE_LEARNER)))
 
 
 def _at_most(most: int, flag: str, number: int) -> int:

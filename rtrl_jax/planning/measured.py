@@ -71,6 +71,7 @@ def make(planning: Planning, say=lambda line: None) -> dict:
         planning.learn_every,
         planning.core_count,
         planning.p_minimax,
+        planning.learn_per,
     )
     say("Simulating …")
     expect = lru_cache(lambda way, workers, _: inaction_and_delays(way, workers, facts.tau_ticks))
@@ -118,6 +119,8 @@ def flags(planning: Planning, spec: Spec, way: str, figures: dict) -> list[str]:
     chosen.append(f"--learner_workers={learners}")
     if learners:
         chosen.append(f"--learn_every={planning.learn_every}")
+        if planning.learn_per != Settings.learn_per:
+            chosen.append(f"--learn_per={planning.learn_per}")
     here = sorted(os.sched_getaffinity(0))
     if planning.core_count < len(here):
         chosen.append(f"--cores={','.join(map(str, here[: planning.core_count]))}")

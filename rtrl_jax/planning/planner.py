@@ -48,9 +48,10 @@ class Facts(NamedTuple):
     rate_hz: float
     tau_theta: Timing
     tau_l: Timing | None  # None if nothing is learned
-    learn_every: int  # ticks for each update
+    learn_every: int  # ticks or decisions for each update
     cores: int
     p_minimax: float
+    learn_per: str = "tick"  # or "decision"
 
     @property
     def tau_ticks(self) -> np.ndarray:
@@ -83,7 +84,7 @@ def playout(tau_ticks: np.ndarray) -> int:
 
 
 def learners_needed(facts: Facts) -> int:
-    """N_L*; 0 if nothing is learned."""
+    """N_L*, by decision for one in every tick, the most there can be; 0 if nothing is learned."""
     return theory.n_l_star(facts.tau_l_ticks, 1.0, facts.learn_every) if facts.tau_l else 0
 
 
@@ -127,7 +128,9 @@ def sequential_outcome(facts: Facts) -> tuple[float, float, float]:
     if mean + update <= 1:  # both fit into a tick
         return 0.0, 1.0, facts.rate_hz / every
     extra = max(0.0, update - (whole - mean))  # learning fills the wait for the boundary first
-    if whole + extra >= every:
+    if facts.learn_per == "decision":
+        cycle, share = whole + extra / every, 1 / every
+    elif whole + extra >= every:
         cycle, share = whole + extra, 1.0
     else:
         cycle = whole / (1 - extra / every)
@@ -156,14 +159,17 @@ def outcome(way: str, workers: int, learners: int, facts: Facts, expect: Callabl
 
     Args: expect: (way, workers, τ in ticks) -> (inaction, delays in ticks), or None; see `planning.expected`.
     """
-    wanted = facts.rate_hz / facts.learn_every if facts.tau_l else 0.0
     if way == "sequential":
         inaction, delay, updates = sequential_outcome(facts)
         delays = np.array([delay])
     else:
         expected = expect(way, workers, facts.tau_ticks)
-        updates = min(wanted, learners * facts.rate_hz / facts.tau_l_ticks) if facts.tau_l else 0.0
         inaction, delays = expected if expected else (None, np.array([]))
+    wanted = facts.rate_hz / facts.learn_every if facts.tau_l else 0.0
+    if facts.learn_per == "decision":
+        wanted *= 1 - (inaction or 0.0)
+    if way != "sequential":
+        updates = min(wanted, learners * facts.rate_hz / facts.tau_l_ticks) if facts.tau_l else 0.0
     acts = len(delays) > 0 and inaction < 1
     return {
         "inference_workers": workers,
@@ -211,6 +217,7 @@ def plan(facts: Facts, expect: Callable, memory: Callable) -> dict:
         "tau_theta": facts.tau_theta.summary(),
         "tau_l": facts.tau_l.summary() if facts.tau_l else None,
         "learn_every": facts.learn_every,
+        "learn_per": facts.learn_per,
         "cores": facts.cores,
         "p_minimax": facts.p_minimax,
         "ways": ways,

@@ -28,6 +28,7 @@ class Planning:
     inference_dtype: str = same_as(Settings, "inference_dtype")
     agent: str = setting("dqn", "what is learned", ("dqn", "rainbow"))
     learn_every: int = same_as(Settings, "learn_every")
+    learn_per: str = same_as(Settings, "learn_per")
     batch_size: int = same_as(Settings, "batch_size")
 
     cores: int | None = setting(
@@ -96,5 +97,6 @@ class Planning:
         return Settings(
             **{name: getattr(self, name) for name in same.split()},
             learn_every=self.learn_every or Settings.learn_every,
+            learn_per=self.learn_per,
             learner_workers="1" if self.learn_every else "0",
         )

@@ -92,9 +92,8 @@ def _notes(plan: dict) -> list[str]:
     if plan["learn_every"]:
         sequential = plan["ways"]["sequential"]["given_cores"]
         if sequential["updates_per_s"] < 0.99 * sequential["updates_wanted_per_s"]:
-            notes.append(
-                f"--learn_every={plan['learn_every']} asks for {sequential['updates_wanted_per_s']:.3g} updates a second."
-            )
+            wanted = f"{sequential['updates_wanted_per_s']:.3g} updates a second"
+            notes.append(f"--learn_every={plan['learn_every']} ({plan['learn_per']}s) asks for {wanted}.")
     if tau["max_ms"] > tau["p50_ms"] * 1.001 and expected["enough_cores"]["inference_workers"] > 1:
         notes.append(
             f"τ_θ varies, so Algorithm 2's phases drift apart: with random phases e^(−N τ_M/τ̄) = "

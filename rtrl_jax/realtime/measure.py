@@ -50,9 +50,9 @@ def enough_workers(model: Model) -> int:
 
 
 def enough_learners(model: Model) -> int:
-    """N_L* of the time of an update measured."""
+    """N_L* of the time of an update measured; with --learn_per=decision for a decision in every tick, the most there can be."""
     tau_l_ticks = float(updates(model).tau_ns.mean()) * model.spec.rate_hz / 1e9
-    return learners_needed(tau_l_ticks, model.settings.learn_every)
+    return learners_needed(model.settings, tau_l_ticks)
 
 
 def _sample(model: Model, role: str, samples: int) -> Sample:

@@ -142,6 +142,6 @@ def _contexts(learners: int, learn_every: int, ticks: int) -> tuple[list[Context
     numbers = {"inference_workers": 0, "learner_workers": learners, "capacity": ticks + 1}
     assembly = lay_board(model, processes, nothing, **numbers)
     board = begin_board(assembly, (nothing, []), segment.private(size(assembly.dimensions)))
-    board.due_tick[0] = LONG_AGO
+    board.due_at[0] = LONG_AGO
     board.ready[:] = 1
     return [Context(assembly, process, board) for process in processes], assembly.leaves

@@ -1,7 +1,6 @@
 """What the short ways into virtual time stand for, spelled out in settings that the run then follows."""
 
 import dataclasses
-import re
 
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings import Settings
@@ -35,13 +34,13 @@ def spell_out(settings: Settings, rate_hz: float) -> Settings:
         if name != "clock" and str(given) != value and given != default:
             raise UserError(f"--delay={settings.delay} makes --{name} {value}: leave it out")
     settings = dataclasses.replace(settings, **meant)
-    if period := re.fullmatch(r"every:(\d+)", settings.learning_schedule or ""):
-        settings = _scheduled(settings, int(period[1]))
+    if settings.scheduled_period is not None:
+        settings = _scheduled(settings, settings.scheduled_period)
     return settings
 
 
 def _scheduled(settings: Settings, period: int) -> Settings:
-    """One learner that takes no time, in every `period` ticks."""
+    """One learner that takes no time, in every `period` ticks or decisions."""
     if settings.learning_latency_ms is not None and str(settings.learning_latency_ms) != "0":
         raise UserError("--learning_latency_ms is for learners that take time: --learning_schedule=asynchronous")
     if str(settings.learner_workers) not in ("0", "1", "auto"):

@@ -27,7 +27,8 @@ def assemble_for(model: Model, traces: dict[str, costs.Trace]) -> Assembly:
     Args: traces: see `costs.read_traces`. Raises UserError.
     """
     settings = model.settings
-    workers, learners = _how_many_infer(model, traces), _how_many_learn(model, traces)
+    workers = _how_many_infer(model, traces)
+    learners = _how_many_learn(model, traces, workers)
     least = 0
     if settings.accounting == "reference":
         _check_reference(settings)
@@ -59,16 +60,22 @@ def _how_many_infer(model: Model, traces) -> int:
         return 1
     if settings.inference_worker_count is not None:
         return settings.inference_worker_count
+    return sizing.inference_workers_needed(settings, _inference_ticks(model, traces))
+
+
+def _inference_ticks(model: Model, traces) -> np.ndarray:
+    """Times that inferences are charged, as N is chosen by."""
+    settings = model.settings
     if str(settings.inference_latency_ms) == latency.MEASURED:
         tau_ns = _measured_inferences(model)
     else:
         sample, _ = costs.stated_inference(settings, traces, lambda worker: None)
         tau_ns = sample(np.random.default_rng(settings.seed), SAMPLES)
-    return sizing.inference_workers_needed(settings, np.maximum(tau_ns, 1) * model.spec.rate_hz / 1e9)
+    return np.maximum(tau_ns, 1) * model.spec.rate_hz / 1e9
 
 
-def _how_many_learn(model: Model, traces) -> int:
-    """N_L, or N_L* of the time that an update is charged."""
+def _how_many_learn(model: Model, traces, workers: int) -> int:
+    """N_L, or N_L* of the time that an update is charged. Args: workers: N_I, which says how often decisions come."""
     settings, flag = model.settings, "learning_latency_ms"
     if not settings.learns:
         return 0
@@ -85,7 +92,10 @@ def _how_many_learn(model: Model, traces) -> int:
         rng = np.random.default_rng(settings.seed)
         draw = costs.drawn_learning(text, flag, lambda learner: rng)
         took_ns = np.array([draw(0)[0] for _ in range(SAMPLES)])
-    return sizing.learners_needed(took_ns.mean() * model.spec.rate_hz / 1e9, settings.learn_every)
+    tau_i = 1.0
+    if settings.learn_unit == "decision":
+        tau_i = max(1.0, float(np.ceil(_inference_ticks(model, traces)).mean()) / workers)
+    return sizing.learners_needed(settings, took_ns.mean() * model.spec.rate_hz / 1e9, tau_i)
 
 
 def _alone(model: Model, learners: int) -> list[Context]:

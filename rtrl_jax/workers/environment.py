@@ -68,12 +68,13 @@ def environment_loop(
     arbiter, dispatch, saved = Arbiter(), Dispatch(board, dispatcher, wakes.workers), SavedState(board)
     bells = [Bell(word) for word in board.bell]
     origin = int(board.start_ns[0])
-    slipped_in_all = episode = episode_start = first_tick = 0
+    slipped_in_all = episode = episode_start = first_tick = decisions = 0
     last_action, fresh, seen_not_finite = default_action, True, (0, 0)
     if begin.last is not None:
         fresh = bool(begin.last["terminated"] or begin.last["truncated"])
         first_tick, episode = int(begin.last["tick"]) + 1, int(begin.last["episode"]) + fresh
         episode_start, last_action = int(begin.last["episode_start"]), int(begin.last["action"])
+        decisions = int(begin.last["decisions"])
     tick = first_tick
     board.picture_head[0] = first_tick
     while is_running(board):
@@ -89,6 +90,7 @@ def environment_loop(
             arbiter.submit(decision, due_tick)
         chosen, outcomes = arbiter.latch(tick, episode_start if not fresh else tick)
         is_default = chosen is None
+        decisions += not is_default
         action = int(chosen["action"]) if chosen is not None else (last_action if repeat else default_action)
         if fresh:
             action, episode_start = default_action, tick
@@ -107,6 +109,7 @@ def environment_loop(
             published_ns=now_ns(),
             obs_tick=-1 if is_default else chosen["obs_tick"],
             episode_start=episode_start,
+            decisions=decisions,
             reward=reward,
             action=action,
             worker=-1 if is_default else chosen["worker"],

@@ -66,22 +66,25 @@ class Learner:
         self._batch_size, self._target_every, self._learn_start = batch_size, target_every, max(learn_start, 1)
         self._target_version, self._target = None, None
 
-    def due(self, newest_tick: int, learn_every: int, turns_before: int = 0) -> bool:
-        """Whether the schedule asks for an update now, of the learner whose turn comes after `turns_before` others."""
+    def due(self, count: int, learn_every: int, turns_before: int = 0) -> bool:
+        """Whether the schedule asks for an update now, of the learner whose turn comes after `turns_before` others.
+
+        Args: count: ticks or decisions so far; `learn_every` of them make an update due.
+        """
         self._replay.ingest()
         if not len(self._replay):
             return False
-        began = int(self._board.due_tick[0])
+        began = int(self._board.due_at[0])
         if began == NOT_BEGUN:
             if turns_before == 0 and self._replay.ingested >= self._learn_start:
-                self._board.due_tick[0] = newest_tick
+                self._board.due_at[0] = count
                 return True
             return False
-        return began + turns_before * learn_every <= newest_tick
+        return began + turns_before * learn_every <= count
 
     def scheduled(self, learn_every: int) -> None:
         """The update that was due has been made. In one's turn only."""
-        self._board.due_tick[0] += learn_every
+        self._board.due_at[0] += learn_every
 
     def can_apply(self) -> bool:
         """False while slow readers hold every slot."""
@@ -151,7 +154,7 @@ class Learner:
             self._target = [leaf.copy() for leaf in target]
 
 
-def learner_loop(number: int, learner: Learner, turns, board, *, learn_every: int, start_ns: int):
+def learner_loop(number: int, learner: Learner, turns, board, *, learn_every: int, per: str = "tick", start_ns: int):
     """Updates whenever the schedule asks for it, as fast as its turns come while it lags behind.
 
     Nothing falls due but at a boundary, at which its bell is rung.
@@ -159,12 +162,12 @@ def learner_loop(number: int, learner: Learner, turns, board, *, learn_every: in
     Args:
       number: which of the learners it is.
       turns: a `Turns`.
-      learn_every: ticks for each update, of any learner.
+      learn_every: ticks or decisions, as `per` says, for each update, of any learner.
     """
     observations, updates = board.observations, board.updates(number)
     now = yield Sleep(start_ns)
     while True:
-        if not learner.due(observations.newest, learn_every, turns.until(number)):
+        if not learner.due(observations.count(per), learn_every, turns.until(number)):
             now = yield WaitBell(now + LOOK_AGAIN_NS)
             continue
         found, start, computed = yield Learn(learner.gradients)

@@ -12,7 +12,7 @@ def epsilon_greedy(
     observations: Observations,
     snapshots,
     greedy_action: Callable,
-    epsilon: Callable[[int], float],
+    epsilon: Callable[[int, int], float],
     *,
     actions: int,
     frame_stack: int,
@@ -27,12 +27,12 @@ def epsilon_greedy(
       snapshots: a `board.snapshots.Reader`, or what has its `pinned` and `newest_version`.
       greedy_action: (parameters, observation, seed) -> integer array [].
       note: called when a decision has been drawn, to note the generator's state.
-      epsilon: updates so far (the version) -> probability of a random action.
+      epsilon: (observation's tick, updates so far: the version) -> probability of a random action.
     """
 
     def choose(obs_tick: int) -> Choice:
         version = snapshots.newest_version()
-        if rng.random() < epsilon(version):
+        if rng.random() < epsilon(obs_tick, version):
             action = int(rng.integers(actions))
             note()
             return Choice(action, False, version)

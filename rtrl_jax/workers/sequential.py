@@ -10,19 +10,21 @@ from rtrl_jax.workers.effects import Infer, Learn, Sleep, WaitBell
 from rtrl_jax.workers.inference import LOOK_AGAIN_NS
 
 
-def sequential(mailbox, board, policy, learner, *, learn_first: bool, learn_every: int, start_ns: int):
+def sequential(
+    mailbox, board, policy, learner, *, learn_first: bool, learn_every: int, per: str = "tick", start_ns: int
+):
     """Acts, sees what came of it, and only then thinks again.
 
     Args:
       mailbox: of inference worker 0.
       learner: a `Learner`, or None for an agent that only acts.
-      learn_every: ticks for each update.
+      learn_every: ticks or decisions, as `per` says, for each update.
     """
 
     observations, updates = board.observations, board.updates(0)
 
     def learn():
-        if learner is not None and learner.due(observations.newest, learn_every):
+        if learner is not None and learner.due(observations.count(per), learn_every):
             (found, version), start, end = yield Learn(learner.step)
             learner.scheduled(learn_every)
             updates.append(Update(0, found.loss, start, end, end, end, found.version, version))

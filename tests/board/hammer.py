@@ -39,6 +39,7 @@ def write_observations(board, until):
                 tick,
                 tick,
                 0,
+                tick,
                 float(tick),
                 tick,
                 tick,

@@ -44,7 +44,7 @@ def played(board, ticks=300):
     observations = board.observations
     for tick in range(ticks):
         row = np.zeros((), TICK)
-        row["tick"], row["obs_tick"], row["is_default"] = tick, tick - 1, tick == 0
+        row["tick"], row["obs_tick"], row["is_default"], row["decisions"] = tick, tick - 1, tick == 0, tick // 10
         observations.publish(np.full(3, tick, np.float32), row)
     return observations
 
@@ -78,7 +78,7 @@ def save_full(folder, **settings):
     assert publisher.publish(filled(PARAMETERS, 40), 40, filled(OPTIMISER, 41), target=True)
     assert publisher.publish(filled(PARAMETERS, 57), 57, filled(OPTIMISER, 58))
     played(board)
-    board.turn[0], board.due_tick[0] = 57, 280
+    board.turn[0], board.due_at[0] = 57, 280
     SumTree(board.priorities).set(np.arange(300), np.arange(300.0))
     board.largest_priority[0], board.priorities_entered[0] = 299.0, 290
     board.stagger[:] = np.random.default_rng(0).random(board.stagger.shape)
@@ -119,7 +119,7 @@ def test_everything_comes_back(saved):
     assert all((leaf == 58).all() for leaf in publisher.optimiser())
     assert target_version == 40
     assert all((leaf == 40).all() for leaf in target)
-    assert (board.due_tick[0], board.largest_priority[0], board.priorities_entered[0]) == (280, 299.0, 290)
+    assert (board.due_at[0], board.largest_priority[0], board.priorities_entered[0]) == (280, 299.0, 290)
     np.testing.assert_array_equal(board.priorities, before.priorities)
     np.testing.assert_array_equal(board.stagger, before.stagger)
     np.testing.assert_array_equal(board.random_states, before.random_states)
@@ -155,9 +155,15 @@ def test_another_way_of_staggering_begins_anew(saved):
 def test_without_the_replay_nothing_is_owed_and_no_transition_has_a_priority(tmp_path):
     save_full(tmp_path, checkpoint_replay=False)
     _, board = restored(tmp_path)
-    assert board.due_tick[0] == NOT_BEGUN
+    assert board.due_at[0] == NOT_BEGUN
     assert not board.priorities.any()
     assert board.priorities_entered[0] == 0
+
+
+def test_what_is_due_by_ticks_says_nothing_of_decisions(saved):
+    _, folder = saved
+    _, board = restored(folder, learn_per="decision")
+    assert board.due_at[0] == board.observations.count("decision") + 1 == 30
 
 
 def test_a_session_without_learners_keeps_what_was_learned_and_owes_nothing(saved, tmp_path):
@@ -170,7 +176,7 @@ def test_a_session_without_learners_keeps_what_was_learned_and_owes_nothing(save
     assert (board.slot_version[board.latest[0]], target_version) == (57, 40)
     assert all((leaf == 40).all() for leaf in target)
     assert all((leaf == 58).all() for leaf in publisher.optimiser())
-    assert board.due_tick[0] == 300
+    assert board.due_at[0] == 300
 
 
 def test_who_has_never_learned_begins_with_its_own_parameters_as_the_target(tmp_path):
@@ -182,7 +188,7 @@ def test_who_has_never_learned_begins_with_its_own_parameters_as_the_target(tmp_
     assembly, board = restored(tmp_path)
     _, target = snapshots.Publisher(board, assembly.leaves, assembly.optimiser_leaves).target()
     assert all((leaf == 3).all() for leaf in target)
-    assert board.due_tick[0] == NOT_BEGUN
+    assert board.due_at[0] == NOT_BEGUN
 
 
 def test_an_environment_that_cannot_be_saved_had_its_episode_cut_off(tmp_path):

@@ -117,6 +117,19 @@ def test_sequential_learning_blocks_acting():
     assert updates == pytest.approx(5)
 
 
+def test_by_decision_updates_follow_the_actions():
+    """An update of 30 ticks for every second action: the agent that blocks itself makes each, and takes that much longer."""
+    slow = facts(9.99, tau_l_ticks=30.01, learn_every=2)._replace(learn_per="decision")
+    inaction, delay, updates = planner.sequential_outcome(slow)
+    assert inaction == pytest.approx(1 - 1 / 25)
+    assert delay == pytest.approx((10 + 10.99) / 2)
+    assert updates == pytest.approx(50 / 25 / 2)
+    everything = planner.plan(slow, lambda way, workers, tau: (0.6, np.array([10])), lambda *_: {"total": 0})
+    for way, updates in (("sequential", 1), ("ticket", 10)):
+        assert everything["ways"][way]["enough_cores"]["updates_wanted_per_s"] == pytest.approx(updates)
+    assert everything["learn_per"] == "decision"
+
+
 def test_learning_falls_behind_where_cores_are_few():
     given = plan(2, tau_l_ticks=20, learn_every=4, cores=5)["ways"]["ticket"]
     assert (given["enough_cores"]["learners"], given["enough_cores"]["updates_per_s"]) == (5, 12.5)

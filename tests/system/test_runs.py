@@ -60,6 +60,8 @@ def check(folder):
     assert summary["lateness_ms"]["p50"] == pytest.approx(np.median(ticks["lateness_ns"]) / 1e6)
     assert (ticks["tick"] == np.arange(len(acted) + ticks["is_default"].sum())).all()
 
+    assert (ticks["decisions"] == (~ticks["is_default"]).cumsum()).all()
+
     # The clock: absolute deadlines, one τ_M apart, but for ticks that slipped.
     steps = np.diff(nominal) * summary["rate_hz"] / 1e9
     assert np.allclose(steps, 1 + ticks["slipped"][:-1], atol=0.01)

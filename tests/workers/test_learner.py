@@ -48,7 +48,7 @@ def make_board(parameters, optimiser_state, learners, processes=None):
     processes = processes or learners + 1
     dimensions = Dimensions(4096, (1,), "float32", 1, 262, learners, processes, 8, span, optimiser_span)
     board = Board(dimensions, mmap.mmap(-1, size(dimensions)))
-    board.latest[0], board.due_tick[0] = -1, NOT_BEGUN
+    board.latest[0], board.due_at[0] = -1, NOT_BEGUN
     publisher = snapshots.Publisher(board, leaves, optimiser_leaves)
     initial = [np.asarray(leaf) for leaf in jax.tree.leaves(parameters)]
     assert publisher.publish(initial, 0, [np.asarray(x) for x in jax.tree.leaves(optimiser_state)], target=True)
@@ -146,7 +146,7 @@ def test_several_learners_are_sgd_with_delay_n_minus_1(learners):
     board.ready[:] = 1
     board.tick_head[0] = 4000  # far ahead: learners are always behind their schedule
     turns = Turns(board, nullcontext, list(range(1, learners + 1)))
-    board.due_tick[0] = 0
+    board.due_at[0] = 0
     rings, loops = [], []
     for j in range(learners):
         batches = Batches(j, step=learners, draw=lambda n: b[n])
@@ -179,7 +179,7 @@ def test_several_learners_are_sgd_with_delay_n_minus_1(learners):
     assert updates["learner"].tolist() == [t % learners for t in range(rounds)]
     delays = updates["applied_version"] - updates["gradient_version"]
     assert delays[learners:].tolist() == [learners - 1] * (rounds - learners)
-    assert board.due_tick[0] == rounds
+    assert board.due_at[0] == rounds
 
 
 def three_turns():
@@ -269,7 +269,7 @@ def test_the_schedule_begins_with_enough_transitions_and_asks_for_one_update_eve
 def test_whoever_has_the_turn_later_begins_so_many_updates_later():
     board, leaves, optimiser_leaves = make_board([np.zeros((), np.float32)], (), 3)
     learning = make_learning(board, leaves, optimiser_leaves, quadratic(0.1), Batches(0))
-    board.due_tick[0] = 10
+    board.due_at[0] = 10
     begins = [min(tick for tick in range(40) if learning.due(tick, 4, turns_before=turns)) for turns in range(3)]
     assert begins == [10, 14, 18]
 
@@ -286,7 +286,7 @@ def test_a_slow_reader_of_every_slot_makes_learning_wait():
 
 def test_an_update_that_finds_no_room_after_all_is_applied_later_and_counted_once():
     board, leaves, optimiser_leaves = make_board([np.zeros((), np.float32)], (), 1, processes=12)
-    board.ready[:], board.due_tick[0], board.tick_head[0] = 1, 0, 1
+    board.ready[:], board.due_at[0], board.tick_head[0] = 1, 0, 1
     replay = Batches(0, draw=lambda n: np.float32(1))
     learning = make_learning(board, leaves, optimiser_leaves, quadratic(0.1), replay)
     turns = Turns(board, nullcontext, [1])
@@ -297,13 +297,13 @@ def test_an_update_that_finds_no_room_after_all_is_applied_later_and_counted_onc
     apply = loop.send(Timed(computation.compute(), 0, 1))
     board.pin[2:10] = np.arange(1, 9)
     assert apply.compute() is None
-    assert (board.due_tick[0], updates.head, replay.settled) == (0, 0, [])
+    assert (board.due_at[0], updates.head, replay.settled) == (0, 0, [])
     assert isinstance(loop.send(Timed(None, 1, 1)), WaitBell)
     board.pin[2:10] = 0
     apply = loop.send(2)
     assert apply.compute() == 0
     loop.send(Timed(0, 2, 2))
-    assert (board.due_tick[0], updates.head, replay.settled) == (4, 1, [0])
+    assert (board.due_at[0], updates.head, replay.settled) == (4, 1, [0])
 
 
 def test_the_target_of_a_gradient_stays_as_it_is_while_others_commit_new_ones():
