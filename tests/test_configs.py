@@ -65,12 +65,14 @@ def test_those_of_the_paper_run_on_duel_by_changing_the_environment_alone(name, 
 @pytest.mark.parametrize(("size", "width", "delay"), [("11-1M", 1, 5), ("12-10M", 7, 8), ("4-100M", 29, 70)])
 def test_figure_4_and_its_like_have_the_paper_s_sizes_delays_and_baselines(size, width, delay, settings):
     ways = {"async": "async", "sequential": "sequential", "learn-first": "sequential_learn_first"}
-    learns = ("learning_rate", "gamma", "epsilon_start", "epsilon_end", "epsilon_steps")
+    learns = ("learning_rate", "gamma", "epsilon_start", "epsilon_end", "epsilon_steps", "epsilon_per")
     for way, interaction in ways.items():
         found = settings(f"paper/figure{size}-{way}.flags")
         assert (found.width, found.delay, found.interaction) == (width, delay, interaction)
         assert (found.batch_size, found.agent, found.network) == (16, "dqn", "resnet15")
-        assert [getattr(found, name) for name in learns] == [1e-3, 0.99, 1, 0.05, 100_000]
+        assert [getattr(found, name) for name in learns] == [1e-3, 0.99, 1, 0.05, 100_000, "decision"]
+        # Learners beside the agent learn in every 5 ticks; an agent that learns itself does so after each action.
+        assert (found.learn_every, found.learn_per) == ((5, "tick") if way == "async" else (1, "decision"))
 
 
 def test_the_parallel_baseline_of_figure_4_sees_as_many_transitions_in_batches_33_times_as_large(settings):

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import sys
+import traceback
 from typing import NamedTuple
 
 from rtrl_jax.core.one_thread import die_with
@@ -26,16 +27,23 @@ class Message(NamedTuple):
     cores: str | None  # of the evaluation; None: the one that this process is on
 
 
-def main() -> int:
-    message = Message(**json.load(sys.stdin))
+def main() -> None:
+    message, status = Message(**json.load(sys.stdin)), 0
     die_with(message.parent)
     os.nice(message.niceness)
     try:
         perform(message)
     except (UserError, RuntimeError) as error:  # in one line; anything else with its traceback
+        status = 1
         print(" ".join(str(error).split()) or repr(error), file=sys.stderr)
-        return 1
-    return 0
+    except BaseException:
+        status = 1
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(
+        status
+    )  # everything is written; threads of libraries that are still there can abort an interpreter that ends
 
 
 def perform(message: Message) -> None:

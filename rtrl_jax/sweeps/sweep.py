@@ -140,12 +140,11 @@ class Playing:
         ended = [job for job in self._active.values() if job.has_ended()]
         for job in ended:
             del self._active[job.run.name]
-            reason = job.failure(told=bool(self._signals))
-            if reason:
+            if job.place.state(bool(self._sweep.played.episodes)) == place.FINISHED:  # however its process ended
+                self._display.say(f"{job.run.name}: {_outcome(job.place)}, after {clock(job.seconds())}")
+            elif reason := job.failure(told=bool(self._signals)):
                 job.place.fail(reason)
                 self._display.say(f"{job.run.name} has failed: {reason}")
-            elif job.place.state(bool(self._sweep.played.episodes)) == place.FINISHED:
-                self._display.say(f"{job.run.name}: {_outcome(job.place)}, after {clock(job.seconds())}")
             else:
                 self._display.say(f"{job.run.name}: was ended before its limits")
         if ended:

@@ -272,6 +272,34 @@ def test_runs_by_the_wall_clock_take_turns(tmp_path, monkeypatch, delay, at_a_ti
     assert (len(most), max(most)) == (6, at_a_time)
 
 
+def test_what_has_become_of_a_run_is_what_its_folder_says(tmp_path, monkeypatch):
+    """A process may be killed after all has been written."""
+
+    class Job:
+        def __init__(self, run, where, *_):
+            self.run, self.place = run, where
+            where.run.mkdir()
+            episodes = {"count": 1, "return_mean": 2.0}
+            ended_by = "its limits" if run.seed else "SIGTERM"
+            (where.run / "summary.json").write_text(
+                json.dumps({"ticks": 5, "episodes": episodes, "ended_by": ended_by})
+            )
+
+        def has_ended(self):
+            return True
+
+        def failure(self, **_):
+            return "killed by SIGABRT"
+
+        def seconds(self):
+            return 1.0
+
+    monkeypatch.setattr(playing, "_Job", Job)
+    sweep = Sweep(Settings(delay=1), grid.cells([]), [0, 1])
+    rows = playing.Playing(sweep, tmp_path, 1, Display("", enabled=False)).play(False)
+    assert [(row.state, row.reason) for row in rows] == [("failed", "killed by SIGABRT"), ("finished", "")]
+
+
 @pytest.mark.parametrize("delay", [1, None])
 def test_what_has_begun_is_resumed_and_begins_again_only_where_the_same_comes_of_it(tmp_path, monkeypatch, delay):
     here, called = place.of(tmp_path, "one"), []
