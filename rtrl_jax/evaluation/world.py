@@ -24,15 +24,15 @@ def options(settings: Evaluation, environment: str, manifest: dict | None) -> di
     }
 
 
-def overrides(settings: Evaluation, manifest: dict | None) -> str | None:
-    """A line that says which flags make it another world than the run's; None if none does."""
+def overrides(settings: Evaluation, manifest: dict | None) -> list[str]:
+    """Which flags make it another world than the run's, each with what the run had."""
     others = []
     for name, had in _of_the_run(manifest).items():
         given = getattr(settings, name)
         same = keywords(given) == keywords(had) if name == "environment_kwargs" else given == had
         if given is not None and not same:
             others.append(f"--{name}={given} (the run gave {'none' if had is None else had})")
-    return f"not as in the run: {', '.join(others)}" if others else None
+    return others
 
 
 def _of_the_run(manifest: dict | None) -> dict:
