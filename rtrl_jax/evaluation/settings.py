@@ -12,7 +12,7 @@ from rtrl_jax.evaluation import controls
 from rtrl_jax.evaluation.schedule import NEVER, Schedule, asynchronous, sequential
 from rtrl_jax.latency import LONGEST_MS
 from rtrl_jax.settings import MOST_TICKS, Settings
-from rtrl_jax.settings_fields import check, same_as, setting, when
+from rtrl_jax.settings_fields import check, facts, same_as, setting, when
 
 HALF_AN_HOUR = 108_000  # ticks of an Atari game
 ROUNDING = 1e-9  # of a tick
@@ -38,6 +38,12 @@ def _epsilon(text, flag: str) -> float | None:
 
 
 _epsilon.range = "a number between 0 and 1, or run"
+
+
+def _left_to_the_run(name: str):
+    """A field as that of a run's settings, whose default is what the run had, else what the run's default is."""
+    known = facts(Settings.__dataclass_fields__[name])
+    return setting(None, f"{known.help}; default: as in the run", between=(known.at_least, known.at_most))
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,9 @@ class Evaluation:
     environment_kwargs: str | None = same_as(
         Settings, "environment_kwargs", "keywords for gymnasium.make as a JSON object; default: as in the run"
     )
+    sticky_actions: float | None = _left_to_the_run("sticky_actions")
+    noop_starts: int | None = _left_to_the_run("noop_starts")
+    frame_skip: int | None = _left_to_the_run("frame_skip")
     episodes: int = setting(100, "episodes of each environment and seed", between=(1, MOST_TICKS))
     seeds: str = setting("0", "e.g. 0,1,2", parse=_seeds)
     max_ticks_per_episode: int = setting(

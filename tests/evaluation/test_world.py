@@ -8,6 +8,9 @@ from rtrl_jax.evaluation.settings import Evaluation
 CARTPOLE = "gymnasium/CartPole-v1"
 
 
+PLAIN = {"sticky_actions": 0.0, "noop_starts": 0, "frame_skip": 1}
+
+
 def manifest(**settings):
     return {"environment": CARTPOLE, "settings": {"rate_hz": None, "default_action_index": None, **settings}}
 
@@ -21,17 +24,28 @@ def test_as_in_the_run():
         "rate_hz": 30.0,
         "default_action_index": 1,
         "kwargs": {"sutton_barto_reward": True},
+        **PLAIN,
     }
     assert world.overrides(settings, RUN) == []
 
 
 def test_elsewhere_the_rate_alone_goes_with_it():
     found = world.options(Evaluation(checkpoint="it"), "gymnasium/Acrobot-v1", RUN)
-    assert found == {"rate_hz": 30.0, "default_action_index": None, "kwargs": {}}
+    assert found == {"rate_hz": 30.0, "default_action_index": None, "kwargs": {}, **PLAIN}
+
+
+def test_the_protocol_goes_with_an_agent_to_other_games():
+    given = {"sticky_actions": 0.25, "noop_starts": 30, "frame_skip": 4}
+    for game in (CARTPOLE, "gymnasium/Acrobot-v1"):
+        found = world.options(Evaluation(checkpoint="it"), game, manifest(**given))
+        assert {name: found[name] for name in given} == given
+    settings = Evaluation(checkpoint="it", sticky_actions=0.0)
+    assert world.options(settings, CARTPOLE, manifest(**given))["sticky_actions"] == 0
+    assert world.overrides(settings, manifest(**given)) == ["--sticky_actions=0.0 (the run gave 0.25)"]
 
 
 def test_a_run_that_said_nothing_and_no_run_at_all():
-    nothing = {"rate_hz": None, "default_action_index": None, "kwargs": {}}
+    nothing = {"rate_hz": None, "default_action_index": None, "kwargs": {}, **PLAIN}
     assert world.options(Evaluation(checkpoint="it"), CARTPOLE, manifest()) == nothing
     assert world.options(Evaluation(policy="random"), CARTPOLE, None) == nothing
     assert world.options(Evaluation(policy="random", rate_hz=5.0), CARTPOLE, None) == {**nothing, "rate_hz": 5.0}

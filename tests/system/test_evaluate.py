@@ -76,6 +76,19 @@ def test_the_rate_is_the_run_s_and_another_is_said(tmp_path):
         assert (row["rate_hz"], row["delay"]) == (rate, delay)
 
 
+def test_an_agent_is_evaluated_at_the_delay_it_learned_with(tmp_path):
+    run = {"delay": 4, "interaction": "sequential", "default_action": "repeat", "epsilon_end": 1.0}
+    checkpoint = write_checkpoint(tmp_path / "it", "toy/chain-0.9", settings=run)
+    for flags, epsilon in (([], 0.0), (["--epsilon=run"], 1.0)):
+        out = tmp_path / f"{epsilon}"
+        asked = ["--episodes=2", "--max_ticks_per_episode=400", f"--out={out}", *flags]
+        done = evaluate(f"--checkpoint={checkpoint}", *asked)
+        assert (done.returncode, done.stderr) == (0, "")
+        (row,) = results(out)[0]["rows"]
+        assert (row["delay"], row["interaction"], row["default_action"]) == (4, "sequential", "repeat")
+        assert (row["inaction"], row["epsilon"]) == (0.75, epsilon)
+
+
 OWN = """
 import gymnasium
 
