@@ -25,6 +25,8 @@ FASTEST_HZ = 100_000
 WIDEST = 1000  # the paper's k; its largest network has 98
 LARGEST_BATCH = 65_536
 MOST_STACKED = 256
+MOST_NOOPS = 10_000
+MOST_SKIPPED = 1000
 
 TICKETS, MAX_TIME = when("stagger", "ticket"), when("stagger", "max_time")
 VIRTUAL = Condition("--clock=virtual", lambda settings: settings.is_virtual)
@@ -103,6 +105,21 @@ class Settings:
         None, "which action the no-op is; default: the environment's own (0)", at_least=0
     )
     frame_stack: int = setting(1, "observations the network sees at once", between=(1, MOST_STACKED))
+    sticky_actions: float = setting(
+        0.0,
+        "probability that a frame repeats what was done in the last one, 0.25 in Machado et al. 2018",
+        between=(0, 1),
+    )
+    noop_starts: int = setting(
+        0,
+        "an episode begins after 1 to so many frames of the default action, 30 in Mnih et al. 2015",
+        between=(0, MOST_NOOPS),
+    )
+    frame_skip: int = setting(
+        1,
+        "frames of the game in a tick, which hold its action; its own rate is divided by it",
+        between=(1, MOST_SKIPPED),
+    )
 
     interaction: str = setting(
         "async",
@@ -241,6 +258,12 @@ class Settings:
         1e-8, "added to Adam's divisor: larger ones hold back weights of small gradients", above=0, at_most=1
     )
     gamma: float = setting(0.99, "discount", between=(0, 1))
+    reward_clipping: str = setting(
+        "none",
+        "what the learner sees of a tick's reward: sign, or within one unit of 0; scores stay as they are",
+        ("none", "sign", "unit"),
+        belongs_to=LEARNER,
+    )
     discount_per: str = setting("decision", "what the discount is counted by", ("decision", "tick"))
     gradient_clip: float = setting(10.0, "largest norm of a gradient", above=0)
     target_every: int = setting(10_000, "updates between two copies to the target network", between=(1, MOST_COUNTED))
@@ -379,6 +402,10 @@ class Settings:
         one_process = f"--interaction={self.interaction} has one agent process"
         return [
             (self.width is not None and self.parameters is not None, "--width and --parameters say the same: give one"),
+            (
+                self.frame_skip > 1 and self.demonstrations is not None,
+                f"--frame_skip={self.frame_skip}: demonstrations have every frame, so leave one of the two out",
+            ),
             (
                 self.value_min >= self.value_max,
                 f"--value_min={self.value_min:g} must be less than --value_max={self.value_max:g}",

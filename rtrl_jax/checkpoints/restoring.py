@@ -18,7 +18,8 @@ from rtrl_jax.telemetry.recorder import read_back
 from rtrl_jax.workers.learner import NOT_BEGUN
 
 PLANNED_FOR = ("network", "width", "parameters", "fast", "device", "inference_dtype")  # what --plan depends on
-FIXED = ("environment", "frame_stack", "rate_hz")  # another value of these makes another world
+# Another value of these makes another world.
+FIXED = ("environment", "frame_stack", "rate_hz", "sticky_actions", "noop_starts", "frame_skip")
 
 
 class Learned(NamedTuple):

@@ -26,7 +26,7 @@ def main() -> None:
 
     summary = evaluate(settings)
     table.show(summary["rows"], summary["together"])
-    for line in table.to_beat(summary):
+    for line in filter(None, [*table.to_beat(summary), table.binding(summary)]):
         print(line)
     print(f"results are in {summary['folder']}")
 

@@ -63,6 +63,7 @@ def _replay(context: Context):
             per_tick=settings.discount_per == "tick",
             n=variant.n_steps,
             undelayed_next=settings.accounting == "reference",
+            clipping=settings.reward_clipping,
         )
 
     if variant.prioritised:

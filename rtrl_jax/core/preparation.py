@@ -36,6 +36,9 @@ def make_environment(settings: Settings) -> Environment:
         rate_hz=settings.rate_hz,
         default_action_index=settings.default_action_index,
         kwargs=settings.environment_keywords,
+        sticky_actions=settings.sticky_actions,
+        noop_starts=settings.noop_starts,
+        frame_skip=settings.frame_skip,
     )
 
 

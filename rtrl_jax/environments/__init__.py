@@ -5,6 +5,7 @@ What an environment is, and which of its parts are optional, says `protocol.Envi
 
 from rtrl_jax.environments.protocol import Environment, NotFinite, Progress
 from rtrl_jax.environments.spec import Spec, nearest
+from rtrl_jax.environments.wrappers import wrapped
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings_fields import json_object
 
@@ -20,7 +21,14 @@ __all__ = ["Environment", "NotFinite", "Progress", "Spec", "keywords", "make"]
 
 
 def make(
-    name: str, *, rate_hz: float | None = None, default_action_index: int | None = None, kwargs: dict | None = None
+    name: str,
+    *,
+    rate_hz: float | None = None,
+    default_action_index: int | None = None,
+    kwargs: dict | None = None,
+    sticky_actions: float = 0.0,
+    noop_starts: int = 0,
+    frame_skip: int = 1,
 ) -> Environment:
     """Makes the environment called `name`.
 
@@ -29,14 +37,17 @@ def make(
       rate_hz: ticks a second; None for the environment's own rate.
       default_action_index: β; None for the environment's own.
       kwargs: keywords for `gymnasium.make`, see `keywords`; for gymnasium/… and toy/… alone.
+      sticky_actions, noop_starts, frame_skip: a probability and two numbers of frames, see `wrappers`.
 
     Raises:
       UserError: no such environment, or one that cannot be used here, or not with these keywords.
     """
     environment = _find(name, kwargs or {})
-    overrides = {"rate_hz": rate_hz, "default_action": default_action_index}
-    environment.spec = environment.spec._replace(**{k: v for k, v in overrides.items() if v is not None})
-    wrong = None
+    if default_action_index is not None:
+        environment.spec = environment.spec._replace(default_action=default_action_index)
+    environment, wrong = wrapped(environment, sticky_actions, noop_starts, frame_skip), None
+    if rate_hz is not None:
+        environment.spec = environment.spec._replace(rate_hz=rate_hz)
     if environment.spec.rate_hz is None:
         wrong = f"{name} has no rate of its own: say how many ticks a second it has, e.g. --rate_hz=50"
     if default_action_index is not None and not 0 <= default_action_index < environment.spec.actions:

@@ -50,6 +50,7 @@ class Rules(NamedTuple):
     player: Player
     frame_stack: int
     most_ticks: int  # an episode is cut off after so many
+    repeat: bool = False  # whether the last action stays in force where β would act
 
 
 def play(environment: Environment, job: Job, rules: Rules) -> Generator[tuple[np.ndarray, int], int, Episode]:
@@ -70,7 +71,7 @@ def play(environment: Environment, job: Job, rules: Rules) -> Generator[tuple[np
     frames = deque([frame] * rules.frame_stack, maxlen=rules.frame_stack)  # before the first stands the first, repeated
     wins = environment.progress.wins
     decided = {}
-    total, default_ticks, tick, terminated, truncated = 0.0, 0, 0, False, False
+    action, total, default_ticks, tick, terminated, truncated = spec.default_action, 0.0, 0, 0, False, False
     while not (terminated or truncated):
         if schedule.decides(tick):
             if pattern:
@@ -82,7 +83,7 @@ def play(environment: Environment, job: Job, rules: Rules) -> Generator[tuple[np
         tick += 1
         source = schedule.source(tick)
         if source is None:
-            action = spec.default_action
+            action = action if rules.repeat else spec.default_action
             default_ticks += 1
         else:
             action = decided[source]

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rtrl_jax import environments
 from rtrl_jax.core import folder as folders
 from rtrl_jax.environments import Spec, fresh
-from rtrl_jax.evaluation import controls, pool, table, world
+from rtrl_jax.evaluation import controls, pool, table, timing, world
 from rtrl_jax.evaluation.controls import Control
 from rtrl_jax.evaluation.episodes import Episode, Job, Player
 from rtrl_jax.evaluation.schedule import NEVER
@@ -57,13 +57,21 @@ def evaluate(settings: Evaluation) -> dict:
     policy = _load(settings)
     manifest = policy.manifest if policy else None
     games = _look_at(settings, policy)
+    run = timing.of_run(_path(settings), manifest) if manifest else None
     del policy  # it may be large, and the processes read their own
     folders.make(folder, flag="--out")
-    if line := world.overrides(settings, manifest):
+    others = timing.overrides(settings, run, next(iter(games.values())).spec.rate_hz) + world.overrides(
+        settings, manifest
+    )
+    if others:
+        _say(f"not as in the run: {', '.join(others)}")
+    if line := timing.notice(settings, run):
         _say(line)
+    settings = timing.resolved(settings, run)
 
     alone: list[Entry] = []
     tournaments: dict[str, Tournament] = {}
+    times = pool.Times()
     began, complete = time.monotonic(), False
     try:
         with _progress() as progress:
@@ -72,7 +80,7 @@ def evaluate(settings: Evaluation) -> dict:
                     tournaments[name] = _tournament(settings, game)
                     players = _players(settings, game, tournaments[name].entered)
                     work = _work(settings, name, players, manifest, many=True)
-                    tournaments[name].play(partial(_play, progress, name, work, cores))
+                    tournaments[name].play(partial(_play, progress, times, name, work, cores))
                     continue
                 alone.append(Entry(name, settings.policy, settings.action_every, []))
                 control = Control(
@@ -80,7 +88,7 @@ def evaluate(settings: Evaluation) -> dict:
                 )
                 jobs = [Job(seed, number) for seed in settings.seed_list() for number in range(settings.episodes)]
                 work = _work(settings, name, _players(settings, game, [control]), manifest, many=len(jobs) > len(cores))
-                with contextlib.closing(_play(progress, name, work, cores, jobs)) as finished:
+                with contextlib.closing(_play(progress, times, name, work, cores, jobs)) as finished:
                     for episode in finished:
                         alone[-1].episodes.append(episode)
         complete = True
@@ -90,12 +98,16 @@ def evaluate(settings: Evaluation) -> dict:
             last = tournament.last_round()
             entries += [Entry(name, control.name, control.hold, episodes) for control, episodes in last]
         summary = _summary(settings, manifest, games, entries, time.monotonic() - began, complete)
+        summary["inference_share"] = times.inferring_s / times.playing_s if times.playing_s and manifest else None
         summary["controls"] = {name: tournament.table() for name, tournament in tournaments.items()} or None
         summary["folder"] = str(folder)
         table.write(folder, entries, summary)
         if not complete:
             finished = sum(len(entry.episodes) for entry in entries)
             _say(f"ended early: the {finished} episodes that were finished are in {folder}")
+        for entry in entries if complete else ():
+            if line := table.alike(entry.environment, entry.policy, entry.episodes):
+                _say(line)
         for name in games:
             played = [episode for entry in entries if entry.environment == name for episode in entry.episodes]
             if count := sum(episode.not_finite for episode in played):
@@ -105,10 +117,12 @@ def evaluate(settings: Evaluation) -> dict:
     return summary
 
 
-def _play(progress: Progress, name: str, work: Work, cores, jobs: list[Job], part: str = "") -> Generator[Episode]:
+def _play(
+    progress: Progress, times: pool.Times, name: str, work: Work, cores, jobs: list[Job], part: str = ""
+) -> Generator[Episode]:
     """The episodes of these jobs as they are finished. Args: part: what they are, if they are not all."""
     bar = progress.add_task(f"{name} {part}".strip(), total=len(jobs))
-    with contextlib.closing(pool.play(work, jobs, cores)) as finished:
+    with contextlib.closing(pool.play(work, jobs, cores, times)) as finished:
         for episode in finished:
             progress.advance(bar)
             yield episode
@@ -119,7 +133,11 @@ def _load(settings: Evaluation):
         return None
     from rtrl_jax.checkpoints import load_policy
 
-    return load_policy(pathlib.Path(settings.checkpoint).expanduser())
+    return load_policy(_path(settings))
+
+
+def _path(settings: Evaluation) -> pathlib.Path:
+    return pathlib.Path(settings.checkpoint).expanduser()
 
 
 def _look_at(settings: Evaluation, policy) -> dict[str, Game]:
@@ -147,7 +165,7 @@ def _tournament(settings: Evaluation, game: Game) -> Tournament:
 
 def _players(settings: Evaluation, game: Game, entered: Sequence[Control]) -> list[Player]:
     """Those who play: each control, or the checkpoint under that name."""
-    epsilon = settings.epsilon if settings.policy == "checkpoint" else 1.0
+    epsilon = float(settings.epsilon) if settings.policy == "checkpoint" else 1.0
     return [
         Player(NEVER if one.name == "noop" else settings.schedule(game.spec, one.hold), epsilon, one.pattern)
         for one in entered
@@ -157,20 +175,26 @@ def _players(settings: Evaluation, game: Game, entered: Sequence[Control]) -> li
 def _work(settings: Evaluation, name: str, players: list[Player], manifest: dict | None, many: bool) -> Work:
     """Args: many: whether there are more episodes than processes."""
     where = {"environment": name, "options": world.options(settings, name, manifest)}
-    plays = {"players": players, "most_ticks": settings.max_ticks_per_episode}
+    plays = {
+        "players": players,
+        "most_ticks": settings.max_ticks_per_episode,
+        "repeat": settings.default_action == "repeat",
+    }
     if manifest is None:  # nothing waits for a network, so there is nothing to gain from several side by side
-        nobody = {"checkpoint": None, "version": None, "frame_stack": 1, "side_by_side": 1}
+        nobody = {"checkpoint": None, "version": None, "frame_stack": 1, "rows": 1, "side_by_side": 1}
         return Work(**where, **plays, **nobody)
 
     from rtrl_jax.evaluation import policies
 
+    rows = 1 if name.startswith(ONE_EMULATOR_A_PROCESS) else SLOTS
     return Work(
         **where,
         **plays,
-        checkpoint=str(pathlib.Path(settings.checkpoint).expanduser()),
+        checkpoint=str(_path(settings)),
         version=policies.version(manifest),
-        frame_stack=policies.frame_stack(manifest),
-        side_by_side=SLOTS if many and not name.startswith(ONE_EMULATOR_A_PROCESS) else 1,
+        frame_stack=policies.settings_of(manifest).frame_stack,
+        rows=rows,
+        side_by_side=rows if many else 1,
     )
 
 
@@ -182,7 +206,10 @@ def _summary(settings: Evaluation, manifest, games, entries: list[Entry], second
             policy=entry.policy,
             rate_hz=games[entry.environment].spec.rate_hz,
             delay=None if entry.policy == "noop" else settings.delay_ticks(games[entry.environment].spec.rate_hz),
+            interaction=settings.inaction,
+            default_action=settings.default_action,
             action_every=entry.action_every,
+            epsilon=float(settings.epsilon) if entry.policy == "checkpoint" else None,
         )
         for entry in entries
     ]

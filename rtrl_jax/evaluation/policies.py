@@ -1,35 +1,21 @@
-"""From a checkpoint to greedy actions for a batch of observations."""
+"""From a checkpoint to greedy actions: of one observation at a time, or of a batch."""
 
 import jax
 import numpy as np
 
-from rtrl_jax import networks
-from rtrl_jax.agents.agent import Agent
-from rtrl_jax.agents.variant import Variant, variant_of
 from rtrl_jax.checkpoints import Policy
+from rtrl_jax.core import model as models
+from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
-from rtrl_jax.networks import parameters, runtime
-from rtrl_jax.settings import Settings
+from rtrl_jax.evaluation.timing import settings_of
+from rtrl_jax.networks import fast, runtime
 
 
-def agent_of(manifest: dict) -> Agent:
-    """The agent whose parameters a checkpoint holds."""
-    return _variant(manifest).make(_network(manifest).apply)
-
-
-def _variant(manifest: dict) -> Variant:
-    return variant_of(Settings(**manifest["settings"]))
-
-
-def _network(manifest: dict):
-    there, scale = manifest["network"], manifest["settings"].get("input_scale", "unit")
-    return networks.build(there["name"], manifest["actions"], there["width"], _variant(manifest).heads(), scale)
-
-
-def frame_stack(manifest: dict) -> int:
-    """Frames that the network sees at once."""
-    return int(manifest["settings"].get("frame_stack", 1))
+def model_of(manifest: dict, spec: Spec) -> Model:
+    """The model whose parameters a checkpoint holds. It convolves as in the run, whose settings say how."""
+    there = manifest["network"]
+    return models.planned(Model(settings_of(manifest), spec, there["name"], there["width"]))
 
 
 def version(manifest: dict) -> list:
@@ -51,25 +37,48 @@ def check_fit(policy: Policy, environment: str, spec: Spec) -> None:
             f"the checkpoint takes observations of {list(shape)} ({trained_on}) and {environment} has "
             f"{list(spec.observation_shape)}: evaluate it elsewhere"
         )
-    wanted = [leaf.shape for leaf in jax.tree.leaves(_shapes(manifest, spec.observation_dtype))]
+    wanted = [leaf.shape for leaf in jax.tree.leaves(model_of(manifest, spec).shapes)]
     if wanted != [leaf.shape for leaf in policy.leaves]:
         raise UserError("the checkpoint's parameters are not those of the network it names: it is damaged")
 
 
-def batched_actions(policy: Policy, dtype: str):
-    """The policy as a compiled function of batches, which should all have the same size.
+def batched_actions(policy: Policy, model: Model, rows: int):
+    """The policy as a function of batches of that many rows.
+
+    A batch of one is computed as a run acts, with filters prepared; more rows as a run learns, which takes half the time
+    a row; more rows of a noisy agent one after another, since each has noise of its own.
 
     Returns:
-      ([B, *shape, depth * c] observations, [B] uint32 seeds) -> [B] int actions, as numpy arrays. A row's action
-      does not depend on what is in the other rows.
+      ([rows, *shape, depth * c] observations, [rows] uint32 seeds) -> [rows] int actions, as numpy arrays. A row's action
+      does not depend on what is in the other rows, nor on which row it is.
     """
     runtime.configure()
-    tree = _shapes(policy.manifest, dtype)
-    values = jax.device_put(jax.tree.unflatten(jax.tree.structure(tree), policy.leaves))
-    act = jax.jit(jax.vmap(agent_of(policy.manifest).act, in_axes=(None, 0, 0)))
+    values = jax.device_put(jax.tree.unflatten(model.structure, policy.leaves))
+    if model.fast and (rows == 1 or model.variant.noisy):
+        prepared = [jax.device_put(np.asarray(array)) for array in model.prepare(values)]
+        tree, act = fast.with_prepared(values, prepared, model.fast), jax.jit(model.acting_agent().act)
+
+        def one_by_one(observations, seeds):
+            pairs = zip(observations, seeds, strict=True)
+            return np.array([int(act(tree, observation, seed)) for observation, seed in pairs])
+
+        return one_by_one
+    agent = model.variant.make(_in_batches(fast.learning(model.module, model.fast))) if model.fast else None
+    agent = agent or model.learning_agent()
+    act = jax.jit(jax.vmap(agent.act, in_axes=(None, 0, 0)))
     return lambda observations, seeds: np.asarray(act(values, observations, seeds))
 
 
-def _shapes(manifest: dict, dtype: str):
-    *shape, channels = manifest["observation_shape"]
-    return parameters.shapes(_network(manifest), (*shape, channels * frame_stack(manifest)), dtype)
+def _in_batches(apply):
+    """A function like `apply` that `jax.vmap` gives the whole batch at once, which fast networks are made for."""
+
+    @jax.custom_batching.custom_vmap
+    def answer(parameters, observation):
+        return apply({"params": parameters}, observation)
+
+    @answer.def_vmap
+    def answer_all(rows, batched, parameters, observations):  # [rows, 1, *shape]; the parameters are the same for all
+        del rows, batched
+        return apply({"params": parameters}, observations[:, 0])[:, None], True
+
+    return lambda variables, observation: answer(variables["params"], observation)

@@ -16,10 +16,22 @@ from rtrl_jax.evaluation.worker import Work
 PATIENCE_S = 5.0  # for a killed process to be gone
 
 
-def play(work: Work, jobs: Sequence[Job], cores: Sequence[int]) -> Iterator[Episode]:
+class Times:
+    """How long processes have inferred, and how long they have played in all, in seconds."""
+
+    inferring_s = playing_s = 0.0
+
+    def add(self, inferring_s: float, playing_s: float) -> None:
+        self.inferring_s += inferring_s
+        self.playing_s += playing_s
+
+
+def play(work: Work, jobs: Sequence[Job], cores: Sequence[int], times: Times | None = None) -> Iterator[Episode]:
     """Plays the jobs and yields each episode when it is finished, in whatever order that is.
 
     What an episode gives depends on its job alone. Closing the iterator ends the processes.
+
+    Args: times: takes in what the processes say of theirs.
 
     Raises:
       RuntimeError: a process died; says of what.
@@ -39,6 +51,8 @@ def play(work: Work, jobs: Sequence[Job], cores: Sequence[int]) -> Iterator[Epis
     finally:
         for worker in workers:
             worker.end()
+            if times:
+                times.add(*worker.times)
 
 
 class _Worker:
@@ -56,13 +70,14 @@ class _Worker:
             start_new_session=True,  # Ctrl-C is for the parent alone
         )
         self._waiting, self._finished = waiting, finished
+        self.times = (0.0, 0.0)  # inferring, and in all, until it last said so
         self._say({"work": work._asdict(), "core": core, "parent": os.getpid()})
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
         job = ()
         for line in self._process.stdout:
-            episode = json.loads(line)
+            episode, *self.times = json.loads(line)
             if episode is not None:
                 self._finished.put(Episode(*episode))
             try:

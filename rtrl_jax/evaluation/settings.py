@@ -12,7 +12,7 @@ from rtrl_jax.evaluation import controls
 from rtrl_jax.evaluation.schedule import NEVER, Schedule, asynchronous, sequential
 from rtrl_jax.latency import LONGEST_MS
 from rtrl_jax.settings import MOST_TICKS, Settings
-from rtrl_jax.settings_fields import check, same_as, setting, when
+from rtrl_jax.settings_fields import check, facts, same_as, setting, when
 
 HALF_AN_HOUR = 108_000  # ticks of an Atari game
 ROUNDING = 1e-9  # of a tick
@@ -26,6 +26,26 @@ def _seeds(text, flag: str) -> list[int]:
     return [int(part) for part in parts]
 
 
+def _epsilon(text, flag: str) -> float | None:
+    """None: the run's."""
+    try:
+        value = None if text == "run" else float(text)
+    except ValueError:
+        value = -1.0
+    if value is not None and not 0 <= value <= 1:
+        raise UserError(f"--{flag}={text}: give {_epsilon.range}")
+    return value
+
+
+_epsilon.range = "a number between 0 and 1, or run"
+
+
+def _left_to_the_run(name: str):
+    """A field as that of a run's settings, whose default is what the run had, else what the run's default is."""
+    known = facts(Settings.__dataclass_fields__[name])
+    return setting(None, f"{known.help}; default: as in the run", between=(known.at_least, known.at_most))
+
+
 @dataclass(frozen=True)
 class Evaluation:
     checkpoint: str | None = setting(
@@ -37,7 +57,9 @@ class Evaluation:
         "controls, all of these at one and at four ticks an action, of which the best is found",
         parse=controls.parse,
     )
-    epsilon: float = setting(0.05, "probability that a checkpoint's decision is a random one", between=(0, 1))
+    epsilon: str = setting(
+        "0", "probability that a checkpoint's decision is a random one; run: what the run's falls to", parse=_epsilon
+    )
 
     environments: str | None = setting(
         None, "where, e.g. atari/Boxing,atari/Krull; default: where the checkpoint learned", group="Where and how much"
@@ -53,6 +75,9 @@ class Evaluation:
     environment_kwargs: str | None = same_as(
         Settings, "environment_kwargs", "keywords for gymnasium.make as a JSON object; default: as in the run"
     )
+    sticky_actions: float | None = _left_to_the_run("sticky_actions")
+    noop_starts: int | None = _left_to_the_run("noop_starts")
+    frame_skip: int | None = _left_to_the_run("frame_skip")
     episodes: int = setting(100, "episodes of each environment and seed", between=(1, MOST_TICKS))
     seeds: str = setting("0", "e.g. 0,1,2", parse=_seeds)
     max_ticks_per_episode: int = setting(
@@ -61,7 +86,7 @@ class Evaluation:
 
     delay: int | None = setting(
         None,
-        "ticks from an observation to the action decided from it; default 1, no delay",
+        "ticks from an observation to the action decided from it; default: as in the run, else 1, no delay",
         group="As a model of any size would",
         between=(1, MOST_TICKS),
     )
@@ -71,10 +96,14 @@ class Evaluation:
         above=0,
         at_most=LONGEST_MS,
     )
-    inaction: str = setting(
-        "async",
-        "async: enough processes to act in every tick; sequential: one, and the default action while it thinks",
+    inaction: str | None = setting(
+        None,
+        "async: enough processes to act in every tick; sequential: one, and the default action while it thinks; default: as "
+        "in the run, else async",
         ("async", "sequential"),
+    )
+    default_action: str | None = setting(
+        None, "what acts while no decision is ready; default: as in the run, else noop", ("noop", "repeat")
     )
     action_every: int = setting(
         1, "decide at every so many-th observation and hold the action for so many ticks", between=(1, MOST_TICKS)
@@ -114,7 +143,7 @@ class Evaluation:
         """Which decision acts when, in an environment of that rate. Args: hold: in place of --action_every."""
         if self.policy == "noop":
             return NEVER
-        make = {"async": asynchronous, "sequential": sequential}[self.inaction]
+        make = sequential if self.inaction == "sequential" else asynchronous
         return make(self.delay_ticks(spec.rate_hz), hold or self.action_every)
 
     def as_dict(self) -> dict:

@@ -39,6 +39,18 @@ def row(environment: str, episodes: Sequence[Episode], **facts) -> dict:
     }
 
 
+def alike(environment: str, policy: str, episodes: Sequence[Episode]) -> str | None:
+    """A warning if nothing in them was left to chance, so that many say no more than one."""
+    if policy == "noop" or len(episodes) < 3 or len({episode.encounter for episode in episodes}) > 1:
+        return None
+    if len({(episode.episode_return, episode.ticks) for episode in episodes}) > 1:
+        return None
+    return (
+        f"warning: all episodes of {policy} in {environment} are alike, as nothing there is left to chance: their interval "
+        "says nothing"
+    )
+
+
 def together(played: dict[str, list[Episode]]) -> dict | None:
     """Human-normalised figures of all environments, None unless there are several and all their references are known."""
     games = [
@@ -121,6 +133,15 @@ def show(rows: list[dict], overall: dict | None) -> None:
             _percent(row["inaction"]),
         )
     console.print(table)
+
+
+def binding(summary: dict) -> str | None:
+    """Whether inference or the environment takes the time, as a sentence."""
+    share = summary["inference_share"]
+    if share is None:
+        return None
+    larger, what = max((share, "inference"), (1 - share, "the environment"))
+    return f"bound by {what}, {larger:.0%} of the time; {summary['ticks_per_s']:,.0f} ticks a second"
 
 
 def to_beat(summary: dict) -> list[str]:

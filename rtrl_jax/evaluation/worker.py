@@ -10,12 +10,14 @@ import os
 import pathlib
 import signal
 import sys
+from time import perf_counter
 from typing import NamedTuple
 
 from rtrl_jax.core.one_thread import ONE_THREAD, die_with
 from rtrl_jax.errors import UserError
 
-# Rows in every batch, those that stand for no episode too: the last bits of a network's output can depend on the number.
+# Rows in every batch where games can be played side by side, those that stand for no episode too: the last bits of a network's
+# output can depend on the number.
 SLOTS = 4
 NICENESS = 10  # a run in real time, and whoever works at this machine, have the right of way
 
@@ -30,7 +32,9 @@ class Work(NamedTuple):
     players: list  # `episodes.Player`s, one for each number that a job may name
     frame_stack: int
     most_ticks: int
-    side_by_side: int  # episodes at a time in one process, at most SLOTS
+    repeat: bool  # whether the last action stays in force where β would act
+    rows: int  # of each batch of inference
+    side_by_side: int  # episodes at a time in one process, at most as many
 
 
 def main() -> None:
@@ -46,8 +50,8 @@ def main() -> None:
     work = Work(**message["work"])
     environments, choose = _prepare(work)
 
-    def ask(episode=None):
-        answers.write(json.dumps(episode) + "\n")
+    def ask(episode, inferring_s, playing_s):
+        answers.write(json.dumps([episode, inferring_s, playing_s]) + "\n")
         return json.loads(sys.stdin.readline() or "null")
 
     play_all(environments, work, choose, ask)
@@ -58,14 +62,16 @@ def play_all(environments: list, work: Work, choose, ask) -> None:
 
     Args:
       choose: (observations [n, ...], seeds [n]) -> actions [n].
-      ask: (finished episode as a list, or None) -> the next job as a list, or None.
+      ask: (finished episode as a list, or None, seconds of inference since the start, seconds in all) -> the next job as a
+        list, or None.
     """
     import numpy as np
 
     from rtrl_jax.evaluation.episodes import Job, play
 
     rules = _rules(work)
-    games, observations, seeds = {}, None, np.zeros(SLOTS, np.uint32)
+    games, observations, seeds = {}, None, np.zeros(work.rows, np.uint32)
+    began, inferring_s = perf_counter(), 0.0
 
     def advance(slot: int, action: int | None, job) -> None:
         """Until the slot's episode waits for an action. Begins another when it ends, while there is one."""
@@ -78,17 +84,19 @@ def play_all(environments: list, work: Work, choose, ask) -> None:
                 observation, seeds[slot] = games[slot].send(action)
             except StopIteration as ended:
                 del games[slot]
-                job = ask(list(ended.value))
+                job = ask(list(ended.value), inferring_s, perf_counter() - began)
                 continue
             if observations is None:
-                observations = np.zeros((SLOTS, *observation.shape), observation.dtype)
+                observations = np.zeros((work.rows, *observation.shape), observation.dtype)
             observations[slot] = observation
             return
 
     for slot in range(len(environments)):
-        advance(slot, None, ask())
+        advance(slot, None, ask(None, inferring_s, perf_counter() - began))
     while games:
+        began_to_infer = perf_counter()
         actions = choose(observations, seeds)
+        inferring_s += perf_counter() - began_to_infer
         for slot in list(games):
             advance(slot, int(actions[slot]), None)
 
@@ -99,7 +107,7 @@ def _rules(work: Work) -> list:
     from rtrl_jax.evaluation.schedule import Schedule
 
     players = [Player(Schedule(*schedule), epsilon, tuple(pattern)) for schedule, epsilon, pattern in work.players]
-    return [Rules(player, work.frame_stack, work.most_ticks) for player in players]
+    return [Rules(player, work.frame_stack, work.most_ticks, work.repeat) for player in players]
 
 
 def _prepare(work: Work):
@@ -109,10 +117,16 @@ def _prepare(work: Work):
     made = [environments.make(work.environment, **work.options) for _ in range(work.side_by_side)]
     if work.checkpoint is None:
         return made, None
+    import numpy as np
+
     from rtrl_jax.checkpoints import load_policy
     from rtrl_jax.evaluation import policies
 
     policy = load_policy(pathlib.Path(work.checkpoint))
     if policies.version(policy.manifest) != work.version:
         raise UserError("the run has written a newer checkpoint meanwhile: name one of its checkpoints")
-    return made, policies.batched_actions(policy, made[0].spec.observation_dtype)
+    model = policies.model_of(policy.manifest, made[0].spec)
+    choose = policies.batched_actions(policy, model, work.rows)
+    blank = np.zeros((work.rows, *model.observation_shape), model.spec.observation_dtype)
+    choose(blank, np.zeros(work.rows, np.uint32))  # compiles
+    return made, choose

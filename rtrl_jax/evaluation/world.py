@@ -3,36 +3,40 @@
 from rtrl_jax.environments import keywords
 from rtrl_jax.evaluation.settings import Evaluation
 
-FLAGS = ("rate_hz", "default_action_index", "environment_kwargs")
+EVERYWHERE = ("rate_hz", "sticky_actions", "noop_starts", "frame_skip")  # goes with an agent to other games
+FLAGS = (*EVERYWHERE, "default_action_index", "environment_kwargs")
 
 
 def options(settings: Evaluation, environment: str, manifest: dict | None) -> dict:
     """Options for `environments.make`: what a flag says, else what the run had.
 
     Args:
-      environment: where. What the run had for its own environment alone, all but the rate, does not go with it elsewhere.
+      environment: where. What the run had for its own environment alone does not go with it elsewhere.
       manifest: the checkpoint's; None if there is none.
     """
     run = _of_the_run(manifest)
     if manifest and environment != manifest["environment"]:
-        run = {"rate_hz": run["rate_hz"]}
+        run = {name: run[name] for name in EVERYWHERE}
     found = {name: run.get(name) if getattr(settings, name) is None else getattr(settings, name) for name in FLAGS}
     return {
         "rate_hz": found["rate_hz"],
         "default_action_index": found["default_action_index"],
         "kwargs": keywords(found["environment_kwargs"]),
+        "sticky_actions": found["sticky_actions"] or 0.0,
+        "noop_starts": found["noop_starts"] or 0,
+        "frame_skip": found["frame_skip"] or 1,
     }
 
 
-def overrides(settings: Evaluation, manifest: dict | None) -> str | None:
-    """A line that says which flags make it another world than the run's; None if none does."""
+def overrides(settings: Evaluation, manifest: dict | None) -> list[str]:
+    """Which flags make it another world than the run's, each with what the run had."""
     others = []
     for name, had in _of_the_run(manifest).items():
         given = getattr(settings, name)
         same = keywords(given) == keywords(had) if name == "environment_kwargs" else given == had
         if given is not None and not same:
             others.append(f"--{name}={given} (the run gave {'none' if had is None else had})")
-    return f"not as in the run: {', '.join(others)}" if others else None
+    return others
 
 
 def _of_the_run(manifest: dict | None) -> dict:

@@ -22,18 +22,24 @@ TRANSITION = np.dtype(
 )
 
 
+CLIPPINGS = {"none": None, "sign": np.sign, "unit": lambda reward: np.clip(reward, -1, 1)}
+
+
 class TransitionBuilder:
     """Turns ticks, in portions one after another, into transitions in the order of their decisions."""
 
-    def __init__(self, gamma: float, per_tick: bool = False, n: int = 1, undelayed_next: bool = False):
+    def __init__(
+        self, gamma: float, per_tick: bool = False, n: int = 1, undelayed_next: bool = False, clipping: str = "none"
+    ):
         """Args:
         gamma: discount per decision, or per tick if `per_tick`.
         n: decisions in a transition.
         undelayed_next: the paper's code's accounting: S' is the newest observation when the next action begins,
           not the older one that action was decided from.
+        clipping: of `CLIPPINGS`, what is learned from each tick's reward; the records keep what was earned.
         """
         self._gamma, self._per_tick, self._n = gamma, per_tick, n
-        self._undelayed_next = undelayed_next
+        self._undelayed_next, self._clip = undelayed_next, CLIPPINGS[clipping]
         self.forget()
 
     def forget(self) -> None:
@@ -42,6 +48,9 @@ class TransitionBuilder:
 
     def feed(self, records: np.ndarray) -> np.ndarray:
         """Args: records: TICK [ticks], the next ones. Returns TRANSITION [those that they complete]."""
+        if self._clip:
+            records = records.copy()
+            records["reward"] = self._clip(records["reward"])
         rows = np.concatenate([self._open, records])
         decided, ended = ~rows["is_default"], np.flatnonzero(rows["terminated"] | rows["truncated"])
         place = np.flatnonzero(decided)  # of each decision in `rows`

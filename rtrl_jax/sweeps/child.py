@@ -82,12 +82,13 @@ def _play(settings, here) -> None:
 
 def _evaluate(settings, here, message: Message) -> None:
     """Greedily, with the delay and the inaction that it learned with where they are stated."""
+    from rtrl_jax.evaluation import world
     from rtrl_jax.evaluation.evaluate import evaluate
     from rtrl_jax.evaluation.settings import Evaluation
 
     what = {"checkpoint": str(here.run)}
     if settings.policy != "agent":
-        names = ("policy", "rate_hz", "default_action_index", "environment_kwargs")
+        names = ("policy", *world.FLAGS)
         what = {"environments": settings.environment, **{name: getattr(settings, name) for name in names}}
     evaluate(
         Evaluation(

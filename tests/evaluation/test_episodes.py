@@ -43,6 +43,13 @@ def test_sequential_delay():
     assert [int(observation[0]) for observation, _ in asked] == [0, 3, 6, 9]
 
 
+def test_the_last_action_stays_in_force_where_the_run_had_it_so():
+    world, rules = Recorder(12), Rules(Player(sequential(3), 0.0), 1, 1000, repeat=True)
+    episode, _ = answer(play(world, JOB, rules), lambda o: int(o[-1]) % 5)
+    assert world.actions == [NOTHING, NOTHING, 0, 0, 0, 3, 3, 3, 1, 1, 1, 4]
+    assert episode.default_ticks == 8
+
+
 def test_an_action_held_for_four_ticks():
     _, asked, world = run(asynchronous(1, hold=4))
     assert world.actions == [0] * 4 + [4] * 4 + [3] * 4

@@ -1,13 +1,16 @@
 """Episodes over processes: the same wherever they are played, and a process that dies is told of."""
 
+import dataclasses
 import os
 import signal
 
+import jax
 import numpy as np
 import pytest
 from evaluation.worlds import write_checkpoint
 
-from rtrl_jax.environments import make
+from rtrl_jax.checkpoints import Policy
+from rtrl_jax.environments import Spec, make
 from rtrl_jax.errors import UserError
 from rtrl_jax.evaluation import policies, pool
 from rtrl_jax.evaluation.episodes import Job, Player
@@ -17,12 +20,16 @@ from rtrl_jax.evaluation.worker import Work
 CORE = min(os.sched_getaffinity(0))
 JOBS = [Job(seed, number) for seed in (0, 5) for number in range(6)]
 EVERY_TICK = asynchronous(1)
+CARTPOLE = Spec((4,), "float32", 2, 0, 50.0, 1e-3)
+IMAGES = Spec((84, 84, 1), "uint8", 6, 6, 60.0, 1e-3)
 
 
-def work(environment, checkpoint=None, schedule=EVERY_TICK, epsilon=1.0, most_ticks=500, stack=1, side_by_side=1):
+def work(
+    environment, checkpoint=None, schedule=EVERY_TICK, epsilon=1.0, most_ticks=500, stack=1, side_by_side=1, rows=4
+):
     where = (str(checkpoint), [1000, 10]) if checkpoint else (None, None)
     players = [Player(schedule, epsilon), Player(schedule, 1.0, pattern=(0,))]
-    return Work(environment, {}, *where, players, stack, most_ticks, side_by_side)
+    return Work(environment, {}, *where, players, stack, most_ticks, False, rows, side_by_side)
 
 
 def test_an_episode_is_the_same_whatever_the_processes(tmp_path):
@@ -88,7 +95,7 @@ def test_batched_actions_are_those_of_the_network_alone(tmp_path):
     from rtrl_jax.checkpoints import load_policy
 
     policy = load_policy(write_checkpoint(tmp_path / "it", "gymnasium/CartPole-v1"))
-    act = policies.batched_actions(policy, "float32")
+    act = policies.batched_actions(policy, policies.model_of(policy.manifest, CARTPOLE), 4)
     kernels, biases = policy.leaves[1::2], policy.leaves[0::2]
     observations = np.random.default_rng(0).normal(size=(4, 4)).astype(np.float32)
     x = observations
@@ -96,6 +103,26 @@ def test_batched_actions_are_those_of_the_network_alone(tmp_path):
         x = x @ kernel + bias
         x = np.maximum(x, 0) if layer < 2 else x
     assert act(observations, np.zeros(4, np.uint32)).tolist() == x.argmax(axis=1).tolist()
+
+
+@pytest.mark.parametrize("agent", [{}, {"agent": "rainbow", "value_min": -1.0}])
+@pytest.mark.parametrize("rows", [1, 4])
+def test_the_fast_network_acts_as_the_plain_one_in_every_row(agent, rows):
+    given = {"settings": {"frame_stack": 2, "fast": True, **agent}, "network": {"name": "resnet15", "width": 1 / 2}}
+    fast = policies.model_of(given, IMAGES)
+    plain = dataclasses.replace(fast, plan=None)
+    assert fast.fast.prepared
+    policy = Policy(given, plain.first_state()[0])
+    generator = np.random.default_rng(0)
+    one = generator.integers(0, 256, plain.observation_shape, np.uint8)
+    others = generator.integers(0, 256, (rows, *plain.observation_shape), np.uint8)
+    act, seeds = policies.batched_actions(policy, fast, rows), np.arange(5, 5 + rows, dtype=np.uint32)
+    alone = plain.learning_agent().act
+    values = jax.tree.unflatten(plain.structure, policy.leaves)
+    for row in range(rows):
+        asked = others.copy()
+        asked[row] = one
+        assert act(asked, seeds)[row] == alone(values, one, seeds[row])
 
 
 @pytest.mark.parametrize(

@@ -106,3 +106,16 @@ def test_what_is_open_is_lost_with_the_ticks_that_are_missing():
     builder.feed(ticks[:4])
     builder.forget()
     assert builder.feed(ticks[6:]).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("clipping", "seen"), [("none", [5, -0.5, 0.25]), ("sign", [1, -1, 1]), ("unit", [1, -0.5, 0.25])]
+)
+def test_rewards_are_clipped_tick_by_tick_whatever_the_portions(clipping, seen):
+    ticks = record([(True, 5, GOES_ON), (False, -0.5, GOES_ON), (False, 0.25, GOES_ON), (True, -3, TERMINATED)])
+    last = {"none": -3, "sign": -1, "unit": -1}[clipping]
+    for cut in range(4):
+        builder = TransitionBuilder(0.5, clipping=clipping)
+        found = np.concatenate([builder.feed(ticks[:cut]), builder.feed(ticks[cut:])])
+        assert found["reward"].tolist() == [sum(seen), last]
+    assert ticks["reward"].tolist() == [5, -0.5, 0.25, -3]  # which the score is made of

@@ -38,7 +38,10 @@ def test_a_checkpoint(tmp_path):
     flags = [f"--checkpoint={checkpoint}", "--episodes=5", "--seeds=0,2", "--delay=3", "--inaction=sequential"]
     done = evaluate(*flags, f"--out={out}")
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert done.stderr == (
+        "not as in the run: --delay=3 (the run's delay is not known), --inaction=sequential (the run: async)\n"
+    )
+    assert "bound by " in done.stdout
     assert "gymnasium/CartPole-v1" in done.stdout
     assert str(out) in done.stdout
     summary, lines = results(out)
@@ -54,11 +57,16 @@ def test_a_checkpoint(tmp_path):
 
 
 def test_the_rate_is_the_run_s_and_another_is_said(tmp_path):
-    run = {"frame_stack": 1, "rate_hz": 25.0}
+    run = {"frame_stack": 1, "rate_hz": 25.0, "playout": "2"}
     checkpoint = write_checkpoint(tmp_path / "it", "gymnasium/CartPole-v1", settings=run)
     for flags, rate, delay, said in (
         ([], 25, 2, ""),
-        (["--rate_hz=50"], 50, 3, "not as in the run: --rate_hz=50.0 (the run gave 25.0)\n"),
+        (
+            ["--rate_hz=50"],
+            50,
+            3,
+            "not as in the run: --inference_ms=58.0 (the run's delay is 2), --rate_hz=50.0 (the run gave 25.0)\n",
+        ),
     ):
         out = tmp_path / f"{rate}"
         done = evaluate(f"--checkpoint={checkpoint}", "--episodes=2", "--inference_ms=58", f"--out={out}", *flags)
@@ -66,6 +74,19 @@ def test_the_rate_is_the_run_s_and_another_is_said(tmp_path):
         assert done.stderr == said
         (row,) = results(out)[0]["rows"]
         assert (row["rate_hz"], row["delay"]) == (rate, delay)
+
+
+def test_an_agent_is_evaluated_at_the_delay_it_learned_with(tmp_path):
+    run = {"delay": 4, "interaction": "sequential", "default_action": "repeat", "epsilon_end": 1.0}
+    checkpoint = write_checkpoint(tmp_path / "it", "toy/chain-0.9", settings=run)
+    for flags, epsilon in (([], 0.0), (["--epsilon=run"], 1.0)):
+        out = tmp_path / f"{epsilon}"
+        asked = ["--episodes=2", "--max_ticks_per_episode=400", f"--out={out}", *flags]
+        done = evaluate(f"--checkpoint={checkpoint}", *asked)
+        assert (done.returncode, done.stderr) == (0, "")
+        (row,) = results(out)[0]["rows"]
+        assert (row["delay"], row["interaction"], row["default_action"]) == (4, "sequential", "repeat")
+        assert (row["inaction"], row["epsilon"]) == (0.75, epsilon)
 
 
 OWN = """

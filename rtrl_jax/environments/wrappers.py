@@ -1,0 +1,137 @@
+"""What can be put around any game: sticky actions, no-op starts and skipped frames, by which Atari is played elsewhere.
+
+Their random numbers follow from the seed of `reset`, and are saved and restored with the game's state.
+"""
+
+import numpy as np
+
+from rtrl_jax.environments.protocol import Environment
+
+STICKY, NOOPS = 1, 2  # purposes of random generators
+
+
+class Wrapper(Environment):
+    """A game that behaves as the one within."""
+
+    def __init__(self, inner: Environment):
+        self._inner, self.spec = inner, inner.spec
+
+    def reset(self, seed: int | None = None, **which) -> np.ndarray:
+        return self._inner.reset(seed, **which)
+
+    def step(self, action: int):
+        return self._inner.step(action)
+
+    def picture(self) -> np.ndarray:
+        return self._inner.picture()
+
+    def save(self) -> dict | None:
+        inner = self._inner.save()
+        return None if inner is None else {"inner": inner, **self._own()}
+
+    def restore(self, saved: dict) -> None:
+        self._inner.restore(saved["inner"])
+        self._take(saved)
+
+    def _own(self) -> dict:
+        """What it has to save besides the game."""
+        return {}
+
+    def _take(self, saved: dict) -> None:
+        """Goes on from that."""
+
+    def close(self) -> None:
+        self._inner.close()
+
+    @property
+    def progress(self):
+        return self._inner.progress
+
+    @property
+    def encounters(self) -> int:
+        return self._inner.encounters
+
+    @property
+    def lives(self) -> int | None:
+        return self._inner.lives
+
+    @property
+    def not_finite(self):
+        return self._inner.not_finite
+
+
+class Sticky(Wrapper):
+    """In each frame, with some probability, what was done in the last one is done again (Machado et al. 2018). β sticks too."""
+
+    def __init__(self, inner: Environment, probability: float):
+        super().__init__(inner)
+        self._probability, self._done = probability, inner.spec.default_action
+        self._rng = np.random.default_rng([0, STICKY])
+
+    def reset(self, seed: int | None = None, **which) -> np.ndarray:
+        if seed is not None:
+            self._rng = np.random.default_rng([seed, STICKY])
+        self._done = self.spec.default_action
+        return super().reset(seed, **which)
+
+    def step(self, action: int):
+        if self._rng.random() >= self._probability:
+            self._done = action
+        return super().step(self._done)
+
+    def _own(self) -> dict:
+        return {"rng": self._rng.bit_generator.state, "done": int(self._done)}
+
+    def _take(self, saved: dict) -> None:
+        self._rng.bit_generator.state, self._done = saved["rng"], saved["done"]
+
+
+class NoopStarts(Wrapper):
+    """An episode begins after 1 to `most` frames of β (Mnih et al. 2015), drawn anew each time. Their rewards do not count."""
+
+    def __init__(self, inner: Environment, most: int):
+        super().__init__(inner)
+        self._most, self._rng = most, np.random.default_rng([0, NOOPS])
+
+    def reset(self, seed: int | None = None, **which) -> np.ndarray:
+        if seed is not None:
+            self._rng = np.random.default_rng([seed, NOOPS])
+        frame = super().reset(seed, **which)
+        for _ in range(int(self._rng.integers(1, self._most + 1))):
+            frame, _, terminated, truncated = super().step(self.spec.default_action)
+            if terminated or truncated:  # it cannot wait so long
+                return super().reset()
+        return frame
+
+    def _own(self) -> dict:
+        return {"rng": self._rng.bit_generator.state}
+
+    def _take(self, saved: dict) -> None:
+        self._rng.bit_generator.state = saved["rng"]
+
+
+class FrameSkip(Wrapper):
+    """A tick is so many frames: the action is held, rewards are summed, and the last frame is seen."""
+
+    def __init__(self, inner: Environment, frames: int):
+        super().__init__(inner)
+        rate_hz = inner.spec.rate_hz
+        self._frames, self.spec = frames, inner.spec._replace(rate_hz=rate_hz and rate_hz / frames)
+
+    def step(self, action: int):
+        total = 0.0
+        for _ in range(self._frames):
+            frame, reward, terminated, truncated = super().step(action)
+            total += reward
+            if terminated or truncated:
+                break
+        return frame, total, terminated, truncated
+
+
+def wrapped(environment: Environment, sticky_actions: float, noop_starts: int, frame_skip: int) -> Environment:
+    """With what is asked for around it; itself if nothing is."""
+    if sticky_actions:
+        environment = Sticky(environment, sticky_actions)
+    if noop_starts:
+        environment = NoopStarts(environment, noop_starts)
+    return FrameSkip(environment, frame_skip) if frame_skip > 1 else environment

@@ -1,0 +1,90 @@
+"""Sticky actions, no-op starts, skipped frames: what reaches the game, and that saving and restoring keeps their chance."""
+
+import numpy as np
+import pytest
+from evaluation.worlds import NOTHING, Recorder
+
+from rtrl_jax import environments
+from rtrl_jax.environments import saving
+from rtrl_jax.environments.wrappers import FrameSkip, NoopStarts, Sticky, wrapped
+
+
+def play(world, actions):
+    return [world.step(action)[1:] for action in actions]
+
+
+def test_nothing_around_what_is_asked_nothing_of():
+    world = Recorder(3)
+    assert wrapped(world, 0.0, 0, 1) is world
+
+
+def test_sticky_actions_repeat_what_was_done_as_often_as_they_should():
+    inner = Recorder(10_000)
+    world = Sticky(inner, 0.25)
+    world.reset(0)
+    wanted = [n % 5 for n in range(4000)]
+    play(world, wanted)
+    did = inner.actions
+    stuck = [n for n in range(4000) if did[n] != wanted[n]]
+    assert all(did[n] == (did[n - 1] if n else NOTHING) for n in stuck)
+    assert len(stuck) / 4000 == pytest.approx(0.25, abs=0.03)
+    world.reset()
+    world.step(4)
+    assert inner.actions[0] in (4, NOTHING)  # nothing sticks across episodes
+
+
+def test_no_op_starts():
+    inner = Recorder(1000)
+    world, starts = NoopStarts(inner, 30), []
+    for seed in (0, *[None] * 400):
+        frame = world.reset(seed)
+        starts.append(len(inner.actions))
+        assert set(inner.actions) == {NOTHING}
+        assert frame[0] == starts[-1]
+    assert (min(starts), max(starts)) == (1, 30)
+    short = NoopStarts(Recorder(1), 30)  # over at once: it begins anew
+    assert short.reset(0)[0] == 0
+
+
+def test_skipped_frames_hold_the_action_and_add_up_what_it_earned():
+    inner = Recorder(10)
+    world = FrameSkip(inner, 4)
+    assert world.spec.rate_hz == inner.spec.rate_hz / 4
+    world.reset(0)
+    assert play(world, [3, 1, 2]) == [(1 + 2 + 3 + 4.0, False, False), (26.0, False, False), (9 + 10.0, True, False)]
+    assert inner.actions == [3] * 4 + [1] * 4 + [2] * 2
+
+
+@pytest.mark.parametrize("name", ["atari/Boxing", "gameboy/duel-catching"])
+def test_saved_and_restored_it_goes_on_as_if_nothing_had_happened(name):
+    how = {"sticky_actions": 0.25, "noop_starts": 30, "frame_skip": 3, "rate_hz": 15.0}
+    world = environments.make(name, **how)
+    assert world.spec.rate_hz == 15
+    actions = np.random.default_rng(0).integers(world.spec.actions, size=60).tolist()
+    world.reset(7)
+    play(world, actions[:30])
+    saved = saving.decode(saving.encode(world.save()))
+    after = [world.step(action)[0] for action in actions[30:]]
+    world.reset()
+    begun = world.step(0)[0]
+    world.restore(saved)
+    for action, frame in zip(actions[30:], after, strict=True):
+        assert (world.step(action)[0] == frame).all()
+    world.reset()
+    assert (world.step(0)[0] == begun).all()
+    world.close()
+
+
+def test_a_seed_decides_it_all():
+    def trace(seed):
+        inner = Recorder(1000)
+        world = wrapped(inner, 0.5, 30, 1)
+        world.reset(seed)
+        play(world, [n % 5 for n in range(50)])
+        return inner.actions
+
+    assert trace(3) == trace(3) != trace(4)
+
+
+def test_what_cannot_be_saved_is_not_saved_wrapped_either():
+    assert wrapped(Recorder(3), 0.5, 3, 2).save() is None
