@@ -11,6 +11,14 @@ import jax.numpy as jnp
 import optax
 
 
+class OneStep(NamedTuple):
+    """What comes of decisions by the time of the next ones, where a `Batch` looks n decisions ahead."""
+
+    reward: Any  # [B] float32
+    discount: Any  # [B] float32
+    next_observation: Any  # [B, *observation shape]
+
+
 class Batch(NamedTuple):
     """Transitions of the delayed semi-MDP (paper Definition 1). B is the batch size."""
 
@@ -20,6 +28,7 @@ class Batch(NamedTuple):
     discount: Any  # [B] float32, 0 where the episode ended
     next_observation: Any  # [B, *observation shape], what that later action was decided from
     weight: Any  # [B] float32, importance weights; 1 where sampling was uniform
+    one_step: Any = None  # `OneStep` of the same decisions, if the agent's loss has them too
 
 
 class Agent(NamedTuple):

@@ -11,7 +11,9 @@ from rtrl_jax.agents import losses
 from rtrl_jax.agents.agent import Agent, Batch
 
 
-def make(apply, *, double_q: bool, noisy: bool, support: tuple[float, float, int] | None) -> Agent:
+def make(
+    apply, *, double_q: bool, noisy: bool, support: tuple[float, float, int] | None, one_step: bool = False
+) -> Agent:
     """The errors that its loss returns are priorities: cross-entropies with a distribution, else |TD errors|.
 
     Args:
@@ -19,6 +21,7 @@ def make(apply, *, double_q: bool, noisy: bool, support: tuple[float, float, int
       double_q: the online network chooses the next action that the target network values.
       noisy: the network has noisy layers.
       support: (lowest return, highest return, number of atoms) if the network answers with logits, else None.
+      one_step: the loss over n decisions and that over one are added up, as in the paper's code; so are their errors.
     """
     atoms = None if support is None else jnp.linspace(*support)
 
@@ -36,14 +39,22 @@ def make(apply, *, double_q: bool, noisy: bool, support: tuple[float, float, int
         """Weighted mean, of Huber losses or of cross-entropies."""
         online, selecting, valuing = jax.random.split(jax.random.key(seed), 3)  # three draws of noise, independent
         q_tm1 = outputs(parameters, batch.observation, online)
-        q_t = outputs(target_parameters, batch.next_observation, valuing)
-        selector = means(outputs(parameters, batch.next_observation, selecting) if double_q else q_t)
-        transition = (q_tm1, batch.action, batch.reward, batch.discount, q_t, selector)
-        if atoms is None:
-            errors = jax.vmap(losses.double_q_learning)(*transition)
-            sizes, each = jnp.abs(errors), losses.huber(errors)
-        else:
-            sizes = each = jax.vmap(losses.categorical_double_q_learning, (None,) + 6 * (0,))(atoms, *transition)
+
+        def over(ahead):
+            """Losses and sizes of errors [B]. Args: ahead: what comes of the decisions, n or one later."""
+            q_t = outputs(target_parameters, ahead.next_observation, valuing)
+            selector = means(outputs(parameters, ahead.next_observation, selecting) if double_q else q_t)
+            transition = (q_tm1, batch.action, ahead.reward, ahead.discount, q_t, selector)
+            if atoms is None:
+                errors = jax.vmap(losses.double_q_learning)(*transition)
+                return losses.huber(errors), jnp.abs(errors)
+            each = jax.vmap(losses.categorical_double_q_learning, (None,) + 6 * (0,))(atoms, *transition)
+            return each, each
+
+        each, sizes = over(batch)
+        if one_step:
+            more, larger = over(batch.one_step)
+            each, sizes = each + more, sizes + larger
         return jnp.mean(batch.weight * each), sizes
 
     return Agent(act, loss)

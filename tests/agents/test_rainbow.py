@@ -74,11 +74,28 @@ def test_with_every_part_off_it_is_dqn():
 
 
 @pytest.mark.parametrize("support", [None, SUPPORT])
+def test_the_loss_of_one_step_is_added_to_that_of_n(support):
+    """Each is what it would be alone, and priorities are those of both."""
+    network, online, target, several = problem(Heads(atoms=support[2] if support else 1))
+    _, _, _, one = problem(Heads(), seed=1)
+    one = several._replace(reward=one.reward, discount=one.discount, next_observation=one.next_observation)
+    usual, both = (
+        rainbow.make(network.apply, double_q=True, noisy=False, support=support, one_step=one_step)
+        for one_step in (False, True)
+    )
+    apart = [usual.loss(online, target, batch, 0) for batch in (several, one)]
+    ahead = agents.OneStep(one.reward, one.discount, one.next_observation)
+    loss, errors = both.loss(online, target, several._replace(one_step=ahead), 0)
+    assert float(loss) == pytest.approx(float(apart[0][0] + apart[1][0]), rel=1e-5)
+    np.testing.assert_allclose(errors, apart[0][1] + apart[1][1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("support", [None, SUPPORT])
 def test_importance_weights_multiply_each_transition_s_loss(support):
     network, online, target, batch = problem(Heads(atoms=support[2] if support else 1))
     agent = rainbow.make(network.apply, double_q=True, noisy=False, support=support)
     each = [
-        float(agent.loss(online, target, agents.Batch(*(column[i : i + 1] for column in batch)), 0)[0])
+        float(agent.loss(online, target, jax.tree.map(lambda column, i=i: column[i : i + 1], batch), 0)[0])
         for i in range(8)
     ]
     loss, errors = agent.loss(online, target, batch, 0)
