@@ -20,6 +20,7 @@ from absl import flags
 from report import Goal
 
 import rtrl_jax
+from rtrl_jax.board.layout import BRIM
 from rtrl_jax.checkpoints import store
 from rtrl_jax.errors import UserError
 from rtrl_jax.flags import run_command
@@ -49,8 +50,7 @@ GOALS = {
     "uniform sampling of 16 from 1 M": Goal("replay", 1.0, "below", "ms"),
     "prioritised sampling of 16 from 1 M": Goal("replay", 1.0, "below", "ms"),
     "prioritised settling of 16 in 1 M": Goal("replay", None, "", "ms"),
-    "adding a transition, uniform": Goal("replay", None, "", "ms"),
-    "adding a transition, prioritised": Goal("replay", None, "", "ms"),
+    "keeping a transition, in the environment's process": Goal("replay", None, "", "ms"),
     "memory of 1 M transitions, 84x84": Goal("replay", 7.2, "at most", "GB"),
     "Game Boy frames, zlib level 1: size": Goal("compression", None, "", "%"),
     "Game Boy frames, zlib level 1: reading 32 frames": Goal("compression", None, "", "ms"),
@@ -67,7 +67,7 @@ GOALS = {
 COMPRESSION = """Compression. Frame by frame, as a ring needs it, zlib brings Duel's frames to a quarter. blosc2 4.14.1, tried
 once on 2,000 of them on this machine, brings them to 37 % with LZ4 (0.09 ms to read the 32 frames of a batch) and to 24 %
 with zstd (0.21 ms). So the time would be affordable, and memory is what it would save. The ring stays raw all the same: rows
-of different lengths would end the rule that a row's place follows from its tick, which is what lets readers go without
+of different lengths would end the rule that a row's place follows from its number, which is what lets readers go without
 locks, and a million raw transitions are within the goal. Checkpoints, written once and read once, are compressed: there
 thousands of frames shrink together, Duel's to 3 %."""
 
@@ -109,32 +109,40 @@ def measure_updates() -> dict[str, float]:
 
 
 def measure_replay() -> dict[str, float]:
-    """A full ring of a million frames, and batches from it."""
-    from rtrl_jax.board.records import TICK
-    from rtrl_jax.board.ring import Observations
+    """A million transitions, and batches from them; and what it costs to keep another."""
+    from rtrl_jax.board import segment
+    from rtrl_jax.board.layout import Board, Dimensions, size
+    from rtrl_jax.board.records import Tick
+    from rtrl_jax.core import sizing
+    from rtrl_jax.environments import Spec
+    from rtrl_jax.replay.keeper import Keeper
     from rtrl_jax.replay.prioritised import PrioritisedReplay
     from rtrl_jax.replay.sum_tree import nodes_for
-    from rtrl_jax.replay.transitions import TransitionBuilder
+    from rtrl_jax.replay.transitions import Horizon
     from rtrl_jax.replay.uniform import UniformReplay
+    from rtrl_jax.settings import Settings
 
-    capacity = 1_000_000
-    ticks = np.zeros(capacity, TICK)
-    ticks["tick"] = np.arange(capacity)
-    ticks["obs_tick"] = ticks["tick"] - 1
-    ticks["is_default"][0] = True
-    frames = np.ones((capacity, 84, 84, 1), np.uint8)
-    observations = Observations(np.array([capacity]), ticks, frames)
-    tree, most, entered = np.zeros(nodes_for(capacity)), np.zeros(1), np.zeros(1, np.int64)
+    count, spec = 1_000_000, Spec((84, 84, 1), "uint8", 6, 0, 60.0, 1e-5)
+    kept = sizing.kept(Settings(replay_capacity=count), spec)
+    dimensions = Dimensions(
+        *(kept.capacity, spec.observation_shape, spec.observation_dtype, 1, 1, 1, 2, 1, 64),
+        **{"transitions": count, "kept_frames": kept.kept_frames, "priority_nodes": nodes_for(count + BRIM)},
+    )
+    board = Board(dimensions, segment.private(size(dimensions)))
+    board.kept_frames[:] = 1
+    rows = board.act_rows[:count]
+    rows["apply_tick"], rows["ticks"] = np.arange(count) + 1, 1
+    rows["frames"][:, 0], rows["next_frames"][:, 0] = np.arange(count), np.arange(count) + 1
+    board.act_head[0], board.kept_head[0] = count, count + 1
     replays = {
-        "uniform": UniformReplay(observations, TransitionBuilder(0.99), 1),
-        "prioritised": PrioritisedReplay(observations, TransitionBuilder(0.99), 1, tree, most, entered),
+        "uniform": UniformReplay(board.acts, Horizon(0.99)),
+        "prioritised": PrioritisedReplay(
+            board.acts, Horizon(0.99), board.priorities, board.largest_priority, board.priorities_entered
+        ),
     }
     rng, found = np.random.default_rng(0), {}
     for name, replay in replays.items():
-        began = time.perf_counter()
-        for _ in range(capacity // 20_000 + 1):
-            replay.ingest()
-        found[f"adding a transition, {name}"] = 1e3 * (time.perf_counter() - began) / replay.ingested
+        replay.ingest()
         replay.settle([], [])
         sampling, settling = [], []
         for _ in range(500):
@@ -146,7 +154,16 @@ def measure_replay() -> dict[str, float]:
             sampling.append(1e3 * (sampled - began))
         found[f"{name} sampling of 16 from 1 M"] = float(np.median(sampling))
     found["prioritised settling of 16 in 1 M"] = float(np.median(settling))
-    found["memory of 1 M transitions, 84x84"] = (frames.nbytes + ticks.nbytes) / 1e9
+    found["memory of 1 M transitions, 84x84"] = size(dimensions) / 1e9
+    keeper, blank, times = Keeper(board), dict.fromkeys(Tick._fields, 0), []
+    keeper.restore({"open": None, "oldest": count, "frames": []})
+    for tick in range(5000):
+        record = Tick(**{**blank, "tick": tick, "obs_tick": tick - 1, "is_default": tick == 0})
+        board.observations.publish(board.frames[0], record)
+        began = time.perf_counter()
+        keeper.tick(record)
+        times.append(1e3 * (time.perf_counter() - began))
+    found["keeping a transition, in the environment's process"] = float(np.median(times))
     return found
 
 

@@ -290,7 +290,7 @@ class Settings:
 
     replay_capacity: int | None = setting(
         None,
-        "observations kept, one a tick; default: all of the run, up to 1,000,000 and a quarter of memory",
+        "transitions kept, one for each decision that acts; default: all of the run, up to 1,000,000 and a quarter of memory",
         group="Replay and checkpoints",
         between=(LEAST_CAPACITY, MOST_COUNTED),
     )
@@ -397,7 +397,6 @@ class Settings:
 
     def _contradictions(self) -> list[tuple[bool, str]]:
         """What the facts of one setting alone cannot say."""
-        most_playout = (self.replay_capacity or 2 * LONGEST_PLAYOUT) // 2
         period = self.scheduled_period
         one_process = f"--interaction={self.interaction} has one agent process"
         return [
@@ -411,16 +410,16 @@ class Settings:
                 f"--value_min={self.value_min:g} must be less than --value_max={self.value_max:g}",
             ),
             (
-                self.replay_capacity is not None and self.learns and self.learn_start > self.replay_capacity // 2,
-                f"--learn_start={self.learn_start}: at most half of --replay_capacity={self.replay_capacity}",
+                self.replay_capacity is not None and self.learns and self.learn_start > self.replay_capacity,
+                f"--learn_start={self.learn_start}: at most --replay_capacity={self.replay_capacity}",
             ),
             (
                 period is not None and self.learn_every not in (0, Settings.learn_every, period),
                 f"--learning_schedule=every:{period} and --learn_every={self.learn_every} contradict each other: give one",
             ),
             (
-                (self.playout_ticks or 0) > most_playout,
-                f"--playout={self.playout}: at most {most_playout} ticks, half of --replay_capacity",
+                (self.playout_ticks or 0) > LONGEST_PLAYOUT,
+                f"--playout={self.playout}: at most {LONGEST_PLAYOUT} ticks",
             ),
             (
                 self.is_sequential and str(self.inference_workers) not in ("1", "auto"),

@@ -10,7 +10,7 @@ from soaking.run import Run
 from soaking.viewer import Viewer
 from soaking.watch import Watch
 
-CAPACITY, LEAST_CAPACITY = 40_000, 4096  # observations in the replay
+CAPACITY, LEAST_CAPACITY = 40_000, 4096  # transitions in the replay
 WARM_UP = 0.2  # of the time; the replay is full before it is over
 LOOK_S = 1.0
 PAGE_S = 1.0  # within which the page shows a tick

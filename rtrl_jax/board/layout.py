@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtrl_jax.board.records import DECISION, OUTCOME, TICK, UPDATE
-from rtrl_jax.board.ring import Observations, Ring
+from rtrl_jax.board.records import DECISION, OUTCOME, TICK, UPDATE, act_dtype
+from rtrl_jax.board.ring import Acts, Observations, Ring
 
 ALIGNMENT = 64  # a cache line, and what XLA needs to use memory in place
 
@@ -22,6 +22,7 @@ OUTCOME_ROWS = 1 << 16  # between two looks of the recorder
 UPDATE_ROWS = 1 << 13
 WARM_UP_INFERENCES = 16
 ENVIRONMENT_BYTES = 1 << 20  # the most that an environment's state may take
+BRIM = 64  # a ring is never read at its brim
 OPTIMISER_SLOTS = TARGET_SLOTS = 2
 RANDOM_WORDS = 6
 
@@ -30,7 +31,7 @@ RANDOM_WORDS = 6
 class Dimensions:
     """Everything the layout depends on."""
 
-    capacity: int  # observations kept, in ticks
+    capacity: int  # observations in their ring, in ticks
     observation_shape: tuple[int, ...]
     observation_dtype: str
     inference_workers: int
@@ -45,6 +46,14 @@ class Dimensions:
     pictures: int = 0  # kept of what a person sees, one a tick; 0 unless somebody wants to see them
     picture_shape: tuple[int, int, int] = (0, 0, 3)
     prepared_bytes: int = 0  # of a snapshot: what only inference needs
+    transitions: int = 0  # decisions that acted which the replay holds; 0 where nobody replays any
+    kept_frames: int = 0  # of theirs
+    frame_stack: int = 1  # frames in an observation as the network sees it
+
+    @property
+    def act_rows(self) -> int:
+        """Rows in the ring of acts."""
+        return self.transitions + BRIM if self.transitions else 0
 
 
 class Field(NamedTuple):
@@ -87,6 +96,12 @@ def fields(d: Dimensions) -> list[Field]:
         ("tick_head", (1,), "i8", "environment"),
         ("tick_rows", (d.capacity,), TICK, "environment"),
         ("frames", (d.capacity, *d.observation_shape), d.observation_dtype, "environment"),
+        # The replay: decisions that acted, and the frames that they name by number.
+        ("kept_head", (1,), "i8", "environment (the supervisor before the start)"),
+        ("kept_frames", (d.kept_frames, *d.observation_shape), d.observation_dtype, "environment"),
+        ("act_head", (1,), "i8", "environment (the supervisor before the start)"),
+        ("act_rows", (d.act_rows,), act_dtype(d.frame_stack), "environment"),
+        ("act_first", (1,), "i8", "supervisor, before the start: the first row that there is"),
         # What a person sees after each tick: that of tick n in row n % pictures, once picture_head is n + 1.
         ("picture_head", (1,), "i8", "environment"),
         ("pictures", (d.pictures, *d.picture_shape), "u1", "environment"),
@@ -130,7 +145,7 @@ def fields(d: Dimensions) -> list[Field]:
         ),
         ("priorities", (d.priority_nodes,), "f8", "the learner with the turn"),
         ("largest_priority", (1,), "f8", "the learner with the turn"),
-        ("priorities_entered", (1,), "i8", "the learner with the turn: ticks whose transitions have one"),
+        ("priorities_entered", (1,), "i8", "the learner with the turn: acts that have been given one"),
         ("stop_wanted", (1,), "i8", "page: 1 once somebody there wants the run to end"),
         # For checkpoints: the state of random generators, and of the environment when it was last asked for.
         ("random_states", (workers + learners, RANDOM_WORDS), "u8", "worker w row w, learner l row workers + l"),
@@ -167,6 +182,9 @@ class Board:
             setattr(self, field.name, view)
             offset += _span(field)
         self.observations = Observations(self.tick_head, self.tick_rows, self.frames)
+        acts, kept = Ring(self.act_head, self.act_rows), Ring(self.kept_head, self.kept_frames)
+        self.kept = kept
+        self.acts = Acts(acts, kept, self.act_first, dimensions.transitions)
         self.outcomes = Ring(self.outcome_head, self.outcome_rows)
         self.shown = Ring(self.picture_head, self.pictures)
 

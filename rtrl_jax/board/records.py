@@ -71,6 +71,34 @@ class Update(NamedTuple):
     applied_version: np.int64  # the parameters it was applied to
 
 
+GOES_ON, TERMINATED, TRUNCATED = 0, 1, 2  # how a span ended
+
+
+class Act(NamedTuple):
+    """A decision that acted, and its span: the ticks from then on until the next one acted or the episode ended.
+
+    Its row holds two columns more, see `act_dtype`.
+    """
+
+    apply_tick: np.int64  # n_i, the first tick of the span
+    obs_tick: np.int64  # m_i, the observation it was decided from
+    reward: (
+        np.float64
+    )  # of the span, discounted to its first tick if the discount is counted by ticks, else the plain sum
+    action: np.int32
+    ticks: np.int32  # length of the span
+    ended: np.int8  # GOES_ON if the next decision ended it; TERMINATED or TRUNCATED if the episode's end did
+
+
+def act_dtype(depth: int) -> np.dtype:
+    """The layout of an `Act` with the numbers of its kept frames, `depth` of them stacked, oldest first.
+
+    `frames` are what it was decided from, `next_frames` what a transition that ends with its span leads to.
+    """
+    numbers = [(name, np.int64, (depth,)) for name in ("frames", "next_frames")]
+    return np.dtype([*numbers, *Act.__annotations__.items()], align=True)
+
+
 def _dtype(record: type) -> np.dtype:
     nested = {Decision: lambda: DECISION}
     columns = [(name, nested.get(kind, lambda kind=kind: kind)()) for name, kind in record.__annotations__.items()]

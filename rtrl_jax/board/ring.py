@@ -18,6 +18,10 @@ class Ring:
     def head(self) -> int:
         return int(self._head[0])
 
+    def holds(self, number: int) -> bool:
+        """Whether this record is there and not about to be refilled."""
+        return self.head - len(self.rows) < number < self.head
+
     def append(self, record) -> None:
         head = int(self._head[0])
         self.rows[head % len(self.rows)] = record
@@ -39,7 +43,7 @@ class Ring:
 
 
 class Observations:
-    """Ring of observations with the record of the tick that made each: the run's trace and the replay's storage."""
+    """Ring of the newest observations, with the record of the tick that made each: what is acted on and shown."""
 
     def __init__(self, head: np.ndarray, ticks: np.ndarray, frames: np.ndarray):
         """Args: head: int64 [1]. ticks: TICK [capacity]. frames: [capacity, *observation shape]."""
@@ -94,6 +98,60 @@ class Observations:
         if not (self.readable(tick) and self.readable(wanted[0])):
             return None
         return join_stack(frames, self.frames.ndim - 1)
+
+
+class Acts:
+    """Ring of the decisions that acted, and ring of the frames they refer to by number: the replay's storage.
+
+    The writer keeps frames first and appends the rows that name them after; it names none older than the oldest that the row
+    before names. A reader copies rows and frames and then looks at both heads again: what lies behind a head by a ring's
+    length may have been refilled meanwhile, a number read from a torn row included, and is dropped.
+    """
+
+    def __init__(self, rows: Ring, frames: Ring, first: np.ndarray, capacity: int):
+        """Args:
+        rows: of `act_dtype`. frames: of observations, [n, *observation shape].
+        first: int64 [1], the number of the first row that was ever there: those before it did not survive a checkpoint.
+        capacity: rows that are read, fewer than there are.
+        """
+        self._rows, self._frames, self._first, self.capacity = rows, frames, first, capacity
+        self.row_count, self.depth = len(rows.rows), rows.rows.dtype["frames"].shape[0]
+
+    @property
+    def head(self) -> int:
+        """Number of the next row."""
+        return self._rows.head
+
+    @property
+    def first(self) -> int:
+        """Number of the oldest row that may be read; its frames may be gone all the same."""
+        return max(int(self._first[0]), self._rows.head - self.capacity)
+
+    def append(self, row) -> None:
+        """Writer only, once the frames that the row names are kept."""
+        self._rows.append(row)
+
+    def rows(self, numbers: np.ndarray) -> np.ndarray:
+        """Copies of rows, whoever lies there now."""
+        return self._rows.rows[numbers % self.row_count]
+
+    def frames(self, numbers: np.ndarray) -> np.ndarray:
+        """Copies of kept frames, whichever lie there now."""
+        return self._frames.rows[numbers % len(self._frames.rows)]
+
+    def stacks(self, numbers: np.ndarray) -> np.ndarray:
+        """The same, joined along the last axis: [..., depth] -> [..., *shape, depth * c]."""
+        return join_stack(self.frames(numbers), self._frames.rows.ndim - 1)
+
+    def survive(self, numbers, rows, margin: int = 0) -> np.ndarray:
+        """Which of the rows with these numbers that were copied earlier are whole and had, until now, all their frames.
+
+        Args: margin: rows, and frames for each, that may be overwritten meanwhile.
+        """
+        oldest = rows["frames"].min(axis=-1)
+        return (numbers > self._rows.head - self.row_count + margin) & (
+            oldest > self._frames.head - len(self._frames.rows) + margin * self.depth
+        )
 
 
 def stacked_ticks(tick, episode_start, depth: int) -> np.ndarray:

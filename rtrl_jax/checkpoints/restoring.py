@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtrl_jax.board.layout import BRIM
 from rtrl_jax.board.ring import Observations
 from rtrl_jax.board.saved_state import SavedState
 from rtrl_jax.checkpoints import replay, store
@@ -62,6 +63,11 @@ def open_run(run: pathlib.Path, overrides: dict) -> tuple[Past, Settings]:
         if not found:
             raise UserError(f"--run_dir={run}: its records end before its oldest checkpoint; start a new run")
     checkpoint = found[-1]
+    if manifest["format"] != store.FORMAT:
+        raise UserError(
+            f"checkpoint {checkpoint} has format {manifest['format']}, of an earlier version of rtrl_jax: it can be evaluated, "
+            "but not gone on from; start a new run"
+        )
     try:
         before = Settings(**manifest["settings"])
     except TypeError as error:
@@ -126,9 +132,7 @@ def restore(past: Past, assembly, board, publish) -> None:
     """
     manifest, learns = past.manifest, bool(assembly.dimensions.learners)
     tree, arrays = store.read_tree(past.checkpoint), store.read_arrays(past.checkpoint)
-    observations = board.observations
-    replay.read(past.checkpoint, manifest, observations)
-    board.tick_head[0] = manifest["tick"] + 1
+    reached = replay.read(past.checkpoint, manifest, arrays, board)
     version = manifest["updates"]
     parameters = _leaves(tree["parameters"])
     if learns and "optimiser" in tree:
@@ -143,16 +147,16 @@ def restore(past: Past, assembly, board, publish) -> None:
     per = assembly.settings.learn_unit
     # Nothing is owed for the time without learners; and what was counted in ticks says nothing of decisions.
     if board.due_at[0] != NOT_BEGUN and not (manifest["learners"] and manifest["learn_unit"] == per):
-        board.due_at[0] = observations.count(per) + 1
+        board.due_at[0] = board.observations.count(per) + 1
     if kept_replay and board.priorities.size and "priorities" in arrays:
-        _restore_priorities(board, arrays["priorities"], manifest, observations.capacity)
+        _restore_priorities(board, arrays["priorities"], manifest, reached.acts)
     same_stagger = manifest["settings"]["stagger"] == assembly.settings.stagger
     if same_stagger and assembly.inference_workers == manifest["inference_workers"]:
         board.stagger[:] = arrays["stagger"]
     workers = manifest["inference_workers"]
     _restore_random(board.random_states[: assembly.inference_workers], arrays["random_states"][:workers])
     _restore_random(board.random_states[assembly.inference_workers :], arrays["random_states"][workers:])
-    _restore_environment(past, board, observations)
+    _restore_environment(past, board, board.observations)
 
 
 def _restore_random(places: np.ndarray, states: np.ndarray) -> None:
@@ -160,14 +164,14 @@ def _restore_random(places: np.ndarray, states: np.ndarray) -> None:
     places[:both] = states[:both]
 
 
-def _restore_priorities(board, before: np.ndarray, manifest: dict, capacity: int) -> None:
-    """Args: before: leaves of the tree there was, that of a tick at its number modulo the capacity there was."""
-    last, capacity_before = manifest["tick"], manifest["capacity"]
-    ticks = np.arange(max(0, last + 1 - min(capacity, capacity_before)), last + 1)
-    SumTree(board.priorities).set(ticks % capacity, before[ticks % capacity_before])
+def _restore_priorities(board, before: np.ndarray, manifest: dict, end: int) -> None:
+    """Args: before: leaves of the tree there was, that of an act at its number modulo the rows there were. end: the next act."""
+    count, count_before = len(board.act_rows), manifest["act_rows"]
+    # Learners may have come a little further than the environment's state, by less than the brim of a ring.
+    keys = np.arange(max(int(board.act_first[0]), end + BRIM - min(count, count_before)), end)
+    SumTree(board.priorities).set(keys % count, before[keys % count_before])
     board.largest_priority[0] = manifest["largest_priority"]
-    # Learners may have come a little further than the environment's state.
-    board.priorities_entered[0] = min(manifest["priorities_entered"], last + 1)
+    board.priorities_entered[0] = min(manifest["priorities_entered"], end)
 
 
 def _restore_environment(past: Past, board, observations: Observations) -> None:

@@ -21,7 +21,8 @@ import numpy as np
 from rtrl_jax.errors import UserError
 from rtrl_jax.telemetry.files import finite, write_arrays, write_json
 
-FORMAT = 1
+FORMAT = 2  # of what a run goes on from
+ACTS = (1, 2)  # formats that hold what it takes to act
 PART = 1 << 24  # bytes read at a time
 PARTIAL = ".partial"
 LINGER_S = 1.0  # after a failure: what orbax had begun to write goes on, and fails too
@@ -176,7 +177,7 @@ def read_manifest(checkpoint: pathlib.Path) -> dict:
         raise _damaged(checkpoint, f"manifest.json: {' '.join(str(error).split())}") from None
     if manifest.get("crc") != _crc(sealed):
         raise _damaged(checkpoint, "manifest.json has changed since")
-    if version != FORMAT:
+    if version not in ACTS:
         raise UserError(f"{checkpoint} has format {version}, and this version of rtrl_jax reads {FORMAT}")
     for name, expected in files.items():
         check(checkpoint, checkpoint / name, expected)

@@ -39,7 +39,7 @@ class Checkpointer:
         self._recorder = recorder
         self._manifest = manifest
         listed = past.manifest["replay"] if past else ()
-        self._replay = replay.Files(folder, board.observations, assembly.settings.frame_stack, listed)
+        self._replay = replay.Files(folder, board.acts, listed)
         # Nobody learns now: what was learned with before is kept for a later session that does.
         self._kept = past.learning_state() if past and not board.dimensions.learners else None
         self._reader = snapshots.Publisher(
@@ -114,20 +114,22 @@ class Checkpointer:
         environment = self._environment_state(ask)
         if environment is None:
             return False
-        tick, state = environment
+        reached, state = environment
         board, assembly = self._board, self._assembly
         with self._hold():
             training, words = self._training()
             arrays = {"random_states": board.random_states.copy(), "stagger": board.stagger.copy()}
             if board.priorities.size:
                 arrays["priorities"] = board.priorities[len(board.priorities) // 2 :].copy()
+        arrays |= replay.latest(board, reached)
         copied_ns = time.monotonic_ns() if ask else 0
         manifest = {
             **self._manifest,
-            "tick": tick,
+            "tick": reached.tick,
+            "reached": list(reached),
             "session": assembly.session,
             **words,
-            "replay": self._replay.update(tick, assembly.settings.checkpoint_replay, over=not ask),
+            "replay": self._replay.update(reached.acts, assembly.settings.checkpoint_replay, over=not ask),
         }
         while self._recorder.complete_until_ns < copied_ns:
             time.sleep(0.02)
@@ -137,8 +139,8 @@ class Checkpointer:
         self._replay.prune([json.loads((path / "manifest.json").read_text()) for path in store.whole(self._folder)])
         return True
 
-    def _environment_state(self, ask: bool) -> tuple[int, bytes] | None:
-        """(tick, the state of environment and dispatcher after it); None if the run has ended meanwhile."""
+    def _environment_state(self, ask: bool) -> tuple[replay.Reached, bytes] | None:
+        """(how far it had come, its state with the dispatcher's and the keeper's); None if the run has ended meanwhile."""
         board, saved = self._board, SavedState(self._board)
         deadline = time.monotonic() + max(ANSWER_S, ANSWER_TICKS / self._assembly.spec.rate_hz)
         while True:
@@ -154,7 +156,7 @@ class Checkpointer:
                     self._said = reason
                     self._error = f"checkpoints are without the world from now on, which cannot be saved: {reason}"
                 self._manifest = {**self._manifest, "resumes_at_new_episode": cannot}
-                return tick, state
+                return replay.Reached.of(tick, decoded["replay"]), state
             if ask and board.control[0] == STOPPING:
                 return None  # `last` makes it
             if time.monotonic() > deadline:
@@ -240,6 +242,6 @@ def describe(assembly, versions: dict) -> dict:
         "parameter_shapes": [list(leaf.shape) for leaf in assembly.leaves],
         "inference_workers": assembly.inference_workers,
         "learners": assembly.dimensions.learners,
-        "capacity": assembly.dimensions.capacity,
+        "act_rows": assembly.dimensions.act_rows,
         "versions": versions,
     }

@@ -1,7 +1,7 @@
 """The layout of a run: its processes, on which core each is, and how large the board is."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -119,9 +119,16 @@ def assemble(
     inference_workers: int,
     learner_workers: int,
     capacity: int,
+    transitions: int = 0,
+    kept_frames: int = 0,
     session: int = 0,
 ) -> Assembly:
-    """Lays a run out. Args: processes: of `by_cores` or `one_each`. capacity: observations kept."""
+    """Lays a run out.
+
+    Args:
+      processes: of `by_cores` or `one_each`.
+      capacity, transitions, kept_frames: see `sizing.Kept`; without transitions nothing can be learned.
+    """
     import jax
 
     shapes = [jax.tree.leaves(tree) for tree in (model.shapes, model.prepared_shapes, model.optimiser_shapes)]
@@ -132,12 +139,25 @@ def assemble(
         inference_workers=inference_workers,
         learner_workers=learner_workers,
         capacity=capacity,
+        transitions=transitions,
+        kept_frames=kept_frames,
         session=session,
     )
 
 
 def lay_board(
-    model, processes, parameters, prepared=(), optimiser=(), *, inference_workers, learner_workers, capacity, session=0
+    model,
+    processes,
+    parameters,
+    prepared=(),
+    optimiser=(),
+    *,
+    inference_workers,
+    learner_workers,
+    capacity,
+    transitions=0,
+    kept_frames=0,
+    session=0,
 ) -> Assembly:
     """The same for parameters, prepared arrays and an optimiser's state of any shapes."""
     learners = sum(process.learner is not None for process in processes)
@@ -158,8 +178,12 @@ def lay_board(
         optimiser_bytes=optimiser_size if learners else 0,
         pictures=pictures_kept(model.settings, model.spec),
         picture_shape=model.spec.picture_shape or (0, 0, 3),
-        priority_nodes=nodes_for(capacity) if learners and model.variant.prioritised else 0,
+        transitions=transitions,
+        kept_frames=kept_frames,
+        frame_stack=model.settings.frame_stack,
     )
+    if learners and model.variant.prioritised and transitions:
+        dimensions = replace(dimensions, priority_nodes=nodes_for(dimensions.act_rows))
     return Assembly(
         model=model,
         processes=tuple(processes),

@@ -11,13 +11,13 @@ from rtrl_jax import stagger
 from rtrl_jax.agents import agent as agents
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.records import Update
+from rtrl_jax.core import loops
 from rtrl_jax.core.acting import read_snapshots
 from rtrl_jax.core.assembly import Assembly
 from rtrl_jax.core.context import SAMPLING, Context
 from rtrl_jax.networks import runtime
 from rtrl_jax.replay import demonstrations
 from rtrl_jax.replay.prioritised import PrioritisedReplay
-from rtrl_jax.replay.transitions import TransitionBuilder
 from rtrl_jax.replay.uniform import UniformReplay
 from rtrl_jax.replay.union import UnionReplay
 from rtrl_jax.workers.learner import Learner, Program
@@ -55,22 +55,11 @@ def _publisher(context: Context) -> snapshots.Publisher:
 
 def _replay(context: Context):
     """Transitions of the run, and those of the demonstrations if there are any."""
-    settings, spec, board, variant = context.settings, context.spec, context.board, context.model.variant
-
-    def builder():
-        return TransitionBuilder(
-            settings.gamma,
-            per_tick=settings.discount_per == "tick",
-            n=variant.n_steps,
-            undelayed_next=settings.accounting == "reference",
-            clipping=settings.reward_clipping,
-        )
-
-    if variant.prioritised:
+    settings, spec, board, horizon = context.settings, context.spec, context.board, loops.horizon(context)
+    if context.model.variant.prioritised:
         replay = PrioritisedReplay(
-            board.observations,
-            builder(),
-            settings.frame_stack,
+            board.acts,
+            horizon,
             board.priorities,
             board.largest_priority,
             board.priorities_entered,
@@ -78,12 +67,18 @@ def _replay(context: Context):
             importance=settings.importance_exponent,
         )
     else:
-        replay = UniformReplay(board.observations, builder(), settings.frame_stack)
+        replay = UniformReplay(board.acts, horizon)
     if settings.demonstrations is None:
         return replay
     shown = demonstrations.read(pathlib.Path(settings.demonstrations), spec.observation_shape, spec.actions)
-    shown = demonstrations.as_observations(shown, _delay(context))
-    return UnionReplay([replay, UniformReplay(shown, builder(), settings.frame_stack)])
+    acts = demonstrations.as_acts(
+        shown,
+        _delay(context),
+        settings.frame_stack,
+        loops.accounting(context),
+        beat=context.beat,
+    )
+    return UnionReplay([replay, UniformReplay(acts, horizon)])
 
 
 def _delay(context: Context) -> int:

@@ -11,6 +11,9 @@ from rtrl_jax import stagger
 from rtrl_jax.core.context import Context
 from rtrl_jax.core.preparation import make_environment
 from rtrl_jax.environments import saving
+from rtrl_jax.replay.acts import Accounting
+from rtrl_jax.replay.keeper import Keeper
+from rtrl_jax.replay.transitions import Horizon
 from rtrl_jax.stagger import announcements
 from rtrl_jax.workers.environment import Beginning, Limits, Wakes, environment_loop
 from rtrl_jax.workers.inference import staggered, ticketed
@@ -34,6 +37,7 @@ class World(NamedTuple):
     environment: Any
     begin: Beginning
     ticket: dict | None  # state of the dispatcher that a checkpoint has kept
+    replay: dict | None = None  # that of the keeper
 
 
 def open_world(context: Context) -> World:
@@ -48,7 +52,8 @@ def open_world(context: Context) -> World:
             saved = saving.decode(board.saved_environment[:length].tobytes())
     if saved["environment"] is not None:
         environment.restore(saved["environment"])
-    return World(environment, Beginning(first_frame, last, session, int(board.played_ns[0])), saved["ticket"])
+    begin = Beginning(first_frame, last, session, int(board.played_ns[0]))
+    return World(environment, begin, saved["ticket"], saved.get("replay"))
 
 
 def environment(context: Context, clock: Clock, world: World):
@@ -59,7 +64,8 @@ def environment(context: Context, clock: Clock, world: World):
         dispatcher.restore(world.ticket, next_tick=int(world.begin.last["tick"]) + 1)
     waiting = [assembly.process_of_worker[0]] if settings.is_sequential and dispatcher is None else []
     everyone = tuple(dict.fromkeys([*waiting, *([] if agent_learns(settings) else assembly.learners)]))
-    save = partial(saving.whole_state, world.environment, dispatcher, context.spec.why_not_saved)
+    keeper = _keeper(context, world)
+    save = partial(saving.whole_state, world.environment, dispatcher, context.spec.why_not_saved, keeper)
     return environment_loop(
         world.environment,
         world.begin,
@@ -71,6 +77,36 @@ def environment(context: Context, clock: Clock, world: World):
         repeat=settings.repeats_last_action,
         save=save if settings.checkpoint_every_s else None,
         picture=world.environment.picture if assembly.dimensions.pictures else None,
+        keeper=keeper,
+    )
+
+
+def _keeper(context: Context, world: World) -> Keeper | None:
+    """What keeps the acts that are replayed; None on a board that has no room for any."""
+    last = world.begin.last
+    if not context.assembly.dimensions.transitions:
+        return None
+    keeper = Keeper(context.board, accounting(context))
+    if world.replay is not None:
+        keeper.restore(world.replay)
+    if last is not None and last["truncated"]:
+        keeper.cut(int(last["tick"]))
+    return keeper
+
+
+def horizon(context: Context) -> Horizon:
+    """How far transitions reach, and how they discount."""
+    settings = context.settings
+    return Horizon(settings.gamma, per_tick=settings.discount_per == "tick", n=context.model.variant.n_steps)
+
+
+def accounting(context: Context) -> Accounting:
+    """What is made of the ticks between two decisions that act."""
+    settings = context.settings
+    return Accounting(
+        discount=horizon(context).within_span,
+        undelayed_next=settings.accounting == "reference",
+        clipping=settings.reward_clipping,
     )
 
 

@@ -1,18 +1,22 @@
-"""How many of everything a run has: N_I*, N_L*, observations kept."""
+"""How many of everything a run has: N_I*, N_L*, transitions and observations kept."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from rtrl_jax import memory, stagger
-from rtrl_jax.board.records import TICK
+from rtrl_jax.board.layout import BRIM
+from rtrl_jax.board.records import TICK, act_dtype
 from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings import LEAST_CAPACITY, MOST_LEARNERS, MOST_WORKERS, Settings
 
-PAPER_CAPACITY, SHARE_OF_MEMORY = 1_000_000, 0.25  # observations kept, unless told otherwise
-BRIM = 64  # a ring is never read at its brim
+PAPER_CAPACITY, SHARE_OF_MEMORY = 1_000_000, 0.25  # transitions kept, unless told otherwise
+LOOKED_BACK_S = 10.0  # how far back observations are there, at a high rate
+SHARE_OF_OBSERVATIONS = 1 / 64  # of memory, at most, for those beyond the fewest
+LAST_ONES = 256  # one frame for so many acts is for the last observations of episodes
 COPIES, LEARNING_COPIES = 3, 6  # of the parameters, in the supervisor at the start; in a learner
 LAYERS_KEPT = 16  # a gradient keeps about so many times the width's worth of its batch
 WHOLE_LEARNER = 0.05  # N_L* is not raised for less
@@ -41,16 +45,57 @@ def _at_most(most: int, flag: str, number: int) -> int:
     return number
 
 
-def capacity(settings: Settings, spec: Spec) -> int:
-    """Observations to keep: what was asked for, else all that the run can make, within the paper's million and memory."""
-    if settings.replay_capacity is not None:
-        return settings.replay_capacity
-    a_tick = math.prod(spec.observation_shape) * np.dtype(spec.observation_dtype).itemsize + TICK.itemsize
-    most = min(PAPER_CAPACITY, int(memory.total() * SHARE_OF_MEMORY / a_tick))
+class Kept(NamedTuple):
+    """How much of what was seen is on the board, by the names `assemble` has for it."""
+
+    capacity: int  # the newest observations: for inference, the longest delay and whoever follows the run's record
+    transitions: int  # decisions that acted
+    kept_frames: int  # their frames
+
+
+def kept(settings: Settings, spec: Spec, least_observations: int = 0) -> Kept:
+    """What to keep: as many transitions as asked for, else all that the run can make, within the paper's million and memory.
+
+    Args: least_observations: keep so many, whatever else.
+    """
+    each = _frames_each(settings)
+    transitions = settings.replay_capacity or _default_transitions(settings, spec, each)
+    frames = transitions * each + transitions // LAST_ONES + BRIM + 2 * settings.frame_stack
+    return Kept(max(least_observations, _observations(settings, spec)), transitions, frames)
+
+
+def _frames_each(settings: Settings) -> int:
+    """Frames that a transition brings with it which no other has: one, if decisions act in nearly every tick.
+
+    An agent that blocks itself acts every so many ticks, so stacks of a few frames have none in common.
+    """
+    apart = min(settings.frame_stack, settings.delay or settings.frame_stack) if settings.is_sequential else 1
+    return apart * (
+        2 if settings.accounting == "reference" else 1
+    )  # which leads to another observation than it goes on from
+
+
+def _ticks(settings: Settings, spec: Spec) -> int | None:
+    """How many the run can take; None if only its episodes end it."""
     ends = [settings.max_ticks, settings.duration_s and math.ceil(settings.duration_s * spec.rate_hz)]
-    run = min((end for end in ends if end is not None), default=most)
-    least = max(LEAST_CAPACITY, 2 * settings.learn_start, 2 * (settings.playout_ticks or 0))
-    return max(least, min(run + BRIM, most))
+    return min((end for end in ends if end is not None), default=None)
+
+
+def _frame_bytes(spec: Spec) -> int:
+    return math.prod(spec.observation_shape) * np.dtype(spec.observation_dtype).itemsize
+
+
+def _default_transitions(settings: Settings, spec: Spec, each: int) -> int:
+    a_transition = each * _frame_bytes(spec) + act_dtype(settings.frame_stack).itemsize
+    most = min(PAPER_CAPACITY, int(memory.total() * SHARE_OF_MEMORY / a_transition))
+    run = _ticks(settings, spec)
+    return max(LEAST_CAPACITY, 2 * settings.learn_start, most if run is None else min(run + BRIM, most))
+
+
+def _observations(settings: Settings, spec: Spec) -> int:
+    most = int(memory.total() * SHARE_OF_OBSERVATIONS / (_frame_bytes(spec) + TICK.itemsize))
+    looked_back = min(math.ceil(LOOKED_BACK_S * spec.rate_hz), most, (_ticks(settings, spec) or most) + BRIM)
+    return max(LEAST_CAPACITY, looked_back, 2 * (settings.playout_ticks or 0))
 
 
 def check_room(model: Model) -> None:

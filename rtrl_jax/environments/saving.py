@@ -60,8 +60,9 @@ def why_not(environment: Environment) -> str | None:
     return None
 
 
-def whole_state(environment: Environment, dispatcher, refused: str | None = None) -> bytes:
-    """What a checkpoint keeps of an environment and of the `Ticket` that serves it (or None): the keys environment and ticket.
+def whole_state(environment: Environment, dispatcher, refused: str | None = None, keeper=None) -> bytes:
+    """What a checkpoint keeps of an environment, of the `Ticket` that serves it (or None) and of the `Keeper` of its replay, if
+    there is one: the keys environment, ticket and replay.
 
     Without the environment's part if it has none or one that cannot be saved; cannot_be_saved then says why, if there
     is more to say than that it does not offer to. Whatever its `save` raises ends here.
@@ -72,16 +73,16 @@ def whole_state(environment: Environment, dispatcher, refused: str | None = None
     Returns:
       At most ENVIRONMENT_BYTES.
     """
-    ticket = dispatcher.save() if dispatcher else None
+    rest = {"ticket": dispatcher.save() if dispatcher else None} | ({"replay": keeper.save()} if keeper else {})
     if refused is None:
         try:
-            whole = encode({"environment": environment.save(), "ticket": ticket})
+            whole = encode({"environment": environment.save(), **rest})
             if len(whole) <= ENVIRONMENT_BYTES:
                 return whole
             refused = _too_large(len(whole))
         except Exception as error:
             refused = _reason(error)
-    return encode({"environment": None, "ticket": ticket, "cannot_be_saved": refused})
+    return encode({"environment": None, **rest, "cannot_be_saved": refused})
 
 
 def _reason(error: Exception) -> str:

@@ -230,8 +230,8 @@ def _memory(this: Size, inference: Cost, update: Cost | None, way: str, workers:
         this.model.settings, interaction="sequential" if sequential else "async", learner_workers=str(learners)
     )
     model = dataclasses.replace(this.model, settings=settings)
-    capacity = sizing.capacity(settings, model.spec)
-    numbers = {"inference_workers": workers, "learner_workers": learners, "capacity": capacity}
+    kept = sizing.kept(settings, model.spec)
+    numbers = {"inference_workers": workers, "learner_workers": learners, **kept._asdict()}
     board = assemble(model, by_cores(settings, workers, learners), **numbers).dimensions
     own_update = update.own_bytes if learners else 0.0
     agent = max(inference.own_bytes, own_update)
@@ -245,13 +245,13 @@ def _memory(this: Size, inference: Cost, update: Cost | None, way: str, workers:
         "parameters": board.snapshot_slots * board.snapshot_bytes,
         "target": TARGET_SLOTS * (board.snapshot_bytes - board.prepared_bytes) if learners else 0,
         "optimiser": OPTIMISER_SLOTS * board.optimiser_bytes,
-        "replay": size(board) - size(dataclasses.replace(board, capacity=0, priority_nodes=0)),
+        "replay": size(board) - size(dataclasses.replace(board, transitions=0, kept_frames=0, priority_nodes=0)),
     }
     rest = size(board) - sum(on_board.values())
     parts = {name: round(value) for name, value in {**on_board, "rest_of_board": rest, **own}.items()}
     return {
         **parts,
         "total": sum(parts.values()),
-        "observations_kept": capacity,
+        "transitions_kept": kept.transitions,
         "parameter_slots": board.snapshot_slots,
     }

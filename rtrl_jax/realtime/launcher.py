@@ -111,7 +111,7 @@ def _assemble(model: Model, display: Display, session: int) -> Assembly:
         by_cores(settings, workers, learners),
         inference_workers=workers,
         learner_workers=learners,
-        capacity=sizing.capacity(settings, model.spec),
+        **sizing.kept(settings, model.spec)._asdict(),
         session=session,
     )
 

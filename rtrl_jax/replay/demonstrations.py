@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtrl_jax.board.records import TICK
-from rtrl_jax.board.ring import Observations
+from rtrl_jax.board.records import act_dtype
+from rtrl_jax.board.ring import Acts, Ring
 from rtrl_jax.errors import UserError
+from rtrl_jax.replay.acts import Accounting, ActBuilder, how_it_ended
 
-BRIM = 64  # rows left free, since a ring is never read at its brim
+PORTION = 10_000  # ticks
 ARRAYS = {"frames": (np.uint8, 4), "actions": (np.int32, 1), "rewards": (np.float32, 1), "ends": (np.uint8, 1)}
 
 
@@ -98,23 +99,40 @@ def _check_game(path: pathlib.Path, shown: Game, game: Game) -> None:
         )
 
 
-def as_observations(arrays: dict[str, np.ndarray], delay: int) -> Observations:
-    """The demonstration as the record of an agent that acted with this delay, in ticks.
+def as_acts(
+    arrays: dict[str, np.ndarray],
+    delay: int,
+    depth: int = 1,
+    accounting: Accounting = Accounting(),  # noqa: B008
+    beat=lambda: None,
+) -> Acts:
+    """The demonstration as the replay of an agent that acted with this delay, in ticks.
 
     The action of tick t then came from observation t − delay, as it does for the agent that will learn from it. An action
-    whose observation would lie in the episode before becomes a default action.
+    whose observation would lie in the episode before becomes a default action. Its frames are kept as they are, numbered by tick.
+
+    Args:
+      depth: frames stacked.
+      beat: called now and then, as a long demonstration takes its time.
     """
-    length = len(arrays["actions"])
-    number, ended = np.arange(length), arrays["ends"] > 0
-    starts = np.concatenate([[0], np.flatnonzero(ended[:-1]) + 1])
-    episode = np.searchsorted(starts, number, side="right") - 1
-    decided = number - delay
-    acts = (arrays["actions"] >= 0) & (decided >= starts[episode])
-    ticks = np.zeros(length + BRIM, TICK)
-    rows = ticks[:length]
-    rows["tick"], rows["episode"], rows["episode_start"] = number, episode, starts[episode]
-    rows["obs_tick"], rows["action"] = np.where(acts, decided, -1), arrays["actions"]
-    rows["is_default"], rows["reward"] = ~acts, arrays["rewards"]
-    rows["terminated"], rows["truncated"] = arrays["ends"] == 1, arrays["ends"] == 2
-    frames = np.concatenate([arrays["frames"], np.zeros((BRIM, *arrays["frames"].shape[1:]), np.uint8)])
-    return Observations(np.array([length], np.int64), ticks, frames)
+    frames, builder = (
+        arrays["frames"],
+        ActBuilder(_as_numbered, depth, accounting),
+    )
+    columns = [arrays[name].tolist() for name in ("actions", "rewards", "ends")]
+    rows, start = [], 0
+    for tick, (action, reward, end) in enumerate(zip(*columns, strict=True)):
+        decided = tick - delay if action >= 0 and tick - delay >= start else None
+        rows += builder.tick(tick, decided, start, action, reward, how_it_ended(end == 1, end == 2))
+        start = tick + 1 if end else start
+        if tick % PORTION == 0:
+            beat()
+    acts = np.zeros(len(rows) + 1, act_dtype(depth))
+    acts[: len(rows)] = rows
+    kept = np.concatenate([frames, np.zeros((1, *frames.shape[1:]), frames.dtype)])
+    numbers = np.array([[len(rows)], [len(frames)], [0]])
+    return Acts(Ring(numbers[0], acts), Ring(numbers[1], kept), numbers[2], len(rows))
+
+
+def _as_numbered(ticks: list[int], oldest: int) -> list[int]:
+    return ticks

@@ -1,15 +1,15 @@
 """Prioritised sampling (Schaul et al. 2016) with priorities in shared memory: every learner draws, the one with the turn writes.
 
-Each process has an index of its own, and a transition has the same leaf in all: its key modulo the capacity.
+Each process has an index of its own, and a transition has the same leaf in all: its key modulo the number of rows there are.
 """
 
 import numpy as np
 
 from rtrl_jax.agents.agent import Batch
-from rtrl_jax.board.ring import Observations
+from rtrl_jax.board.ring import Acts
 from rtrl_jax.replay.index import Index
 from rtrl_jax.replay.sum_tree import SumTree
-from rtrl_jax.replay.transitions import TransitionBuilder
+from rtrl_jax.replay.transitions import Horizon
 
 EPSILON = 1e-6  # so that an error of zero can still be drawn
 TRIES = 4
@@ -18,9 +18,8 @@ TRIES = 4
 class PrioritisedReplay:
     def __init__(
         self,
-        observations: Observations,
-        builder: TransitionBuilder,
-        frame_stack: int,
+        acts: Acts,
+        horizon: Horizon,
         tree_nodes: np.ndarray,
         most: np.ndarray,
         entered: np.ndarray,
@@ -30,27 +29,27 @@ class PrioritisedReplay:
         """The three arrays may be shared, and are zero at first.
 
         Args:
-          tree_nodes: float64 [nodes_for(observations.capacity)], the sum tree.
+          tree_nodes: float64 [nodes_for(acts.row_count)], the sum tree.
           most: float64 [1], the largest priority so far; 1 stands in for 0.
-          entered: int64 [1], transitions applied before this tick have been given a priority.
+          entered: int64 [1], transitions of acts before this one have been given a priority.
           exponent: α, of the errors.
           importance: β, of the weights that correct for it.
         """
-        self._index = Index(observations, builder, frame_stack)
+        self._index = Index(acts, horizon)
         self._tree, self._most, self._entered = SumTree(tree_nodes), most, entered
         self._exponent, self._importance = exponent, importance
-        self._cleared = 0  # this process has cleared the leaves of all ticks before
+        self._cleared = 0  # this process has cleared the leaves of all keys before
 
     def __len__(self) -> int:
         return len(self._index)
 
     @property
     def ingested(self) -> int:
-        """Transitions taken in since the start, those that have been overwritten since included."""
+        """Transitions there have been since the start, those that have been overwritten since included."""
         return self._index.ingested
 
     def ingest(self) -> None:
-        """Takes in ticks recorded since the last call, a portion of them, and drops what has been overwritten."""
+        """Looks what has come since the last call, and drops what has been overwritten."""
         self._index.ingest()
 
     def sample(self, rng: np.random.Generator, size: int) -> Batch:
@@ -78,7 +77,7 @@ class PrioritisedReplay:
         for _ in range(TRIES):
             total = self._tree.total
             leaves = self._tree.find((strata + rng.random(len(missing))) * (total / size))
-            priorities, found = self._tree.get(leaves), self._index.key_at(leaves % self._index.capacity)
+            priorities, found = self._tree.get(leaves), self._index.key_at(leaves % self._index.leaves)
             good = (priorities > 0) & (total > 0) & (found >= 0) & self._index.holds(found)
             keys[missing[good]], probabilities[missing[good]] = found[good], priorities[good] / total
             missing = missing[~good]
@@ -92,18 +91,18 @@ class PrioritisedReplay:
 
         Args: keys: int64 [n], of `sample_with_keys`. errors: [n], their sizes. Both may be empty.
         """
-        entered, capacity = int(self._entered[0]), self._index.capacity
+        entered, count = int(self._entered[0]), self._index.leaves
         self._index.drop_overwritten()
         new = self._index.since(entered)
-        # Leaves of before entered - capacity have been cleared in their time, and may have been taken since.
-        gone = np.arange(max(0, entered - capacity, self._cleared), min(entered, self._index.all_before))
-        self._cleared = max(self._cleared, min(entered, self._index.all_before))
+        # Leaves of before entered - count have been cleared in their time, and may have been taken since.
+        gone = np.arange(max(0, entered - count, self._cleared), min(entered, self._index.first))
+        self._cleared = max(self._cleared, min(entered, self._index.first))
         keys, errors = np.asarray(keys, np.int64), np.asarray(errors, np.float64)
         held = self._index.holds(keys)
         priorities = (errors[held] + EPSILON) ** self._exponent
         largest = float(self._most[0]) or 1.0
 
-        leaves = np.concatenate([gone, new, keys[held]]) % capacity
+        leaves = np.concatenate([gone, new, keys[held]]) % count
         self._tree.set(leaves, np.concatenate([np.zeros(len(gone)), np.full(len(new), largest), priorities]))
         self._most[0] = max(largest, priorities.max(initial=0.0))
         if len(new):

@@ -1,94 +1,55 @@
-"""From the record of ticks to the transitions of the delayed semi-MDP (paper Definition 1), over n decisions.
+"""From acts to the transitions of the delayed semi-MDP (paper Definition 1), over n decisions.
 
-Applied decisions i at boundaries n_i were computed from observations m_i. Transition i runs from observation m_i to
-observation m_(i+n). Its reward is the sum of R_(i+j), j < n, discounted to n_i, where R_i is the plain sum of the rewards of
-ticks n_i … n_(i+1) − 1. None spans two episodes: at the end of one all that are open are closed.
+Act i was decided from observation m_i; see `acts`. Transition i runs from observation m_i to observation m_(i+n). Its reward
+is the sum of R_(i+j), j < n, discounted to n_i, where R_i is that of act i's own span. None spans two episodes: at the end of one
+all that are open are closed.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
-from rtrl_jax.board.records import TICK
-
-TRANSITION = np.dtype(
-    [
-        ("obs_tick", "i8"),  # m_i
-        ("next_tick", "i8"),  # m_(i+n); the episode's last observation where it ended before
-        ("episode_start", "i8"),
-        ("action", "i4"),
-        ("reward", "f4"),
-        ("discount", "f4"),  # of the value of the observation at next_tick; 0 where the episode terminated
-        ("apply_tick", "i8"),  # n_i; no two transitions have the same
-    ]
-)
+from rtrl_jax.board.records import GOES_ON, TERMINATED
 
 
-CLIPPINGS = {"none": None, "sign": np.sign, "unit": lambda reward: np.clip(reward, -1, 1)}
+class Horizon(NamedTuple):
+    """How far a transition reaches, and how it discounts."""
+
+    gamma: float
+    per_tick: bool = False  # the discount is counted by ticks, else by decisions
+    n: int = 1  # decisions in a transition
+    one_step: bool = False  # whether what has come by the next decision is wanted too
+
+    @property
+    def within_span(self) -> float:
+        """The discount for each tick within a span, of whose rewards the environment's process makes the sum."""
+        return self.gamma if self.per_tick else 1.0
 
 
-class TransitionBuilder:
-    """Turns ticks, in portions one after another, into transitions in the order of their decisions."""
+class Outlook(NamedTuple):
+    """What comes of some acts, arrays [B]."""
 
-    def __init__(
-        self, gamma: float, per_tick: bool = False, n: int = 1, undelayed_next: bool = False, clipping: str = "none"
-    ):
-        """Args:
-        gamma: discount per decision, or per tick if `per_tick`.
-        n: decisions in a transition.
-        undelayed_next: the paper's code's accounting: S' is the newest observation when the next action begins,
-          not the older one that action was decided from.
-        clipping: of `CLIPPINGS`, what is learned from each tick's reward; the records keep what was earned.
-        """
-        self._gamma, self._per_tick, self._n = gamma, per_tick, n
-        self._undelayed_next, self._clip = undelayed_next, CLIPPINGS[clipping]
-        self.forget()
+    reward: np.ndarray  # float32
+    discount: np.ndarray  # float32, of the value of the observation that is led to; 0 where the episode terminated
+    last: np.ndarray  # int, which of the n acts leads there
 
-    def forget(self) -> None:
-        """Ticks are missing before the next one: what was open is lost."""
-        self._open = np.empty(0, TICK)  # decisions whose transitions are open, each with its span's rewards so far
 
-    def feed(self, records: np.ndarray) -> np.ndarray:
-        """Args: records: TICK [ticks], the next ones. Returns TRANSITION [those that they complete]."""
-        if self._clip:
-            records = records.copy()
-            records["reward"] = self._clip(records["reward"])
-        rows = np.concatenate([self._open, records])
-        decided, ended = ~rows["is_default"], np.flatnonzero(rows["terminated"] | rows["truncated"])
-        place = np.flatnonzero(decided)  # of each decision in `rows`
-        end = np.append(ended, len(rows))[np.searchsorted(ended, place)]  # of its episode; len(rows): not there yet
+def outlook(acts: np.ndarray, horizon: Horizon) -> Outlook:
+    """Args: acts: [B, n] of `act_dtype`, each with those after it; what comes after an episode's last is not looked at."""
+    ended = acts["ended"] != GOES_ON
+    count = np.where(ended.any(axis=1), ended.argmax(axis=1) + 1, horizon.n)
+    every, last = np.arange(len(acts)), count - 1
+    began = acts["apply_tick"][:, 0]
 
-        # The plain sum of each decision's own span. Added one by one: portions make no difference, not even of rounding.
-        owner = np.cumsum(decided) - 1
-        owned = np.flatnonzero(owner >= 0)
-        owned = owned[owned <= end[owner[owned]]]
-        span = np.bincount(owner[owned], rows["reward"][owned], minlength=len(place))
+    def discount(until, decisions):
+        return horizon.gamma ** ((until - began) if horizon.per_tick else decisions)
 
-        number, behind = np.arange(len(place)), np.searchsorted(place, end, side="right")  # `behind` its episode's last
-        whole = number + self._n < behind
-        done = int((whole | (end < len(rows))).sum())  # they come first: what began earlier is closed no later
-        self._open = rows[place[done:]]
-        self._open["reward"] = span[done:]
-
-        number, behind, whole, end = number[:done], behind[:done], whole[:done], end[:done]
-        began = rows[place[:done]]
-        count = np.minimum(behind - number, self._n)
-        following = rows[place[np.where(whole, number + self._n, 0)]]
-        last = rows[np.where(whole, 0, end)]
-
-        def discount(until, decisions):
-            return self._gamma ** ((until - began["tick"]) if self._per_tick else decisions)
-
-        reward = np.zeros(done)
-        for j in range(self._n):
-            other = np.minimum(number + j, behind - 1)
-            factor = discount(rows["tick"][place[other]], np.full(done, j))
-            reward += np.where(j < count, factor * span[other], 0.0)
-
-        found = np.empty(done, TRANSITION)
-        for name in ("obs_tick", "episode_start", "action"):
-            found[name] = began[name]
-        next_tick = following["tick"] - 1 if self._undelayed_next else following["obs_tick"]
-        found["next_tick"] = np.where(whole, next_tick, last["tick"])
-        found["reward"], found["apply_tick"] = reward, began["tick"]
-        found["discount"] = discount(np.where(whole, following["tick"], last["tick"] + 1), count)
-        found["discount"][~whole & last["terminated"]] = 0
-        return found
+    reward = np.zeros(len(acts))
+    for j in range(horizon.n):
+        at = np.minimum(j, last)
+        factor = discount(acts["apply_tick"][every, at], np.full(len(acts), j))
+        reward += np.where(j < count, factor * acts["reward"][every, at], 0.0)
+    final = acts[every, last]
+    after = discount(final["apply_tick"] + final["ticks"], count).astype(np.float32)
+    after[final["ended"] == TERMINATED] = 0
+    return Outlook(reward.astype(np.float32), after, last)

@@ -1,27 +1,27 @@
-"""Uniform sampling of transitions whose frames are still in the board's ring."""
+"""Uniform sampling of the transitions that are there."""
 
 import numpy as np
 
 from rtrl_jax.agents.agent import Batch
-from rtrl_jax.board.ring import Observations
+from rtrl_jax.board.ring import Acts
 from rtrl_jax.replay.index import Index
-from rtrl_jax.replay.transitions import TransitionBuilder
+from rtrl_jax.replay.transitions import Horizon
 
 
 class UniformReplay:
-    def __init__(self, observations: Observations, builder: TransitionBuilder, frame_stack: int):
-        self._index = Index(observations, builder, frame_stack)
+    def __init__(self, acts: Acts, horizon: Horizon):
+        self._index = Index(acts, horizon)
 
     def __len__(self) -> int:
         return len(self._index)
 
     @property
     def ingested(self) -> int:
-        """Transitions taken in since the start, those that have been overwritten since included."""
+        """Transitions there have been since the start, those that have been overwritten since included."""
         return self._index.ingested
 
     def ingest(self) -> None:
-        """Takes in ticks recorded since the last call, a portion of them, and drops what has been overwritten."""
+        """Looks what has come since the last call, and drops what has been overwritten."""
         self._index.ingest()
 
     def sample(self, rng: np.random.Generator, size: int) -> Batch:

@@ -34,8 +34,7 @@ class UnionReplay:
         drawn = [part.sample_with_keys(rng, int(n)) for part, n in zip(self._parts, counts, strict=True) if n]
         batches, keys = zip(*drawn, strict=True)
         numbers = np.repeat(np.arange(len(self._parts)), counts)
-        batch = Batch(*(np.concatenate(columns) for columns in zip(*batches, strict=True)))
-        return batch, np.concatenate(keys) * len(self._parts) + numbers
+        return _joined(batches), np.concatenate(keys) * len(self._parts) + numbers
 
     def settle(self, keys: np.ndarray, errors: np.ndarray) -> None:
         """Gives each part the errors of the transitions that it brought."""
@@ -43,3 +42,12 @@ class UnionReplay:
         for number, part in enumerate(self._parts):
             its = keys % len(self._parts) == number
             part.settle(keys[its] // len(self._parts), errors[its])
+
+
+def _joined(batches):
+    """Batches one after another; a column may be left out of all, or have columns of its own."""
+    if batches[0] is None:
+        return None
+    if isinstance(batches[0], np.ndarray):
+        return np.concatenate(batches)
+    return type(batches[0])(*(_joined(columns) for columns in zip(*batches, strict=True)))

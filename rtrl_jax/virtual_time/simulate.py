@@ -11,7 +11,7 @@ import numpy as np
 
 from rtrl_jax import stagger
 from rtrl_jax.board import lifecycle, segment
-from rtrl_jax.board.layout import OUTCOME_ROWS, WARM_UP_INFERENCES, Board, Dimensions, size
+from rtrl_jax.board.layout import BRIM, OUTCOME_ROWS, WARM_UP_INFERENCES, Board, Dimensions, size
 from rtrl_jax.board.records import OUTCOME
 from rtrl_jax.core import loops
 from rtrl_jax.core.assembly import begin_board, lay_board, one_each
@@ -149,10 +149,22 @@ def _warm_up(tau: Tau, rng, workers: int) -> np.ndarray:
     return np.maximum(np.fromiter(itertools.islice(network, count), float), 1).reshape(workers, -1)
 
 
-def private_board(workers: int, capacity: int = 4096, processes: int | None = None, spec: Spec | None = None) -> Board:
+def private_board(
+    workers: int, capacity: int = 4096, processes: int | None = None, spec: Spec | None = None, transitions: int = 0
+) -> Board:
     """A board in this process's memory. Args: processes: default: one for each worker and the environment's."""
     spec = spec or Counter().spec
     dimensions = Dimensions(
-        capacity, spec.observation_shape, spec.observation_dtype, workers, COLUMNS, 1, processes or workers + 1, 1, 64
+        capacity,
+        spec.observation_shape,
+        spec.observation_dtype,
+        workers,
+        COLUMNS,
+        1,
+        processes or workers + 1,
+        1,
+        64,
+        transitions=transitions,
+        kept_frames=transitions and transitions + BRIM,
     )
     return Board(dimensions, segment.private(size(dimensions)))

@@ -39,7 +39,7 @@ def assemble_for(model: Model, traces: dict[str, costs.Trace]) -> Assembly:
         one_each(workers, min(1, learners) if settings.learning == "parallel" else learners),
         inference_workers=workers,
         learner_workers=learners,
-        capacity=max(sizing.capacity(settings, model.spec), least),
+        **sizing.kept(settings, model.spec, least)._asdict(),
     )
 
 

@@ -51,6 +51,7 @@ def environment_loop(
     repeat: bool = False,
     save=None,
     picture=None,
+    keeper=None,
 ):
     """Runs `environment` in real time, at its own rate.
 
@@ -62,6 +63,7 @@ def environment_loop(
       limits: when to stop.
       repeat: True if the last action stays in force, in place of β, until another is ready.
       save: () -> bytes, at most ENVIRONMENT_BYTES, the state of the environment and the dispatcher, for a checkpoint.
+      keeper: a `replay.keeper.Keeper`, which makes of each tick what is replayed; None where nothing is.
       picture: () -> [height, width, 3] uint8, what a person sees, for the board's ring; None if nobody looks.
     """
     tau_m, default_action = 1e9 / environment.spec.rate_hz, environment.spec.default_action
@@ -128,8 +130,13 @@ def environment_loop(
         board.observations.publish(frame, record)
         fresh = terminated or truncated
         woken = dispatch.hand_out(tick, episode_start, over=fresh)
-        for process in (*woken, *(other for other in wakes.everyone if other not in woken)):  # a ticket does not wait
+        for process in woken:  # a ticket does not wait
             bells[process].ring()
+        if keeper:
+            keeper.tick(record)
+        for process in wakes.everyone:
+            if process not in woken:
+                bells[process].ring()
 
         for outcome in outcomes:
             board.outcomes.append(outcome)

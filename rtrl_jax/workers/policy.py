@@ -40,7 +40,7 @@ def epsilon_greedy(
             observation = observations.stack(obs_tick, frame_stack)
             if observation is None:
                 raise RuntimeError(
-                    f"observation {obs_tick} was overwritten before it was used: raise --replay_capacity"
+                    f"observation {obs_tick} was overwritten before it was used: this process was held up for too long"
                 )
             seed = np.uint32(rng.integers(2**32))
             note()

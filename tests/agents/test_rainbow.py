@@ -6,17 +6,16 @@ import gymnasium
 import jax
 import numpy as np
 import pytest
+from acts import Played
 
 from rtrl_jax import networks
 from rtrl_jax.agents import agent as agents
 from rtrl_jax.agents import dqn, rainbow
 from rtrl_jax.agents.exploration import linear
-from rtrl_jax.board.records import TICK
-from rtrl_jax.board.ring import Observations
 from rtrl_jax.networks import Heads, parameters
 from rtrl_jax.replay.prioritised import PrioritisedReplay
 from rtrl_jax.replay.sum_tree import nodes_for
-from rtrl_jax.replay.transitions import TransitionBuilder
+from rtrl_jax.replay.transitions import Horizon
 
 SUPPORT = (0.0, 200.0, 51)
 
@@ -151,26 +150,25 @@ def test_all_of_rainbow_learns_to_balance_a_pole():
     act, update = jax.jit(agent.act), jax.jit(agents.update(agent, optimiser, target_every=200), donate_argnums=0)
     state, rng = agents.init(first, optimiser), np.random.default_rng(0)
 
-    observations = Observations(np.zeros(1, np.int64), np.zeros(CAPACITY, TICK), np.zeros((CAPACITY, 4), np.float32))
-    shared = np.zeros(nodes_for(CAPACITY)), np.zeros(1), np.zeros(1, np.int64)
-    replay = PrioritisedReplay(observations, TransitionBuilder(0.99, n=3), 1, *shared)
+    played = Played(CAPACITY, (4,))
+    shared = np.zeros(nodes_for(played.acts.row_count)), np.zeros(1), np.zeros(1, np.int64)
+    replay = PrioritisedReplay(played.acts, Horizon(0.99, n=3), *shared)
 
     environment, returns, epsilon = gymnasium.make("CartPole-v1"), [], linear(1.0, 0.0, 500)
-    row = np.zeros((), TICK)
+    terminated = truncated = start = 0
     for tick in range(STEPS):
-        if tick == 0 or row["terminated"] or row["truncated"]:
+        if tick == 0 or terminated or truncated:
             observation, _ = environment.reset(seed=tick)
-            row = np.zeros((), TICK)
-            row["episode_start"], row["obs_tick"], row["is_default"] = tick, -1, True
+            played.publish(tick, -1, tick, frame=observation)
+            terminated, truncated, start = False, False, tick
             returns.append(0)
         else:
             explores = rng.random() < epsilon(int(state.updates))
             action = rng.integers(2) if explores else int(act(state.parameters, observation, np.uint32(tick)))
-            observation, row["reward"], row["terminated"], row["truncated"], _ = environment.step(action)
-            row["obs_tick"], row["is_default"], row["action"] = tick - 1, False, action
+            observation, reward, terminated, truncated, _ = environment.step(action)
+            what = {"reward": reward, "action": action, "terminated": terminated, "truncated": truncated}
+            played.publish(tick, tick - 1, start, frame=observation, **what)
             returns[-1] += 1
-        row["tick"] = tick
-        observations.publish(observation, row)
         replay.ingest()
         if tick >= 500 and tick % EVERY == 0:
             replay.settle(np.empty(0, np.int64), np.empty(0))

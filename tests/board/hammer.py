@@ -10,6 +10,10 @@ import numpy as np
 
 from rtrl_jax.board import segment, snapshots
 from rtrl_jax.board.layout import Board, Dimensions
+from rtrl_jax.board.records import TICK, Tick
+from rtrl_jax.replay.index import Index
+from rtrl_jax.replay.keeper import Keeper
+from rtrl_jax.replay.transitions import Horizon
 from rtrl_jax.workers.turns import Turns
 
 SHAPES = [(257, 33), (4099,), (1,)]
@@ -17,7 +21,19 @@ LEAVES, SNAPSHOT_BYTES = snapshots.arrange([np.empty(shape, np.float32) for shap
 READERS = 3
 LEARNERS = 3
 DIMENSIONS = Dimensions(
-    64, (84, 84, 1), "uint8", 1, 262, LEARNERS, READERS + 1, 4, SNAPSHOT_BYTES, optimiser_bytes=SNAPSHOT_BYTES
+    64,
+    (84, 84, 1),
+    "uint8",
+    1,
+    262,
+    LEARNERS,
+    READERS + 1,
+    4,
+    SNAPSHOT_BYTES,
+    optimiser_bytes=SNAPSHOT_BYTES,
+    transitions=50,
+    kept_frames=60,
+    frame_stack=2,
 )
 
 
@@ -83,6 +99,47 @@ def read_observations(board, until):
     return {"seen": seen, "torn": torn, "gone": gone, "rows": rows}
 
 
+def write_acts(board, until):
+    """Frame n is full of n modulo 251; the decision that acts in tick n is from observation n − 1, in episodes of all lengths."""
+    keeper, rng, tick, start = Keeper(board), np.random.default_rng(0), 0, 0
+    row = np.zeros((), TICK)
+    while time.monotonic() < until:
+        row["tick"], row["episode_start"], row["action"], row["reward"] = tick, start, tick, tick
+        row["obs_tick"], row["is_default"] = tick - 1, tick == start
+        row["terminated"] = tick > start and rng.random() < 0.1
+        board.observations.publish(np.full((84, 84, 1), tick % 251, np.uint8), row)
+        keeper.tick(Tick(*row.item()))
+        tick, start = tick + 1, tick + 1 if row["terminated"] else start
+    return {"written": board.acts.head}
+
+
+def read_acts(board, until):
+    """Draws up to the brink of what is being overwritten, transitions of two decisions, each checked against what was written."""
+    index, rng = Index(board.acts, Horizon(0.5, n=2)), np.random.default_rng(os.getpid())
+    seen = torn = gone = 0
+    while time.monotonic() < until:
+        index.ingest()
+        first = index.first
+        if not len(index):
+            continue
+        keys = np.minimum(first + rng.integers(0, 20, 4), first + len(index) - 1)
+        batch = index.gather(keys)
+        if batch is None:
+            gone += 1
+            continue
+        seen += 1
+        now, then = batch.observation.astype(int), batch.next_observation.astype(int)
+        tick = batch.action - 1  # that it was decided from, and so on
+        behind = (now[:, 0, 0, 1] - now[:, 0, 0, 0]) % 251  # 0 at the beginning of an episode
+        torn += bool((now != now[:, :1, :1]).any() or (then != then[:, :1, :1]).any())
+        torn += bool((now[:, 0, 0, 1] != tick % 251).any() or (behind > 1).any())
+        ahead = (then[:, 0, 0, 1] - tick) % 251  # two decisions later; one, if the episode ended with it
+        one, two = batch.action, batch.action + (batch.action + 1) / 2
+        torn += bool(((ahead != 2) & ((ahead != 1) | (batch.discount > 0) | (batch.reward != one))).any())
+        torn += bool(((ahead == 2) & (np.abs(batch.reward - two) > 1e-6 * two)).any())
+    return {"seen": seen, "torn": torn, "gone": gone}
+
+
 def publish(board, until):
     """Every number of version v is v."""
     publisher, zeros = snapshots.Publisher(board, LEAVES, LEAVES), [np.zeros(shape, np.float32) for shape in SHAPES]
@@ -128,6 +185,7 @@ def take_turns(board, until, learner, descriptor):
 if __name__ == "__main__":
     role, path, seconds, *rest = sys.argv[1:]
     file = os.open(path, os.O_RDWR)
-    work = {f.__name__: f for f in (write_observations, read_observations, publish, read_snapshots)}
+    work = {f.__name__: f for f in (write_observations, read_observations, write_acts, read_acts)}
+    work |= {f.__name__: f for f in (publish, read_snapshots)}
     work["take_turns"] = lambda *given: take_turns(*given, file)
     print(json.dumps(work[role](attach(file), time.monotonic() + float(seconds), *map(int, rest))))

@@ -48,6 +48,15 @@ def test_observations_and_their_records_are_never_torn(board_file):
     assert sum(reader["gone"] for reader in readers) > 0, "the test never came near the edge of the ring"
 
 
+def test_transitions_are_whole_up_to_the_brink_of_what_is_overwritten(board_file):
+    written, *readers = hammer(("write_acts", board_file), *[("read_acts", board_file) for _ in range(READERS)])
+    assert written["written"] > 600  # ten times round
+    for reader in readers:
+        assert reader["torn"] == 0
+    assert sum(reader["seen"] for reader in readers) > 50
+    assert sum(reader["gone"] for reader in readers) > 0, "the test never came near the edge of the rings"
+
+
 def begun(board_file):
     """A board with version 0 on it: every number 0."""
     board = attach(os.open(board_file, os.O_RDWR))

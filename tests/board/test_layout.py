@@ -5,8 +5,13 @@ import mmap
 import numpy as np
 
 from rtrl_jax.board.layout import ALIGNMENT, Board, Dimensions, fields, size
+from rtrl_jax.core import sizing
+from rtrl_jax.core.assembly import lay_board, one_each
+from rtrl_jax.core.model import Model
+from rtrl_jax.environments import Spec
+from rtrl_jax.settings import Settings
 
-DIMENSIONS = Dimensions(100, (84, 84, 1), "uint8", 3, 262, 1, 5, 4, 1000)
+DIMENSIONS = Dimensions(100, (84, 84, 1), "uint8", 3, 262, 1, 5, 4, 1000, transitions=50, kept_frames=70)
 
 
 def test_every_field_has_one_writer_and_starts_at_a_cache_line():
@@ -30,5 +35,11 @@ def test_pictures_take_room_only_if_somebody_wants_them():
     assert size(filmed) - size(DIMENSIONS) == 8 * 144 * 160 * 3
 
 
-def test_a_million_observations_take_at_most_7_2_gb_with_their_records():
-    assert size(DIMENSIONS.__class__(**{**DIMENSIONS.__dict__, "capacity": 1_000_000})) <= 7.2e9
+def test_a_million_transitions_take_at_most_7_2_gb_with_their_priorities_and_the_newest_observations():
+    spec = Spec((84, 84, 1), "uint8", 6, 0, 60.0, 1e-5)
+    chosen = Settings(replay_capacity=1_000_000, prioritised=True, inference_workers="16")
+    model, processes = Model(chosen, spec, "resnet15", 1.0), one_each(16, 1)
+    kept = sizing.kept(chosen, spec)._asdict()
+    assembly = lay_board(model, processes, [np.zeros(1)], inference_workers=16, learner_workers=1, **kept)
+    assert assembly.dimensions.priority_nodes == 1 << 21
+    assert 7.19e9 < size(assembly.dimensions) <= 7.2e9

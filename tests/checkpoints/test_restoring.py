@@ -5,121 +5,151 @@ import types
 
 import numpy as np
 import pytest
+from acts import Played
 
 from rtrl_jax import UserError
 from rtrl_jax.board.records import OUTCOME, TICK, UPDATE
-from rtrl_jax.board.ring import Observations
 from rtrl_jax.checkpoints import replay, restoring, store
+from rtrl_jax.replay.index import Index
 from rtrl_jax.replay.sum_tree import SumTree, nodes_for
-from rtrl_jax.replay.transitions import TransitionBuilder
-from rtrl_jax.replay.uniform import UniformReplay
+from rtrl_jax.replay.transitions import Horizon
 
 
-def ring(capacity):
-    return Observations(np.zeros(1, np.int64), np.zeros(capacity, TICK), np.zeros((capacity, 1), np.float32))
-
-
-def play(observations, ticks, episode_length=50):
+def play(played, ticks, episode_length=50):
     """Ticks with the frame and the action of their number; the action of tick n came from observation n − 1."""
     for _ in range(ticks):
-        tick = observations.newest + 1
-        row = np.zeros((), TICK)
+        tick = played.board.observations.newest + 1
         start = tick - tick % episode_length
-        row["tick"], row["episode"], row["episode_start"] = tick, tick // episode_length, start
-        row["obs_tick"], row["action"], row["is_default"] = tick - 1, tick, tick == start
-        row["terminated"] = tick % episode_length == episode_length - 1
-        observations.publish(np.full(1, tick, np.float32), row)
+        last = tick % episode_length == episode_length - 1
+        played.publish(
+            tick, tick - 1 if tick > start else -1, start, action=tick, terminated=last, frame=np.float32(tick)
+        )
 
 
-def saved(tmp_path, observations, **how):
-    files = replay.Files(tmp_path, observations, 1)
-    listed = files.update(observations.newest, **{"everything": True, "over": True, **how})
-    return {"tick": observations.newest, "replay": listed}
+def saved(tmp_path, played, everything=True):
+    board = played.board
+    reached = replay.Reached.of(board.observations.newest, played.keeper.save())
+    listed = replay.Files(tmp_path, board.acts).update(reached.acts, everything=everything, over=True)
+    return {"reached": list(reached), "replay": listed}, replay.latest(board, reached), played.keeper.save()
 
 
-def restored(tmp_path, manifest, capacity):
-    observations = ring(capacity)
-    replay.read(store.folder_of(tmp_path) / "0", manifest, observations)
-    observations.ticks._head[0] = manifest["tick"] + 1
-    return observations
+def restored(tmp_path, saved, transitions, **how):
+    manifest, arrays, keeper = saved
+    played = Played(transitions, **how)
+    replay.read(store.folder_of(tmp_path) / "0", manifest, arrays, played.board)
+    played.keeper.restore(keeper)
+    return played
 
 
-def transitions(observations):
-    index = UniformReplay(observations, TransitionBuilder(0.99), 1)
+def index_of(played):
+    index = Index(played.acts, Horizon(0.99))
     index.ingest()
     return index
 
 
-@pytest.mark.parametrize("capacity", [1000, 500, 4000])
-@pytest.mark.parametrize("played", [700, 2300])
-def test_the_replay_comes_back_and_nothing_else(tmp_path, capacity, played):
-    before = ring(1000)
-    play(before, played)
-    after = restored(tmp_path, saved(tmp_path, before), capacity)
-    had, has = transitions(before), transitions(after)
-    kept = min(capacity, 1000, played)
-    assert kept * 0.7 < len(has) <= len(had)
-    assert len(has) > len(had) - 135 or capacity < 1000
-    batch = has.sample(np.random.default_rng(0), 3000)
+def check(index):
+    """That each transition that is there is one that was: frames and actions are numbered by ticks."""
+    batch = index.gather(index.since(0))
     assert (batch.observation[:, 0] == batch.action - 1).all(), "a transition that never was"
-    assert (batch.observation[:, 0] > played - 1 - kept).all()
+    assert (batch.next_observation[:, 0] == batch.action).all()
+    assert (batch.discount == np.where(batch.action % 50 == 49, 0, np.float32(0.99))).all()
+    return batch.action.tolist()
 
 
-def test_without_the_replay_only_the_last_frames_are_there(tmp_path):
-    before = ring(1000)
-    play(before, 700)
-    after = restored(tmp_path, saved(tmp_path, before, everything=False), 1000)
-    assert len(transitions(after)) <= 1
-    assert after.stack(699, 4)[..., -1] == 699
+@pytest.mark.parametrize("capacity", [1000, 500, 4000])
+@pytest.mark.parametrize("ticks", [690, 2325])
+def test_the_replay_comes_back_and_nothing_else_and_goes_on(tmp_path, capacity, ticks):
+    before = Played(1000, kept_frames=1100)
+    play(before, ticks)
+    after = restored(tmp_path, saved(tmp_path, before), capacity, kept_frames=capacity + capacity // 10)
+    had, has = check(index_of(before)), check(index_of(after))
+    assert len(had) == (675 if ticks == 690 else 1000)
+    assert has == had[-capacity:]
+    head = after.acts.head
+    for one in (before, after):  # an act is open, and the next observation leads on from it
+        play(one, 60)
+    going_on, goes_on = check(index_of(before)), check(index_of(after))
+    grown = after.acts.head - head
+    assert after.acts.head == before.acts.head
+    assert goes_on[-200:] == going_on[-200:]
+    assert len(goes_on) == min(capacity, len(has) + grown)
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+def test_without_the_replay_only_the_last_frames_are_there(tmp_path, depth):
+    before = Played(1000, kept_frames=1100, depth=depth, capacity=1000)
+    play(before, 725)
+    after = restored(tmp_path, saved(tmp_path, before, everything=False), 1000, depth=depth, capacity=900)
+    assert len(index_of(after)) == 0
+    assert after.board.observations.stack(724, 4)[..., -1] == 724
+    play(after, 2)  # the act that was open is completed
+    play(before, 2)
+    one, other = (
+        index_of(played).gather(np.array([after.acts.head - 2, after.acts.head - 1])) for played in (before, after)
+    )
+    np.testing.assert_array_equal(one.observation, other.observation)
+    np.testing.assert_array_equal(one.next_observation, other.next_observation)
     # Saved again, in full: what was never there does not come into being.
     later = tmp_path / "later"
-    again = restored(later, saved(later, after), 1000)
-    assert len(transitions(again)) == len(transitions(after))
+    again = restored(later, saved(later, after), 1000, depth=depth)
+    assert len(index_of(again)) == 2
 
 
 def test_files_are_shared_and_small_ones_grow(tmp_path):
-    observations = ring(40_000)
-    play(observations, 10_000)
-    files = replay.Files(tmp_path, observations, 1)
+    played = Played(40_000)
+    play(played, 10_001, episode_length=10**6)
+    files = replay.Files(tmp_path, played.acts)
     first = files.update(9_999, everything=True, over=False)
-    play(observations, 500)
+    play(played, 500, episode_length=10**6)
     second = files.update(10_499, everything=True, over=False)
-    assert [item[1:3] for item in first] == [[0, 8192], [8192, 10_000]]
-    assert [item[1:3] for item in second] == [[0, 8192], [8192, 10_500]]
+    assert [item[1:3] for item in first] == [[0, 8192], [8192, 9_999]]
+    assert [item[1:3] for item in second] == [[0, 8192], [8192, 10_499]]
     assert first[0] == second[0]
     files.prune([{"replay": second}])
     assert len(list((store.folder_of(tmp_path) / "replay").iterdir())) == 2
 
 
+def test_what_may_be_overwritten_while_it_is_saved_is_left_out(tmp_path):
+    played = Played(1000, kept_frames=1010)
+    play(played, 3000)
+    files = replay.Files(tmp_path, played.acts)
+    end = played.acts.head
+    (item,) = files.update(end, everything=True, over=False)
+    oldest = played.acts.rows(np.array([item[1]]))["frames"][0, 0]
+    assert oldest == played.board.kept.head - 1010 + 125 + 1
+    assert item[2] == end
+
+
 def test_an_episode_cut_off_by_a_resumption_stays_cut(tmp_path):
-    observations = ring(1000)
-    play(observations, 120)  # the third episode would end at 149
-    manifest = saved(tmp_path, observations)
-    after = restored(tmp_path, manifest, 1000)
-    row = after.ticks.rows[119].copy()
-    row["tick"], row["episode"], row["episode_start"], row["obs_tick"], row["action"] = 120, 3, 120, -1, 0
-    row["is_default"] = True
-    after.publish(np.full(1, 120, np.float32), row)
+    played = Played(1000)
+    play(played, 120)  # the third episode would end at 149
+    after = restored(tmp_path, saved(tmp_path, played), 1000)
+    after.keeper.cut(119)
     again = tmp_path / "again"
-    twice = restored(again, {**saved(again, after), "tick": 120}, 1000)
-    assert twice.ticks.rows["truncated"][119]
-    assert not twice.ticks.rows["truncated"][118]
+    rows = restored(again, saved(again, after), 1000).acts.rows(np.arange(117))
+    assert rows["ended"].tolist() == [0] * 48 + [1] + [0] * 48 + [1] + [0] * 18 + [2]
+    assert rows[-1]["ticks"] == 1
 
 
 def test_priorities_find_their_transitions_in_a_tree_of_another_size():
     board = types.SimpleNamespace(
-        priorities=np.zeros(nodes_for(900)), largest_priority=np.zeros(1), priorities_entered=np.zeros(1, np.int64)
+        priorities=np.zeros(nodes_for(900)),
+        largest_priority=np.zeros(1),
+        priorities_entered=np.zeros(1, np.int64),
+        act_rows=np.zeros(900),
+        act_first=np.array([640]),
     )
     before = np.zeros(nodes_for(400) // 2)
-    ticks = np.arange(601, 1001)
-    before[ticks % 400] = ticks
-    manifest = {"tick": 998, "capacity": 400, "largest_priority": 7.0, "priorities_entered": 1001}
-    restoring._restore_priorities(board, before, manifest, 900)
+    acts = np.arange(601, 1001)
+    before[acts % 400] = acts
+    manifest = {"act_rows": 400, "largest_priority": 7.0, "priorities_entered": 1001}
+    restoring._restore_priorities(board, before, manifest, 999)
     tree = SumTree(board.priorities)
-    assert (tree.get(np.arange(602, 999) % 900) == np.arange(602, 999)).all()
-    assert tree.get(np.array([999 % 900, 1000 % 900])).tolist() == [0, 0], "of ticks that will be played anew"
+    held = np.arange(999 - 400 + 64, 999)
+    assert (tree.get(held % 900) == held).all()
+    assert tree.get(np.array([999 % 900, 1000 % 900])).tolist() == [0, 0], "of acts that will be played anew"
     assert (board.largest_priority[0], board.priorities_entered[0]) == (7.0, 999)
-    assert tree.total == tree.get(np.arange(900)).sum()
+    assert tree.total == tree.get(np.arange(900)).sum() == held.sum()
 
 
 def write(run, tick, **manifest):
@@ -143,7 +173,7 @@ def test_a_manifest_that_was_changed_by_hand_is_damaged(tmp_path):
     path.write_text(json.dumps({**json.loads(path.read_text()), "updates": 4}))
     with pytest.raises(UserError, match="damaged"):
         store.read_manifest(checkpoint)
-    path.write_text('{"format": 1, "files": {}}')
+    path.write_text('{"format": 2, "files": {}}')
     with pytest.raises(UserError, match="damaged"):
         store.read_manifest(checkpoint)
 

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from acts import as_tick
 
 from rtrl_jax.board import segment, snapshots
 from rtrl_jax.board.layout import STOPPING, size
@@ -14,6 +15,7 @@ from rtrl_jax.checkpoints.writer import Checkpointer, describe
 from rtrl_jax.core.assembly import begin_board, by_cores, commit, lay_board
 from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec, saving
+from rtrl_jax.replay.keeper import Keeper
 from rtrl_jax.replay.sum_tree import SumTree
 from rtrl_jax.settings import Settings
 from rtrl_jax.workers import randomness
@@ -35,18 +37,19 @@ def new_board(workers=2, learners=2, **settings):
     chosen = Settings(**{"network": "mlp", "prioritised": True, "stagger": "max_time", "fast": False, **settings})
     training = ([leaf.copy() for leaf in PARAMETERS], [leaf.copy() for leaf in OPTIMISER])
     numbers = {"inference_workers": workers, "learner_workers": learners, "capacity": 4096}
+    numbers |= {"transitions": 4096, "kept_frames": 4200}
     model, processes = Model(chosen, SPEC, "mlp", 1.0), by_cores(chosen, workers, learners)
     assembly = lay_board(model, processes, training[0], optimiser=training[1], **numbers)
     return assembly, begin_board(assembly, training, segment.private(size(assembly.dimensions)))
 
 
 def played(board, ticks=300):
-    observations = board.observations
+    observations, board.keeper = board.observations, Keeper(board)
     for tick in range(ticks):
         row = np.zeros((), TICK)
         row["tick"], row["obs_tick"], row["is_default"], row["decisions"] = tick, tick - 1, tick == 0, tick // 10
         observations.publish(np.full(3, tick, np.float32), row)
-    return observations
+        board.keeper.tick(as_tick(row))
 
 
 def filled(leaves, number):
@@ -66,7 +69,7 @@ def save(assembly, board, folder, past=None):
 
 
 def leave_state(board, state):
-    data = saving.encode(state)
+    data = saving.encode({**state, "replay": board.keeper.save()})
     board.saved_environment[: len(data)] = np.frombuffer(data, np.uint8)
     board.saved_bytes[0], board.saved_tick[0] = len(data), 299
 
@@ -79,7 +82,7 @@ def save_full(folder, **settings):
     assert publisher.publish(filled(PARAMETERS, 57), 57, filled(OPTIMISER, 58))
     played(board)
     board.turn[0], board.due_at[0] = 57, 280
-    SumTree(board.priorities).set(np.arange(300), np.arange(300.0))
+    SumTree(board.priorities).set(np.arange(298), np.arange(298.0))
     board.largest_priority[0], board.priorities_entered[0] = 299.0, 290
     board.stagger[:] = np.random.default_rng(0).random(board.stagger.shape)
     for row in range(len(board.random_states)):
@@ -124,9 +127,13 @@ def test_everything_comes_back(saved):
     np.testing.assert_array_equal(board.stagger, before.stagger)
     np.testing.assert_array_equal(board.random_states, before.random_states)
     assert (board.tick_head[0], board.saved_tick[0]) == (300, 299)
-    np.testing.assert_array_equal(board.frames[:300], before.frames[:300])
-    np.testing.assert_array_equal(board.tick_rows[:300], before.tick_rows[:300])
+    assert (board.act_head[0], board.act_first[0], board.kept_head[0]) == (298, 0, 299)
+    np.testing.assert_array_equal(board.act_rows[:298], before.act_rows[:298])
+    np.testing.assert_array_equal(board.kept_frames[:299], before.kept_frames[:299])
+    np.testing.assert_array_equal(board.frames[240:300], before.frames[240:300])
+    np.testing.assert_array_equal(board.tick_rows[240:300], before.tick_rows[240:300])
     state = saving.decode(board.saved_environment[: board.saved_bytes[0]].tobytes())
+    assert state.pop("replay") == before.keeper.save()
     assert state == {"environment": {"console": b"\x00\xff", "level": 3}, "ticket": {"playout": 7}}
 
 
@@ -158,6 +165,7 @@ def test_without_the_replay_nothing_is_owed_and_no_transition_has_a_priority(tmp
     assert board.due_at[0] == NOT_BEGUN
     assert not board.priorities.any()
     assert board.priorities_entered[0] == 0
+    assert board.act_first[0] == board.act_head[0] == 298, "acts are numbered on, but none is there"
 
 
 def test_what_is_due_by_ticks_says_nothing_of_decisions(saved):

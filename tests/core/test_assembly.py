@@ -136,11 +136,39 @@ def test_the_parallel_baseline_is_one_learner_with_larger_batches_less_often():
     ],
 )
 def test_the_replay_keeps_all_of_a_run_that_it_can(given, expected):
-    assert sizing.capacity(Settings(**given), SPEC) == expected
+    assert sizing.kept(Settings(**given), SPEC).transitions == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "each"),
+    [
+        ({}, 1),
+        ({"frame_stack": 4}, 1),  # of stacks that overlap
+        ({"frame_stack": 4, "interaction": "sequential"}, 4),
+        ({"frame_stack": 4, "interaction": "sequential", "delay": 2}, 2),
+        ({"interaction": "sequential", "delay": 5, "accounting": "reference"}, 2),
+    ],
+)
+def test_there_is_a_frame_for_each_transition_or_a_stack_where_they_are_far_apart(given, each):
+    kept = sizing.kept(Settings(replay_capacity=10_000, **given), SPEC)
+    assert kept.kept_frames == each * 10_000 + 39 + 64 + 2 * given.get("frame_stack", 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "rate", "expected"),
+    [
+        ({}, 60.0, 4096),
+        ({"playout": "3000"}, 60.0, 6000),
+        ({}, 1000.0, 10_000),  # ten seconds, for whoever follows the record
+        ({"max_ticks": 5000}, 1000.0, 5064),
+    ],
+)
+def test_observations_are_there_for_as_long_as_anybody_needs_them(given, rate, expected):
+    assert sizing.kept(Settings(**given), SPEC._replace(rate_hz=rate)).capacity == expected
 
 
 def test_a_run_without_end_keeps_a_million_or_a_quarter_of_memory():
-    most = sizing.capacity(Settings(), SPEC)
+    most = sizing.kept(Settings(), SPEC).transitions
     assert most == 1_000_000 or most * 84 * 84 < psutil.virtual_memory().total / 4
     assert most > 100_000
 

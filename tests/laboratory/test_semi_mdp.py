@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from acts import transitions
 
 from rtrl_jax.board.records import TICK
 from rtrl_jax.laboratory import semi_mdp, timing
 from rtrl_jax.laboratory.worlds import WORLDS, World
-from rtrl_jax.replay.transitions import TransitionBuilder
+from rtrl_jax.replay.transitions import Horizon
 
 TICKS, GAMMA, BITS = 3000, 0.9, 30
 
@@ -46,17 +47,21 @@ def test_transitions_are_those_of_the_real_system(mean, spread, sequential):
         ticks[name] = getattr(record, name)
     ticks["tick"], ticks["is_default"] = np.arange(TICKS), record.obs_tick == timing.NEVER
     assert (ticks["action"][ticks["is_default"]] == semi_mdp.BETA).all()
-    expected = TransitionBuilder(GAMMA).feed(ticks)
-    assert len(expected) > 20
+    columns = zip(*transitions(ticks, Horizon(GAMMA)), strict=True)
+    expected = dict(
+        zip(("obs_tick", "next_tick", "action", "reward", "discount"), map(np.array, columns), strict=False)
+    )
+    obs_tick, next_tick = (expected[name].astype(int) for name in ("obs_tick", "next_tick"))
+    assert len(obs_tick) > 20
 
     there = np.stack([completed[0][0], completed[1][0]], axis=1)  # [ticks, 2]: in the order they are put in the replay
     found = [np.stack(pair, axis=1)[there] for pair in zip(completed[0][1], completed[1][1], strict=True)]
     found = semi_mdp.Transition(*found)
-    np.testing.assert_array_equal(found.observation, record.observation[expected["obs_tick"]])
+    np.testing.assert_array_equal(found.observation, record.observation[obs_tick])
     np.testing.assert_array_equal(found.action, expected["action"])
     np.testing.assert_allclose(found.reward, expected["reward"])
     np.testing.assert_allclose(found.discount, expected["discount"], rtol=1e-6)
-    np.testing.assert_array_equal(found.next_observation, record.observation[expected["next_tick"]])
+    np.testing.assert_array_equal(found.next_observation, record.observation[next_tick])
 
 
 def episode(world, policy, ticks=1200):

@@ -7,42 +7,48 @@ import time
 
 import numpy as np
 
-from rtrl_jax.board.records import TICK
-from rtrl_jax.board.ring import Observations
+from rtrl_jax.board.records import act_dtype
+from rtrl_jax.board.ring import Acts, Ring
 from rtrl_jax.replay.prioritised import PrioritisedReplay
 from rtrl_jax.replay.sum_tree import SumTree, nodes_for
-from rtrl_jax.replay.transitions import TransitionBuilder
+from rtrl_jax.replay.transitions import Horizon
 
 CAPACITY, SECONDS = 50, 1.5
-WIDE = 500  # capacity of the ring in the file
+ROWS = CAPACITY + 4
+WIDE = 500  # rows of the ring in the file
 
 
-def ring(capacity=CAPACITY):
-    return Observations(np.zeros(1, np.int64), np.zeros(capacity, TICK), np.zeros((capacity, 1), np.float32))
+def ring(rows=ROWS):
+    return joined(np.zeros(2, np.int64), np.zeros(rows, act_dtype(1)), np.zeros((rows + 4, 1), np.float32))
 
 
-def publish(observations, ticks, delay=1):
-    """Frame n is n and so is the action of tick n; every tick is acted in."""
-    for _ in range(ticks):
-        tick = observations.newest + 1
-        row = np.zeros((), TICK)
-        row["tick"], row["action"], row["reward"] = tick, tick, 1
-        row["obs_tick"], row["is_default"] = (tick - delay, False) if tick >= delay else (-1, True)
-        observations.publish(np.float32(tick), row)
+def joined(heads, rows, frames):
+    acts = Acts(Ring(heads[:1], rows), Ring(heads[1:], frames), np.zeros(1, np.int64), len(rows) - 4)
+    acts.kept = Ring(heads[1:], frames)
+    return acts
+
+
+def publish(acts, count):
+    """Act n was decided from frame n, which is n, and leads to frame n + 1; its action is n."""
+    for _ in range(count):
+        n = acts.head
+        while acts.kept.head < n + 2:
+            acts.kept.append(np.float32(acts.kept.head))
+        acts.append(([n], [n + 1], n, n - 1, 1.0, n, 1, 0))
 
 
 class Shared:
     """The arrays that learners share."""
 
-    def __init__(self, capacity=CAPACITY):
-        self.nodes, self.most, self.entered = np.zeros(nodes_for(capacity)), np.zeros(1), np.zeros(1, np.int64)
+    def __init__(self, rows=ROWS):
+        self.nodes, self.most, self.entered = np.zeros(nodes_for(rows)), np.zeros(1), np.zeros(1, np.int64)
 
-    def replay(self, observations, **settings):
-        builder = TransitionBuilder(0.9, n=settings.pop("n", 1))
-        return PrioritisedReplay(observations, builder, 1, self.nodes, self.most, self.entered, **settings)
+    def replay(self, acts, **settings):
+        horizon = Horizon(0.9, n=settings.pop("n", 1))
+        return PrioritisedReplay(acts, horizon, self.nodes, self.most, self.entered, **settings)
 
     def leaf(self, key):
-        return SumTree(self.nodes).get(key % CAPACITY)
+        return SumTree(self.nodes).get(key % ROWS)
 
 
 def attach(path):
@@ -56,18 +62,18 @@ def attach(path):
         at[0] += -(-found.nbytes // 64) * 64
         return found
 
-    observations = Observations(array(1, np.int64), array(WIDE, TICK), array((WIDE, 1), np.float32))
+    acts = joined(array(2, np.int64), array(WIDE, act_dtype(1)), array((WIDE + 4, 1), np.float32))
     shared.nodes, shared.most = array(len(shared.nodes), np.float64), array(1, np.float64)
     shared.entered = array(1, np.int64)
-    return observations, shared
+    return acts, shared
 
 
 def main(path, role):
-    observations, shared = attach(path)
-    replay, rng = shared.replay(observations, n=3), np.random.default_rng(os.getpid())
+    acts, shared = attach(path)
+    replay, rng = shared.replay(acts, n=3), np.random.default_rng(os.getpid())
     until = time.monotonic() + SECONDS
     while time.monotonic() < until:
-        publish(observations, int(rng.integers(1, 20)))
+        publish(acts, int(rng.integers(1, 20)))
         replay.ingest()
         if role == "scribbles":
             some = rng.integers(0, len(shared.nodes), 50)
@@ -76,7 +82,7 @@ def main(path, role):
             keys = replay.sample_with_keys(rng, 16)[1] if len(replay) else np.empty(0, np.int64)
             replay.settle(keys, rng.random(len(keys)))
         time.sleep(0.001)
-    print(observations.newest)
+    print(acts.head)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ import pytest
 
 from rtrl_jax import UserError
 from rtrl_jax.replay import demonstrations
-from rtrl_jax.replay.transitions import TransitionBuilder
+from rtrl_jax.replay.acts import Accounting
+from rtrl_jax.replay.index import Index
+from rtrl_jax.replay.transitions import Horizon
 from rtrl_jax.replay.uniform import UniformReplay
 from rtrl_jax.replay.union import UnionReplay
 
@@ -20,28 +22,66 @@ def example():
     return frames, actions, np.arange(10, dtype=np.float32), ends
 
 
-def transitions(delay):
-    observations = demonstrations.as_observations(dict(zip(demonstrations.ARRAYS, example(), strict=True)), delay)
-    return TransitionBuilder(0.5).feed(observations.ticks.read(0)[1]).tolist()
+def transitions(delay, **how):
+    """(obs_tick, next_tick, action, reward, discount, apply_tick), from the frames: they are full of their ticks."""
+    acts, horizon = acts_of(example(), delay, **how), Horizon(0.5)
+    index = Index(acts, horizon)
+    index.ingest()
+    keys = index.since(0)
+    found = index.gather(keys)
+    ticks = [frames[:, 0, 0, 0].astype(int) for frames in (found.observation, found.next_observation)]
+    columns = *ticks, found.action, found.reward, found.discount, acts.rows(keys)["apply_tick"]
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def acts_of(columns, delay, **how):
+    return demonstrations.as_acts(dict(zip(demonstrations.ARRAYS, columns, strict=True)), delay, **how)
 
 
 def test_without_delay_beyond_one_tick():
     assert transitions(1) == [
-        (0, 2, 0, 2, 3.0, 0.5, 1),
-        (2, 3, 0, 3, 3.0, 0.5, 3),
-        (3, 4, 0, 1, 4.0, 0.5, 4),
-        (4, 5, 0, 0, 5.0, 0.0, 5),
-        (6, 7, 6, 5, 7.0, 0.5, 7),
-        (7, 9, 6, 4, 17.0, 0.5, 8),
+        (0, 2, 2, 3.0, 0.5, 1),
+        (2, 3, 3, 3.0, 0.5, 3),
+        (3, 4, 1, 4.0, 0.5, 4),
+        (4, 5, 0, 5.0, 0.0, 5),
+        (6, 7, 5, 7.0, 0.5, 7),
+        (7, 9, 4, 17.0, 0.5, 8),
     ]
 
 
 def test_observations_are_as_old_as_the_agent_s_will_be_and_never_of_the_episode_before():
     assert transitions(3) == [
-        (0, 1, 0, 3, 3.0, 0.5, 3),
-        (1, 2, 0, 1, 4.0, 0.5, 4),
-        (2, 5, 0, 0, 5.0, 0.0, 5),
+        (0, 1, 3, 3.0, 0.5, 3),
+        (1, 2, 1, 4.0, 0.5, 4),
+        (2, 5, 0, 5.0, 0.0, 5),
     ]
+
+
+def test_their_discount_is_counted_as_the_agent_s_is():
+    assert [row[3] for row in transitions(1, accounting=Accounting(discount=0.5))] == [
+        1 + 2 / 2,
+        3.0,
+        4.0,
+        5.0,
+        7.0,
+        8 + 9 / 2,
+    ]
+
+
+def test_the_paper_s_code_s_next_observation_is_theirs_too():
+    assert [row[1] for row in transitions(3, accounting=Accounting(undelayed_next=True))] == [3, 4, 5]
+
+
+def test_stacks_of_theirs_stay_within_an_episode():
+    acts = acts_of(example(), 1, depth=3)
+    numbers = np.arange(acts.head)
+    assert acts.rows(numbers)["frames"].tolist() == [[0, 0, 0], [0, 1, 2], [1, 2, 3], [2, 3, 4], [6, 6, 6], [6, 6, 7]]
+
+
+def test_one_in_which_nobody_acts_in_time_holds_nothing():
+    replay = UniformReplay(acts_of(example(), 100), Horizon(0.5))
+    replay.ingest()
+    assert len(replay) == 0
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -113,9 +153,7 @@ def test_a_union_draws_from_all_its_transitions_alike():
     for offset, delay in ((0, 1), (100, 1)):
         frames, actions, rewards, ends = example()
         arrays = dict(zip(demonstrations.ARRAYS, (frames + np.uint8(offset), actions, rewards, ends), strict=True))
-        parts.append(
-            UniformReplay(demonstrations.as_observations(arrays, delay), TransitionBuilder(0.9), frame_stack=1)
-        )
+        parts.append(UniformReplay(demonstrations.as_acts(arrays, delay), Horizon(0.9)))
     union = UnionReplay(parts)
     union.ingest()
     assert len(union) == union.ingested == 12

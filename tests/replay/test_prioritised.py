@@ -9,11 +9,11 @@ import pytest
 import shared_tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shared_tree import CAPACITY, Shared, attach, publish, ring
+from shared_tree import CAPACITY, ROWS, Shared, attach, publish, ring
 
 from rtrl_jax.replay.prioritised import EPSILON
 from rtrl_jax.replay.sum_tree import SumTree, nodes_for
-from rtrl_jax.replay.transitions import TransitionBuilder
+from rtrl_jax.replay.transitions import Horizon
 from rtrl_jax.replay.uniform import UniformReplay
 from rtrl_jax.replay.union import UnionReplay
 
@@ -38,73 +38,73 @@ def test_the_tree_finds_what_a_cumulative_sum_finds(capacity, changes):
 
 
 def test_transitions_are_drawn_in_proportion_to_their_priorities():
-    observations, shared = ring(), Shared()
-    replay = shared.replay(observations, exponent=0.7)
-    publish(observations, 12)
+    acts, shared = ring(), Shared()
+    replay = shared.replay(acts, exponent=0.7)
+    publish(acts, 10)
     replay.ingest()
-    keys = np.arange(1, 11)
+    keys = np.arange(10)
     errors = np.arange(10) ** 2 / 10
     replay.settle(keys, errors)
     rng, size = np.random.default_rng(0), 20
-    counts = np.zeros(12)
+    counts = np.zeros(10)
     for _ in range(1000):
         np.add.at(counts, replay.sample_with_keys(rng, size)[1], 1)
     priorities = (errors + EPSILON) ** 0.7
     expected = 20_000 * priorities / priorities.sum()
-    assert counts.sum() == counts[1:11].sum() == 20_000
+    assert counts.sum() == 20_000
     # Strata make the draws more even than independent ones, of which 27.9 would be the 0.1 % point.
-    assert ((counts[1:11] - expected) ** 2 / np.maximum(expected, 1)).sum() < 27.9
+    assert ((counts - expected) ** 2 / np.maximum(expected, 1)).sum() < 27.9
 
 
 def test_a_transition_without_any_error_can_still_be_drawn():
-    observations, shared = ring(), Shared()
-    replay = shared.replay(observations)
-    publish(observations, 4)
+    acts, shared = ring(), Shared()
+    replay = shared.replay(acts)
+    publish(acts, 2)
     replay.ingest()
-    replay.settle(np.array([1, 2]), np.array([0.0, 1.0]))
+    replay.settle(np.array([0, 1]), np.array([0.0, 1.0]))
     _, keys = replay.sample_with_keys(np.random.default_rng(0), 1000)
-    assert (keys == 1).mean() == pytest.approx(0.06, abs=0.02)  # (10⁻⁶)^0.2 of the other's
+    assert (keys == 0).mean() == pytest.approx(0.06, abs=0.02)  # (10⁻⁶)^0.2 of the other's
 
 
 def test_importance_weights_by_hand():
-    observations, shared = ring(), Shared()
-    replay = shared.replay(observations, exponent=1.0, importance=0.5)
-    publish(observations, 4)
+    acts, shared = ring(), Shared()
+    replay = shared.replay(acts, exponent=1.0, importance=0.5)
+    publish(acts, 2)
     replay.ingest()
-    replay.settle(np.array([1, 2]), np.array([1.0, 4.0]) - EPSILON)
+    replay.settle(np.array([0, 1]), np.array([1.0, 4.0]) - EPSILON)
     batch, keys = replay.sample_with_keys(np.random.default_rng(0), 100)
-    assert set(keys.tolist()) == {1, 2}
+    assert set(keys.tolist()) == {0, 1}
     # N = 2, P = 1/5 and 4/5: (2/5)^-1/2 and (8/5)^-1/2, of which the second is half the first.
-    np.testing.assert_allclose(batch.weight, np.where(keys == 1, 1.0, 0.5), rtol=1e-6)
+    np.testing.assert_allclose(batch.weight, np.where(keys == 0, 1.0, 0.5), rtol=1e-6)
     assert batch.weight.dtype == np.float32
     assert (batch.action == keys).all()
 
 
 def test_a_new_transition_has_the_largest_priority_there_has_been():
-    observations, shared = ring(), Shared()
-    replay = shared.replay(observations, exponent=1.0)
+    acts, shared = ring(), Shared()
+    replay = shared.replay(acts, exponent=1.0)
     replay.settle(*NONE)
-    publish(observations, 4)
+    publish(acts, 2)
     replay.ingest()
     replay.settle(*NONE)
-    assert [shared.leaf(k) for k in range(5)] == [0, 1, 1, 0, 0]  # that of tick 3 is not complete
-    replay.settle(np.array([1, 2]), np.array([7.0, 0.5]))
-    publish(observations, 1)
+    assert [shared.leaf(k) for k in range(4)] == [1, 1, 0, 0]
+    replay.settle(np.array([0, 1]), np.array([7.0, 0.5]))
+    publish(acts, 1)
     replay.ingest()
-    replay.settle(np.array([1]), np.array([2.0]))
-    assert [shared.leaf(k) for k in range(5)] == pytest.approx([0, 2, 0.5, 7, 0], abs=1e-5)
-    assert shared.entered[0] == 4
+    replay.settle(np.array([0]), np.array([2.0]))
+    assert [shared.leaf(k) for k in range(4)] == pytest.approx([2, 0.5, 7, 0], abs=1e-5)
+    assert shared.entered[0] == 3
 
 
 def test_another_learner_with_the_turn_goes_on_where_the_first_stopped():
-    observations, shared = ring(), Shared()
-    first, second = shared.replay(observations), shared.replay(observations)
-    publish(observations, 10)
+    acts, shared = ring(), Shared()
+    first, second = shared.replay(acts), shared.replay(acts)
+    publish(acts, 9)
     first.ingest()
     first.settle(np.array([3]), np.array([100.0]))
     second.settle(*NONE)  # which has taken in nothing yet, and must not undo anything
     assert shared.entered[0] == 9
-    publish(observations, 10)
+    publish(acts, 10)
     second.ingest()
     second.settle(*NONE)
     assert shared.entered[0] == 19
@@ -115,69 +115,67 @@ def test_another_learner_with_the_turn_goes_on_where_the_first_stopped():
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), min_size=1, max_size=30), st.integers(1, 6))
-def test_after_the_wrap_the_leaves_are_those_of_the_transitions_that_are_left(steps, delay):
-    observations, shared = ring(), Shared()
-    learners = [shared.replay(observations, n=2) for _ in range(2)]
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), min_size=1, max_size=30))
+def test_after_the_wrap_the_leaves_are_those_of_the_transitions_that_are_left(steps):
+    acts, shared = ring(), Shared()
+    learners = [shared.replay(acts, n=2) for _ in range(2)]
     rng = np.random.default_rng(0)
-    for ticks, turn in steps:
-        publish(observations, ticks, delay)
+    for count, turn in steps:
+        publish(acts, count)
         learners[0].ingest()
         learners[1].ingest()
         if turn < 2:
             keys = learners[turn].sample_with_keys(rng, 4)[1] if len(learners[turn]) else NONE[0]
             learners[turn].settle(keys, rng.random(len(keys)))
-            # Observations up to newest + 1 - capacity + 1 are gone; transitions end two decisions after their own.
-            newest = observations.newest
-            first = max(0, newest + 3 - CAPACITY) + delay
-            alive = np.arange(first, newest - 1)
-            leaves = SumTree(shared.nodes).get(np.arange(CAPACITY))
-            assert set(np.flatnonzero(leaves)) == set((alive % CAPACITY).tolist())
+            # The newest act is open, as transitions have two.
+            alive = np.arange(max(0, acts.head - CAPACITY), acts.head - 1)
+            leaves = SumTree(shared.nodes).get(np.arange(ROWS))
+            assert set(np.flatnonzero(leaves)) == set((alive % ROWS).tolist())
             assert shared.nodes[1] == pytest.approx(leaves.sum())
     if len(learners[0]):
         batch, keys = learners[0].sample_with_keys(rng, 200)
-        assert (batch.observation[:, 0] == keys - delay).all()
+        assert (batch.observation[:, 0] == keys).all()
         assert (batch.action == keys).all()
 
 
 def test_errors_of_what_has_been_overwritten_are_dropped():
-    observations, shared = ring(), Shared()
-    replay = shared.replay(observations)
-    publish(observations, 20)
+    acts, shared = ring(), Shared()
+    replay = shared.replay(acts)
+    publish(acts, 20)
     replay.ingest()
     replay.settle(*NONE)
-    publish(observations, CAPACITY)
+    publish(acts, CAPACITY)
     replay.ingest()
     replay.settle(np.array([5]), np.array([1e9]))
-    assert shared.leaf(5) == 1.0  # that of transition 55
+    assert shared.leaf(5) == 1.0  # that of transition 59
     assert shared.most[0] == 1.0
 
 
 def test_an_empty_replay_says_so_and_an_empty_tree_draws_uniformly():
-    observations, shared = ring(), Shared()
-    replay = shared.replay(observations)
+    acts, shared = ring(), Shared()
+    replay = shared.replay(acts)
     with pytest.raises(ValueError, match="empty"):
         replay.sample(np.random.default_rng(0), 4)
-    publish(observations, 12)
+    publish(acts, 10)
     replay.ingest()
     batch = replay.sample(np.random.default_rng(0), 200)
-    assert set(batch.action.tolist()) == set(range(1, 11))
+    assert set(batch.action.tolist()) == set(range(10))
     assert (batch.weight == 1).all()
 
 
 def test_a_union_hands_each_part_its_own_errors():
-    observations, others, shared = ring(), ring(), Shared()
-    part = shared.replay(observations, exponent=1.0)
-    union = UnionReplay([UniformReplay(others, TransitionBuilder(0.9), 1), part])
-    publish(observations, 12)
-    publish(others, 32)
+    acts, others, shared = ring(), ring(), Shared()
+    part = shared.replay(acts, exponent=1.0)
+    union = UnionReplay([UniformReplay(others, Horizon(0.9)), part])
+    publish(acts, 10)
+    publish(others, 30)
     union.ingest()
     union.settle(*NONE)
     batch, keys = union.sample_with_keys(np.random.default_rng(0), 400)
     assert (batch.action == keys // 2).all()
     assert (keys % 2).mean() == pytest.approx(0.25, abs=0.08)
-    union.settle(keys, np.where(keys % 2 == 1, batch.action, 1000.0))
-    assert [shared.leaf(k) for k in range(1, 11)] == pytest.approx(range(1, 11), rel=1e-4)
+    union.settle(keys, np.where(keys % 2 == 1, batch.action + 1, 1000.0))
+    assert [shared.leaf(k) for k in range(10)] == pytest.approx(range(1, 11), rel=1e-4)
     assert shared.most[0] == pytest.approx(10, rel=1e-4)
 
 
@@ -190,8 +188,8 @@ def test_draws_are_right_while_another_process_writes(tmp_path, writer):
         [sys.executable, shared_tree.__file__, str(path), writer], stdout=subprocess.PIPE, text=True
     )
     try:
-        observations, shared = attach(path)
-        replay, rng = shared.replay(observations, n=3), np.random.default_rng(0)
+        acts, shared = attach(path)
+        replay, rng = shared.replay(acts, n=3), np.random.default_rng(0)
         drawn, newest = 0, set()
         while process.poll() is None or not drawn:
             replay.ingest()
@@ -201,8 +199,8 @@ def test_draws_are_right_while_another_process_writes(tmp_path, writer):
                 continue
             drawn += 1
             newest.add(int(keys.max()))
-            assert (batch.observation[:, 0] == keys - 1).all()
-            assert (batch.next_observation[:, 0] == keys + 2).all()
+            assert (batch.observation[:, 0] == keys).all()
+            assert (batch.next_observation[:, 0] == keys + 3).all()
             assert (batch.action == keys).all()
             assert (batch.weight > 0).all()
             assert (batch.weight <= 1).all()
@@ -211,4 +209,4 @@ def test_draws_are_right_while_another_process_writes(tmp_path, writer):
         written = json.loads(process.communicate()[0] or "0")
     assert drawn > 50
     assert len(newest) > 20
-    assert written > observations.capacity
+    assert written > acts.row_count

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from acts import acts_of, as_ring, transitions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtrl_jax.board.records import TICK
-from rtrl_jax.replay.transitions import TransitionBuilder
-
-GOES_ON, TERMINATED, TRUNCATED = range(3)
+from rtrl_jax.board.records import GOES_ON, TERMINATED, TICK, TRUNCATED
+from rtrl_jax.replay.acts import ActBuilder
+from rtrl_jax.replay.index import Index
+from rtrl_jax.replay.transitions import Horizon
 
 
 def record(rows):
@@ -37,17 +38,16 @@ def by_definition(ticks, gamma, per_tick, n):
                 if decisions == n:
                     closed = (row["obs_tick"], factor)
                     break
-                decisions += 1
-            value += factor * row["reward"]
+                decisions, latest = decisions + 1, row
+            within = row["tick"] - latest["tick"] if per_tick else 0
+            value += factor * gamma**within * row["reward"]
             if row["terminated"] or row["truncated"]:
                 later = gamma ** (row["tick"] + 1 - began["tick"]) if per_tick else gamma**decisions
                 closed = (row["tick"], 0.0 if row["terminated"] else later)
                 break
         if closed is not None:
             next_tick, discount = closed
-            found.append(
-                (began["obs_tick"], next_tick, began["episode_start"], began["action"], value, discount, began["tick"])
-            )
+            found.append((began["obs_tick"], next_tick, began["action"], value, discount, began["tick"]))
     return found
 
 
@@ -57,17 +57,14 @@ ROWS = st.lists(
 
 
 @settings(max_examples=200, deadline=None)
-@given(ROWS, st.integers(1, 5), st.booleans(), st.lists(st.integers(0, 60), max_size=6))
-def test_any_record_in_any_portions_gives_what_the_definition_says(rows, n, per_tick, cuts):
+@given(ROWS, st.integers(1, 5), st.booleans())
+def test_any_record_gives_what_the_definition_says(rows, n, per_tick):
     ticks = record(rows)
-    builder = TransitionBuilder(0.9, per_tick, n)
-    found = [
-        row for portion in np.split(ticks, sorted(min(c, len(rows)) for c in cuts)) for row in builder.feed(portion)
-    ]
+    found = transitions(ticks, Horizon(0.9, per_tick, n))
     expected = by_definition(ticks, 0.9, per_tick, n)
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
-        assert tuple(one) == pytest.approx(other, rel=1e-6, abs=1e-6)
+        assert one == pytest.approx(other, rel=1e-6, abs=1e-6)
 
 
 #           0: β         1: acts      2: β         3: acts      4: acts      5: acts, end
@@ -75,47 +72,63 @@ EPISODE = [(0, 1.0, 0), (1, 2.0, 0), (0, 4.0, 0), (1, 8.0, 0), (1, 16.0, 0), (1,
 
 
 def test_three_decisions_by_hand():
-    found = TransitionBuilder(0.5, n=3).feed(record(EPISODE)).tolist()
-    assert found == [
-        (0, 3, 0, 1, 6 + 8 / 2 + 16 / 4, 0.125, 1),  # decisions at 1, 3 and 4; the one at 5 came from observation 3
-        (1, 5, 0, 3, 8 + 16 / 2 + 32 / 4, 0.0, 3),
-        (2, 5, 0, 4, 16 + 32 / 2, 0.0, 4),
-        (3, 5, 0, 5, 32.0, 0.0, 5),
+    assert transitions(record(EPISODE), Horizon(0.5, n=3)) == [
+        (0, 3, 1, 6 + 8 / 2 + 16 / 4, 0.125, 1),  # decisions at 1, 3 and 4; the one at 5 came from observation 3
+        (1, 5, 3, 8 + 16 / 2 + 32 / 4, 0.0, 3),
+        (2, 5, 4, 16 + 32 / 2, 0.0, 4),
+        (3, 5, 5, 32.0, 0.0, 5),
     ]
 
 
 def test_three_decisions_by_hand_per_tick_and_truncated():
     rows = [*EPISODE[:-1], (1, 32.0, TRUNCATED)]
-    found = TransitionBuilder(0.5, per_tick=True, n=3).feed(record(rows)).tolist()
-    assert found == [
-        (0, 3, 0, 1, 6 + 8 / 4 + 16 / 8, 0.5**4, 1),  # 3 is two ticks after 1, 4 three and 5 four
-        (1, 5, 0, 3, 8 + 16 / 2 + 32 / 4, 0.5**3, 3),
-        (2, 5, 0, 4, 16 + 32 / 2, 0.5**2, 4),
-        (3, 5, 0, 5, 32.0, 0.5, 5),
+    assert transitions(record(rows), Horizon(0.5, per_tick=True, n=3)) == [
+        (0, 3, 1, 2 + 4 / 2 + 8 / 4 + 16 / 8, 0.5**4, 1),  # 3 is two ticks after 1, 4 three and 5 four
+        (1, 5, 3, 8 + 16 / 2 + 32 / 4, 0.5**3, 3),
+        (2, 5, 4, 16 + 32 / 2, 0.5**2, 4),
+        (3, 5, 5, 32.0, 0.5, 5),
     ]
 
 
 def test_a_truncation_discounts_by_the_decisions_there_were():
     rows = [*EPISODE[:-1], (1, 32.0, TRUNCATED)]
-    assert TransitionBuilder(0.5, n=3).feed(record(rows))["discount"].tolist() == [0.125, 0.125, 0.25, 0.5]
+    found = transitions(record(rows), Horizon(0.5, n=3))
+    assert [row[4] for row in found] == [0.125, 0.125, 0.25, 0.5]
 
 
-def test_what_is_open_is_lost_with_the_ticks_that_are_missing():
-    ticks = record([(1, 1.0, 0)] * 8)
-    builder = TransitionBuilder(0.5, n=2)
-    builder.feed(ticks[:4])
-    builder.forget()
-    assert builder.feed(ticks[6:]).tolist() == []
+def test_one_step_of_the_same_decisions_by_hand():
+    rows, horizon = acts_of(record(EPISODE)), Horizon(0.5, n=3, one_step=True)
+    index = Index(as_ring(rows, np.arange(7.0)[:, None]), horizon)
+    index.ingest()
+    found = index.gather(index.since(0))
+    assert found.reward.tolist() == [14.0, 24.0, 32.0, 32.0]
+    assert found.one_step.reward.tolist() == [6.0, 8.0, 16.0, 32.0]
+    assert found.one_step.discount.tolist() == [0.5, 0.5, 0.5, 0.0]
+    assert found.one_step.next_observation[:, 0].tolist() == [1, 2, 3, 5]
+
+
+def test_the_last_acts_are_open_unless_their_episode_is_over():
+    ticks = record([(1, 1.0, 0)] * 6)
+    assert [row[-1] for row in transitions(ticks, Horizon(0.5, n=3))] == [0, 1, 2]
+    ticks = record([(1, 1.0, 0)] * 3 + [(1, 1.0, TERMINATED)] + [(1, 1.0, 0)] * 2)
+    assert [row[-1] for row in transitions(ticks, Horizon(0.5, n=3))] == [0, 1, 2, 3]
+
+
+def test_a_decision_whose_observation_is_gone_makes_no_act_and_ends_the_one_before():
+    builder = ActBuilder(lambda ticks, oldest: None if 3 in ticks else ticks)
+    rows = []
+    for tick, obs_tick in enumerate((None, 0, None, None, None, 3, None, 6, 7)):
+        rows += builder.tick(tick, obs_tick, 0, tick, 1.0, GOES_ON)
+    #                frames, leads to, acts, from, reward, action, ticks, ended
+    assert rows == [([0], [4], 1, 0, 4.0, 1, 4, TRUNCATED), ([6], [7], 7, 6, 1.0, 7, 1, GOES_ON)]
 
 
 @pytest.mark.parametrize(
     ("clipping", "seen"), [("none", [5, -0.5, 0.25]), ("sign", [1, -1, 1]), ("unit", [1, -0.5, 0.25])]
 )
-def test_rewards_are_clipped_tick_by_tick_whatever_the_portions(clipping, seen):
+def test_rewards_are_clipped_tick_by_tick(clipping, seen):
     ticks = record([(True, 5, GOES_ON), (False, -0.5, GOES_ON), (False, 0.25, GOES_ON), (True, -3, TERMINATED)])
     last = {"none": -3, "sign": -1, "unit": -1}[clipping]
-    for cut in range(4):
-        builder = TransitionBuilder(0.5, clipping=clipping)
-        found = np.concatenate([builder.feed(ticks[:cut]), builder.feed(ticks[cut:])])
-        assert found["reward"].tolist() == [sum(seen), last]
+    found = transitions(ticks, Horizon(0.5), clipping=clipping)
+    assert [row[3] for row in found] == [sum(seen), last]
     assert ticks["reward"].tolist() == [5, -0.5, 0.25, -3]  # which the score is made of

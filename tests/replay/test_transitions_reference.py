@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from acts import transitions
 
 from rtrl_jax.board.records import TICK
-from rtrl_jax.replay.transitions import TransitionBuilder
+from rtrl_jax.replay.transitions import Horizon
 
 
 @pytest.mark.parametrize(("undelayed_next", "next_tick"), [(False, 4), (True, 7)])
@@ -13,7 +14,6 @@ def test_next_observation(undelayed_next, next_tick):
     ticks["is_default"], ticks["obs_tick"] = True, -1
     for tick, obs_tick in ((4, 0), (8, 4)):
         ticks["is_default"][tick], ticks["obs_tick"][tick] = False, obs_tick
-    builder = TransitionBuilder(0.99, undelayed_next=undelayed_next)
     ticks["tick"] = np.arange(9)
-    (transition,) = builder.feed(ticks)
-    assert (transition["obs_tick"], transition["next_tick"]) == (0, next_tick)
+    (transition,) = transitions(ticks, Horizon(0.99), undelayed_next=undelayed_next)
+    assert transition[:2] == (0, next_tick)

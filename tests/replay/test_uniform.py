@@ -1,59 +1,21 @@
-"""Sampling from the board's ring: which transitions, which frames, and what happens at the wrap."""
-
-import mmap
+"""Sampling from the board's rings: which transitions, which frames, and what happens at the wrap."""
 
 import numpy as np
 import pytest
+from acts import Played, horizon
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtrl_jax.board.layout import Board, Dimensions, size
-from rtrl_jax.replay.transitions import TransitionBuilder
 from rtrl_jax.replay.uniform import UniformReplay
 
 CAPACITY = 64
 
 
-def empty_ring(shape=(84, 84, 1), dtype="uint8"):
-    dimensions = Dimensions(CAPACITY, shape, dtype, 1, 262, 1, 2, 1, 64)
-    board = Board(dimensions, mmap.mmap(-1, size(dimensions)))
-    return board.observations
-
-
-def publish(observations, tick, obs_tick, episode_start=0, terminated=False):
-    """Frame n is full of n, the reward of tick n is n; an action is its tick, modulo 100."""
-    observations.publish(
-        np.full(observations.frames.shape[1:], tick % 251, observations.frames.dtype),
-        (
-            tick,
-            0,
-            0,
-            0,
-            obs_tick,
-            episode_start,
-            float(tick),
-            tick % 100,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            obs_tick < 0,
-            terminated,
-            False,
-        ),
-    )
-
-
 def test_a_batch_holds_the_frames_actions_and_rewards_of_its_transitions():
-    observations = empty_ring()
-    replay = UniformReplay(observations, TransitionBuilder(0.9), frame_stack=1)
+    played = Played(CAPACITY, (84, 84, 1), "uint8")
+    replay = UniformReplay(played.acts, horizon())
     for tick in range(40):
-        publish(observations, tick, tick - 2 if tick >= 2 else -1)
+        played.publish(tick, tick - 2)
     replay.ingest()
     batch = replay.sample(np.random.default_rng(0), 500)
     seen = batch.observation[:, 0, 0, 0].astype(int)
@@ -66,76 +28,91 @@ def test_a_batch_holds_the_frames_actions_and_rewards_of_its_transitions():
     assert set(seen) == set(range(37)), "every stored transition should be drawn"
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.integers(CAPACITY, 4 * CAPACITY), st.integers(1, 12), st.integers(1, 4))
-def test_after_the_wrap_only_what_is_still_there_is_drawn_and_all_of_it(ticks, delay, depth):
-    observations = empty_ring((3,), "float32")
-    replay = UniformReplay(observations, TransitionBuilder(0.9), frame_stack=depth)
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 250), st.integers(1, 12), st.integers(1, 7), st.integers(1, 4), st.integers(0, 1))
+def test_the_replay_holds_its_capacity_whatever_the_interaction(ticks, delay, period, depth, reference):
+    """An act in every `period` ticks; where stacks have frames of their own there is room for them."""
+    each = min(depth, period) * (1 + reference)
+    played = Played(20, (3,), depth=depth, kept_frames=20 * each + 30, undelayed_next=bool(reference))
+    replay = UniformReplay(played.acts, horizon())
+    applied = [tick for tick in range(ticks) if tick >= delay and tick % period == 0]
     for tick in range(ticks):
-        publish(observations, tick, tick - delay if tick >= delay else -1)
+        played.publish(tick, tick - delay if tick in applied else -1)
         if tick % 7 == 0:
             replay.ingest()
     replay.ingest()
-    batch = replay.sample(np.random.default_rng(0), 2000)
-    newest_of_stack = batch.observation[:, -1].astype(int)
-    action = (newest_of_stack + delay) % 100
-    alive = {m % 251 for m in range(ticks - CAPACITY + depth + 1, ticks - delay - 1) if m >= 0}
-    assert set(newest_of_stack.tolist()) <= alive | {(ticks - CAPACITY + depth) % 251}
-    assert len(set(newest_of_stack.tolist())) >= len(alive) - 1
-    if ticks < 250:
-        assert (batch.action == action).all()
+    assert len(replay) == min(20, max(0, len(applied) - 1))
+    assert replay.ingested == max(0, len(applied) - 1)
+    if not len(replay):
+        return
+    batch = replay.sample(np.random.default_rng(0), 1000)
+    ours = batch.action + (ticks - 1 - batch.action) // 100 * 100  # the tick, as all are of the last hundred or so
+    held = applied[:-1][-20:]
+    if held[0] > ticks - 100:
+        assert set(ours.tolist()) == set(held)
+        decided = ours - delay
+        stacks = np.maximum(decided[:, None] - np.arange(depth)[::-1], 0)
+        assert (batch.observation.reshape(1000, depth, 3) == stacks[..., None]).all()
+        leads_to = ours + period - 1 if reference else decided + period
+        assert (batch.next_observation[:, -1] == leads_to).all()
 
 
 def test_a_stack_never_reaches_into_the_episode_before():
-    observations = empty_ring((1,), "float32")
-    replay = UniformReplay(observations, TransitionBuilder(0.9), frame_stack=3)
+    played = Played(CAPACITY, depth=3)
+    replay = UniformReplay(played.acts, horizon())
     for tick in range(30):
         start = tick // 10 * 10
-        publish(observations, tick, tick - 1 if tick > start else -1, start, terminated=tick % 10 == 9)
+        played.publish(tick, tick - 1 if tick > start else -1, start, terminated=tick % 10 == 9)
     replay.ingest()
     batch = replay.sample(np.random.default_rng(0), 500)
     for stack in batch.observation.astype(int):
-        assert (stack // 10 == stack[-1] // 10).all()
-    first = batch.observation[batch.observation[:, -1] % 10 == 0].astype(int)
-    assert len(first)
-    assert (first == first[:, -1:]).all()
+        assert stack.tolist() == [max(stack[-1] - back, stack[-1] // 10 * 10) for back in (2, 1, 0)]
     assert (batch.discount[batch.next_observation[:, -1] % 10 == 9] == 0).all()
 
 
+def test_each_frame_is_kept_once():
+    played = Played(CAPACITY, depth=4)
+    for tick in range(50):
+        played.publish(tick, tick - 3, 0)
+    played.publish(50, 47, 0, terminated=True)
+    assert played.board.kept.head == 51
+
+
 def test_an_empty_replay_says_so():
-    replay = UniformReplay(empty_ring(), TransitionBuilder(0.9), 1)
+    replay = UniformReplay(Played(CAPACITY).acts, horizon())
     with pytest.raises(ValueError, match="empty"):
         replay.sample(np.random.default_rng(0), 16)
 
 
-def test_ticks_that_were_missed_leave_no_transition_across_the_gap():
-    observations = empty_ring((1,), "float32")
-    replay = UniformReplay(observations, TransitionBuilder(0.9), 1)
-    publish(observations, 0, -1)
-    publish(observations, 1, 0)
+def test_a_learner_that_comes_late_finds_what_is_there():
+    played = Played(CAPACITY)
+    for tick in range(3 * CAPACITY):
+        played.publish(tick, tick - 1)
+    replay = UniformReplay(played.acts, horizon())
     replay.ingest()
-    for tick in range(2, 2 + 3 * CAPACITY):
-        publish(observations, tick, tick - 1)
-    replay.ingest()
+    assert len(replay) == CAPACITY
     batch = replay.sample(np.random.default_rng(0), 500)
-    assert (batch.next_observation - batch.observation).max() <= 1
+    assert (batch.next_observation - batch.observation == 1).all()
 
 
-def test_learning_can_begin_when_a_slow_agent_fills_less_of_the_ring_than_it_asks_for():
-    observations = empty_ring((1,), "float32")
-    replay = UniformReplay(observations, TransitionBuilder(0.9), 1)
-    for tick in range(20 * CAPACITY):
-        publish(observations, tick, tick - 10 if tick % 10 == 0 and tick else -1)
+def test_where_last_observations_take_room_the_oldest_go_early():
+    """Episodes of one decision: each brings two frames, and there is room for one and a few more."""
+    played = Played(100, kept_frames=120)
+    replay = UniformReplay(played.acts, horizon())
+    for episode in range(200):
+        played.publish(2 * episode, -1, 2 * episode)
+        played.publish(2 * episode + 1, 2 * episode, 2 * episode, terminated=True)
         replay.ingest()
-    assert len(replay) < 10
-    assert replay.ingested > CAPACITY
+    assert len(replay) == 59  # a ring is not read at its brim
+    batch = replay.sample(np.random.default_rng(0), 500)
+    assert (batch.next_observation - batch.observation == 1).all()
 
 
 def test_a_frame_overwritten_while_it_is_gathered_is_drawn_again():
-    observations = empty_ring((1,), "float32")
-    replay = UniformReplay(observations, TransitionBuilder(0.9), 1)
+    played = Played(CAPACITY, kept_frames=CAPACITY + 4)
+    replay = UniformReplay(played.acts, horizon())
     for tick in range(CAPACITY):
-        publish(observations, tick, tick - 1)
+        played.publish(tick, tick - 1)
     replay.ingest()
     gather, overtaken = replay._index.gather, []
 
@@ -143,10 +120,10 @@ def test_a_frame_overwritten_while_it_is_gathered_is_drawn_again():
         if not overtaken:
             overtaken.append(True)
             for tick in range(CAPACITY, CAPACITY + 30):
-                publish(observations, tick, tick - 1)
+                played.publish(tick, tick - 1)
         return gather(*arguments)
 
     replay._index.gather = slow_gather
     batch = replay.sample(np.random.default_rng(0), 200)
     assert (batch.next_observation - batch.observation == 1).all()
-    assert batch.observation.min() >= 30
+    assert batch.observation.min() >= 26

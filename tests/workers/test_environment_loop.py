@@ -2,11 +2,15 @@
 
 import numpy as np
 import pytest
+from acts import transitions
 from simulation import Counter, private_board
 
 from rtrl_jax.board.layout import RUNNING
 from rtrl_jax.board.records import APPLIED, OVERWRITTEN, STALE
-from rtrl_jax.replay.transitions import TransitionBuilder
+from rtrl_jax.replay.acts import Accounting
+from rtrl_jax.replay.index import Index
+from rtrl_jax.replay.keeper import Keeper
+from rtrl_jax.replay.transitions import Horizon
 from rtrl_jax.workers.effects import NextBoundary
 from rtrl_jax.workers.environment import Beginning, Limits, Wakes, environment_loop
 from rtrl_jax.workers.mailbox import Choice, Mailbox
@@ -15,8 +19,16 @@ from rtrl_jax.workers.mailbox import Choice, Mailbox
 class Bench:
     """Drives the loop boundary by boundary; between them the test registers decisions as workers would."""
 
-    def __init__(self, workers=2, limits=Limits(None, None, None), repeat=False, episode_length=None, tau_m=100):  # noqa: B008
-        self.board = private_board(workers, capacity=64)
+    def __init__(
+        self,
+        workers=2,
+        limits=Limits(None, None, None),  # noqa: B008
+        repeat=False,
+        episode_length=None,
+        tau_m=100,
+        discount=1.0,
+    ):
+        self.board = private_board(workers, capacity=64, transitions=64)
         self.board.control[0] = RUNNING
         self.board.start_ns[0] = 1000
         self.now = 1000
@@ -33,6 +45,7 @@ class Bench:
             wakes=Wakes(list(range(workers))),
             limits=limits,
             repeat=repeat,
+            keeper=Keeper(self.board, Accounting(discount)),
         )
         self.wanted = next(self.loop)
 
@@ -47,6 +60,16 @@ class Bench:
 
     def column(self, name):
         return self.observations.ticks.read(0)[1][name].tolist()
+
+    def kept(self, horizon=Horizon(0.5)):  # noqa: B008
+        """The transitions on the board, as `acts.transitions` gives them, but for frames in place of ticks."""
+        index = Index(self.board.acts, horizon)
+        index.ingest()
+        keys = index.since(0)
+        found = index.gather(keys)
+        columns = found.observation[:, 0], found.next_observation[:, 0], found.action, found.reward, found.discount
+        applied = self.board.acts.rows(keys)["apply_tick"]
+        return list(zip(*(column.tolist() for column in (*columns, applied)), strict=True))
 
     def statuses(self):
         rows = self.board.outcome_rows[: int(self.board.outcome_head[0])]
@@ -93,24 +116,25 @@ def test_a_trace_worked_out_by_hand():
         8: APPLIED,
     }
 
-    assert TransitionBuilder(0.5).feed(bench.observations.ticks.read(0)[1]).tolist() == [
-        (0, 2, 0, 1, 2.0, 0.5, 1),  # rewards of ticks 1 and 2, until 3 acted on observation 2
-        (2, 4, 0, 3, 2.0, 0.5, 3),  # ticks 3 and 4
-        (4, 5, 0, 5, 1.0, 0.0, 5),  # tick 5, terminal
-        (6, 7, 6, 7, 1.0, 0.5, 7),  # tick 7, in the new episode
+    expected = [
+        (0, 2, 1, 2.0, 0.5, 1),  # rewards of ticks 1 and 2, until 3 acted on observation 2
+        (2, 4, 3, 2.0, 0.5, 3),  # ticks 3 and 4
+        (4, 5, 5, 1.0, 0.0, 5),  # tick 5, terminal
+        (6, 7, 7, 1.0, 0.5, 7),  # tick 7, in the new episode
     ]
+    assert transitions(bench.observations.ticks.read(0)[1], Horizon(0.5)) == expected
+    assert bench.kept() == [*expected[:3], (0, 1, 7, 1.0, 0.5, 7)]  # frames are numbers of steps since the reset
 
 
-def test_discount_per_tick_counts_the_ticks_between_decisions():
-    bench = Bench()
+def test_discount_per_tick_counts_the_ticks_between_decisions_and_within_a_span():
+    bench = Bench(discount=0.5)
     bench.boundary()
     bench.decide(0, 0, 1)
     for _ in range(3):
         bench.boundary()  # 1 acts at tick 1; β at 2 and 3
     bench.decide(0, 3, 2)
     bench.boundary()  # 2 acts at tick 4
-    builder = TransitionBuilder(0.5, per_tick=True)
-    assert builder.feed(bench.observations.ticks.read(0)[1]).tolist() == [(0, 3, 0, 1, 3.0, 0.125, 1)]
+    assert bench.kept(Horizon(0.5, per_tick=True)) == [(0, 3, 1, 1 + 1 / 2 + 1 / 4, 0.125, 1)]
 
 
 def test_a_truncated_episode_bootstraps_from_its_last_observation():
@@ -121,7 +145,7 @@ def test_a_truncated_episode_bootstraps_from_its_last_observation():
     bench.boundary()
     rows = bench.observations.ticks.read(0)[1]
     rows["truncated"][2] = True
-    assert TransitionBuilder(0.5).feed(rows).tolist() == [(0, 2, 0, 1, 2.0, 0.5, 1)]
+    assert transitions(rows, Horizon(0.5)) == [(0, 2, 1, 2.0, 0.5, 1)]
 
 
 def test_deadlines_are_absolute_so_lateness_never_adds_up():

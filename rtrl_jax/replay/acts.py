@@ -1,0 +1,123 @@
+"""From ticks to acts, one tick after another: the environment's side of the delayed semi-MDP (paper Definition 1).
+
+Decisions that act at boundaries n_i were decided from observations m_i. Act i spans ticks n_i … n_(i+1) − 1 and is complete
+when the next decision acts, or earlier when its episode ends. It leads to m_(i+1), or to the episode's last observation.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from rtrl_jax.board.records import GOES_ON, TERMINATED, TRUNCATED
+from rtrl_jax.board.ring import stacked_ticks
+
+KEPT_ALREADY = -1  # as the oldest number that may be named: any
+
+
+CLIPPINGS = {
+    "none": lambda reward: reward,
+    "sign": lambda reward: float((reward > 0) - (reward < 0)),
+    "unit": lambda reward: max(-1.0, min(1.0, reward)),
+}
+
+
+class Accounting(NamedTuple):
+    """What is made of a span."""
+
+    discount: float = 1.0  # for each tick within it; 1 where the discount is counted by decisions
+    undelayed_next: bool = False
+    """An act leads to the newest observation when the next one begins, not to the older one that one was decided from: as the
+    paper's code has it."""
+    clipping: str = "none"  # of `CLIPPINGS`, what is learned of each tick's reward; the records keep what was earned
+
+
+class Span(NamedTuple):
+    """An act that is not complete."""
+
+    apply_tick: int
+    obs_tick: int
+    episode_start: int
+    action: int
+    frames: list[int]  # numbers of kept frames
+    reward: float = 0.0
+    ticks: int = 0
+
+
+class ActBuilder:
+    """A state machine: takes ticks in, gives rows of `act_dtype` out as they become complete, as tuples."""
+
+    def __init__(
+        self,
+        keep: Callable[[list[int], int], list[int] | None],
+        depth: int = 1,
+        accounting: Accounting = Accounting(),  # noqa: B008
+    ):
+        """Args:
+        keep: (ticks [depth], oldest) -> numbers [depth] of their observations among the kept frames, none of them less than
+          `oldest`; None if one of the observations is gone.
+        depth: frames stacked.
+        """
+        self._keep, self._depth, self._accounting = keep, depth, accounting
+        self._clip = CLIPPINGS[accounting.clipping]
+        self._open: Span | None = None
+        self._oldest = KEPT_ALREADY  # no row to come names a frame before this one
+
+    def tick(self, tick: int, obs_tick: int | None, episode_start: int, action: int, reward: float, ended: int) -> list:
+        """One more tick. Returns the rows that it completes, at most two.
+
+        Args:
+          obs_tick: of the decision that acts in it; None if the default action does.
+          ended: GOES_ON, or how the episode ended in it.
+        """
+        rows = []
+        if obs_tick is not None:
+            frames = self._stack(obs_tick, episode_start)
+            if self._open is not None:
+                rows.append(self._follow(frames, tick))
+            self._open = None
+            if frames is not None:
+                self._oldest = min(frames)
+                self._open = Span(tick, obs_tick, episode_start, action, frames)
+        if self._open is not None:
+            span = self._open
+            gained = span.reward + self._accounting.discount**span.ticks * self._clip(reward)
+            self._open = span._replace(reward=gained, ticks=span.ticks + 1)
+            if ended != GOES_ON:
+                rows.append(self.close(tick, ended))
+        return rows
+
+    def _follow(self, frames: list[int] | None, tick: int) -> tuple:
+        """Completes the open act as another decision acts in `tick`, which was decided from these frames.
+
+        If they are gone, since it took longer than observations are there, no act is made of it, and the one before ends in the
+        newest observation, as if its episode had been cut off there.
+        """
+        if frames is None:
+            return self.close(tick - 1, TRUNCATED)
+        then = self._stack(tick - 1, self._open.episode_start) if self._accounting.undelayed_next else frames
+        return _row(self._open, then, GOES_ON)
+
+    def close(self, tick: int, ended: int) -> tuple | None:
+        """The row of the open act, if there is one, which ends with the episode, or is cut off, in `tick`, its last."""
+        span, self._open = self._open, None
+        return None if span is None else _row(span, self._stack(tick, span.episode_start), ended)
+
+    def _stack(self, tick: int, episode_start: int) -> list[int] | None:
+        ticks = [tick] if self._depth == 1 else stacked_ticks(tick, episode_start, self._depth).tolist()
+        return self._keep(ticks, self._oldest)
+
+    def save(self) -> dict:
+        """Plain values to go on from."""
+        return {"open": None if self._open is None else list(self._open), "oldest": self._oldest}
+
+    def restore(self, saved: dict) -> None:
+        self._open = None if saved["open"] is None else Span(*saved["open"])
+        self._oldest = saved["oldest"]
+
+
+def how_it_ended(terminated: bool, truncated: bool) -> int:
+    """Of an episode: terminated, if both."""
+    return TERMINATED if terminated else TRUNCATED if truncated else GOES_ON
+
+
+def _row(span: Span, next_frames: list[int], ended: int) -> tuple[Any, ...]:
+    return (span.frames, next_frames, span.apply_tick, span.obs_tick, span.reward, span.action, span.ticks, ended)
