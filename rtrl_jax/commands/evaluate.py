@@ -26,7 +26,8 @@ def main() -> None:
 
     summary = evaluate(settings)
     table.show(summary["rows"], summary["together"])
-    for line in filter(None, [*table.to_beat(summary), table.binding(summary)]):
+    judged = [verdict["says"] for verdict in summary["judgement"]]
+    for line in filter(None, [*table.to_beat(summary), *judged, table.binding(summary)]):
         print(line)
     print(f"results are in {summary['folder']}")
 

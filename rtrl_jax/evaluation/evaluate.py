@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rtrl_jax import environments
 from rtrl_jax.core import folder as folders
 from rtrl_jax.environments import Spec, fresh
-from rtrl_jax.evaluation import controls, pool, table, timing, world
+from rtrl_jax.evaluation import controls, judgement, pool, table, timing, world
 from rtrl_jax.evaluation.controls import Control
 from rtrl_jax.evaluation.episodes import Episode, Job, Player
 from rtrl_jax.evaluation.schedule import NEVER
@@ -59,15 +59,16 @@ def evaluate(settings: Evaluation) -> dict:
     games = _look_at(settings, policy)
     run = timing.of_run(_path(settings), manifest) if manifest else None
     del policy  # it may be large, and the processes read their own
+    asked, settings = settings, timing.resolved(settings, run)
+    facts = {name: _facts(settings, name, game, manifest) for name, game in games.items()}
+    to_beat = {name: judgement.to_beat(settings.against, facts[name]) for name in games if settings.against}
     folders.make(folder, flag="--out")
-    others = timing.overrides(settings, run, next(iter(games.values())).spec.rate_hz) + world.overrides(
-        settings, manifest
-    )
+    rate_hz = next(iter(games.values())).spec.rate_hz
+    others = timing.overrides(asked, run, rate_hz) + world.overrides(asked, manifest)
     if others:
         _say(f"not as in the run: {', '.join(others)}")
-    if line := timing.notice(settings, run):
+    if line := timing.notice(asked, run):
         _say(line)
-    settings = timing.resolved(settings, run)
 
     alone: list[Entry] = []
     tournaments: dict[str, Tournament] = {}
@@ -97,9 +98,22 @@ def evaluate(settings: Evaluation) -> dict:
         for name, tournament in tournaments.items():
             last = tournament.last_round()
             entries += [Entry(name, control.name, control.hold, episodes) for control, episodes in last]
-        summary = _summary(settings, manifest, games, entries, time.monotonic() - began, complete)
+        summary = _summary(settings, manifest, facts, entries, time.monotonic() - began, complete)
         summary["inference_share"] = times.inferring_s / times.playing_s if times.playing_s and manifest else None
-        summary["controls"] = {name: tournament.table() for name, tournament in tournaments.items()} or None
+        summary["controls"] = {
+            name: [{**row, **_alike(facts[name], row["policy"])} for row in tournament.table()]
+            for name, tournament in tournaments.items()
+        } or None
+        summary["judgement"] = [
+            {
+                "environment": row["environment"],
+                "policy": row["policy"],
+                "beats": judgement.beats(row["mean_interval"], best),
+            }
+            | {"control": best["policy"], "control_mean": best["mean"], "says": judgement.says(row, best)}
+            for row in summary["rows"]
+            if (best := to_beat.get(row["environment"]))
+        ]
         summary["folder"] = str(folder)
         table.write(folder, entries, summary)
         if not complete:
@@ -198,18 +212,35 @@ def _work(settings: Evaluation, name: str, players: list[Player], manifest: dict
     )
 
 
-def _summary(settings: Evaluation, manifest, games, entries: list[Entry], seconds: float, complete: bool) -> dict:
+def _facts(settings: Evaluation, name: str, game: Game, manifest: dict | None) -> dict:
+    """How a game is played, whoever plays it."""
+    options = world.options(settings, name, manifest)
+    return {
+        "environment": name,
+        "rate_hz": game.spec.rate_hz,
+        "delay": settings.delay_ticks(game.spec.rate_hz),
+        "interaction": settings.inaction,
+        "default_action": settings.default_action,
+        **{option: options[option] for option in ("sticky_actions", "noop_starts", "frame_skip")},
+        "most_ticks": settings.max_ticks_per_episode,
+    }
+
+
+def _alike(facts: dict, policy: str) -> dict:
+    """Of these facts, those of a row."""
+    found = {name: facts[name] for name in judgement.ALIKE}
+    return {**found, "delay": None} if policy == "noop" else found
+
+
+def _summary(settings: Evaluation, manifest, facts, entries: list[Entry], seconds: float, complete: bool) -> dict:
     rows = [
         table.row(
             entry.environment,
             entry.episodes,
             policy=entry.policy,
-            rate_hz=games[entry.environment].spec.rate_hz,
-            delay=None if entry.policy == "noop" else settings.delay_ticks(games[entry.environment].spec.rate_hz),
-            interaction=settings.inaction,
-            default_action=settings.default_action,
             action_every=entry.action_every,
-            epsilon=float(settings.epsilon) if entry.policy == "checkpoint" else None,
+            epsilon=settings.epsilon if entry.policy == "checkpoint" else None,
+            **_alike(facts[entry.environment], entry.policy),
         )
         for entry in entries
     ]

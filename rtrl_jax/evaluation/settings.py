@@ -109,6 +109,9 @@ class Evaluation:
         1, "decide at every so many-th observation and hold the action for so many ticks", between=(1, MOST_TICKS)
     )
 
+    against: str | None = setting(
+        None, "a controls.csv that --policy=controls has made: says whether what plays beats the best of them"
+    )
     cores: str | None = same_as(Settings, "cores", group="Machine and output")
     out: str | None = setting(None, "folder for the results, new or empty; default runs/<time>-evaluation")
 

@@ -161,8 +161,7 @@ def to_beat(summary: dict) -> list[str]:
 
 def _caption(overall: dict | None) -> str:
     explained = (
-        "n episodes; below mean and IQM their 95 % bootstrap intervals over episodes; human: 0 % random, 100 % a person. "
-        "No random no-op starts."
+        "n episodes; below mean and IQM their 95 % bootstrap intervals over episodes; human: 0 % random, 100 % a person."
     )
     if overall is None:
         return explained

@@ -40,6 +40,12 @@ def write_decisions(run, rows):
         ({"delay": 4}, Timing(4, "", "async", "noop", 0.05)),
         ({"delay": 4, "interaction": "sequential"}, Timing(4, "", "sequential", "noop", 0.05)),
         ({"delay": 2, "default_action": "repeat", "epsilon_end": 0.2}, Timing(2, "", "async", "repeat", 0.2)),
+        (
+            {"delay": 3, "interaction": "sequential", "accounting": "reference"},
+            Timing(
+                3, "evaluation leaves out the lag that --accounting=reference adds to it", "sequential", "noop", 0.05
+            ),
+        ),
         ({"playout": "7", "agent": "rainbow"}, Timing(7, "", "async", "noop", 0.0)),
         ({"interaction": "sequential_learn_first"}, Timing(None, "", "sequential", "noop", 0.05)),
         ({}, Timing(None, "", "async", "noop", 0.05)),

@@ -176,8 +176,11 @@ def test_open_loop_controls(tmp_path):
     with open(tmp_path / "all" / "controls.csv") as file:
         tried = [(row["policy"], row["action_every"]) for row in csv.DictReader(file) if row["round"] == "round 1"]
     assert len(set(tried)) == 36
-    done = evaluate(*flags, "--policy=alternate:A,LEFT", "--action_every=4", f"--out={tmp_path}/one")
+    against = f"--against={tmp_path}/all/controls.csv"
+    done = evaluate(*flags, against, "--policy=alternate:A,LEFT", "--action_every=4", f"--out={tmp_path}/one")
     assert done.returncode == 0, done.stderr
+    assert f"does not beat the best control, {best['policy']}" in done.stdout
+    assert [verdict["beats"] for verdict in results(tmp_path / "one")[0]["judgement"]] == [False]
     assert {(line["policy"], line["ticks"]) for line in results(tmp_path / "one")[1]} == {("alternate:A,LEFT", "40")}
 
 
