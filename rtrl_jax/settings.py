@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from rtrl_jax import addresses, latency, stagger, topology
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings_fields import Condition, NumberOr, check, facts, json_object, setting, when
+from rtrl_jax.stagger import Cadence
 
 LEAST_CAPACITY = 4096
 LONGEST_PLAYOUT = 8192
@@ -28,6 +29,9 @@ MOST_STACKED = 256
 MOST_NOOPS = 10_000
 MOST_SKIPPED = 1000
 
+# What the paper's released code does otherwise, each to be had alone; docs/semantics.md says what each is.
+DEPARTURES = ("period", "lag", "zero_frames", "next_obs", "units", "bootstrap")
+
 TICKETS, MAX_TIME = when("stagger", "ticket"), when("stagger", "max_time")
 VIRTUAL = Condition("--clock=virtual", lambda settings: settings.is_virtual)
 WALL = Condition("the wall clock", lambda settings: not settings.is_virtual, "leave out --clock=virtual and --delay")
@@ -40,11 +44,7 @@ LEARNER = Condition(
     lambda settings: settings.learns,
     "leave --learner_workers at 1, --learn_every and --policy as they were",
 )
-REFERENCE = Condition(
-    "sequential agents",
-    lambda settings: settings.is_sequential and settings.delay is not None,
-    "give --interaction=sequential and --delay",
-)
+DELAYED = Condition("--delay", lambda settings: settings.delay is not None)
 
 
 def _latency(text, flag: str) -> None:
@@ -58,6 +58,17 @@ def _virtual_latency(text, flag: str) -> None:
 def _schedule(text, flag: str) -> None:
     if not re.fullmatch(r"asynchronous|every:[1-9]\d{0,8}", str(text)):
         raise UserError(f"--{flag}={text}: asynchronous, or every:N with N from 1 on")
+
+
+def _departures(text, flag: str) -> frozenset[str]:
+    """Of the paper's released code from what this one does."""
+    named = {"ours": (), "reference": DEPARTURES}.get(str(text), str(text).split(","))
+    if unknown := [name for name in named if name not in DEPARTURES]:
+        raise UserError(f"--{flag}={text}: there is no {unknown[0]!r}; give {_departures.range}")
+    return frozenset(named)
+
+
+_departures.range = f"ours, reference, or some of {','.join(DEPARTURES)}"
 
 
 def _cores(text, flag: str) -> list[int]:
@@ -242,10 +253,10 @@ class Settings:
     learn_every: int = setting(
         4, "ticks, or decisions, for each update; 0 switches learning off", between=(0, MOST_TICKS)
     )
-    learn_per: str = setting(
-        "tick",
+    learn_per: str | None = setting(
+        None,
         "what --learn_every counts: ticks, or decisions that acted, which the paper counts; for an agent that acts at every "
-        "tick both are the same",
+        "tick both are the same; default tick, with --accounting=reference decision",
         ("tick", "decision"),
     )
     learn_start: int = setting(1000, "transitions before the first update", between=(1, MOST_TICKS))
@@ -383,9 +394,10 @@ class Settings:
     )
     accounting: str = setting(
         "ours",
-        "reference: the sequential agent of a given --delay as the paper's code simulates it, for comparison",
-        ("ours", "reference"),
-        belongs_to=REFERENCE,
+        "reference: as the paper's released code simulates a given --delay, for comparison; or only in some of what differs, "
+        f"e.g. lag,next_obs of {','.join(DEPARTURES)}",
+        parse=_departures,
+        belongs_to=DELAYED,
     )
 
     def check(self) -> None:
@@ -434,6 +446,18 @@ class Settings:
                 f"{one_process}: leave --workers_per_process at 1",
             ),
             (
+                "units" in self.departures and (self.learn_unit != "decision" or self.epsilon_unit != "decision"),
+                f"--accounting={self.accounting} counts updates and ε by decisions: leave out --learn_per and --epsilon_per",
+            ),
+            (
+                self.cadence is not None and (self.stagger, str(self.playout)) != ("ticket", "auto"),
+                f"--accounting={self.accounting} says itself when decisions act: leave out --stagger and --playout",
+            ),
+            (
+                self.cadence is not None and self.learns_first,
+                f"--accounting={self.accounting} knows no order of inference and learning: give --interaction=sequential",
+            ),
+            (
                 self.page is not None and self.display == "none" and not addresses.is_loopback(self.page_host),
                 "--display=none would not say the token that --page_host asks for: leave it out",
             ),
@@ -460,9 +484,27 @@ class Settings:
         return self.default_action == "repeat"
 
     @property
+    def departures(self) -> frozenset[str]:
+        """Which of `DEPARTURES` the run follows."""
+        return _departures(self.accounting, "accounting")
+
+    @property
+    def cadence(self) -> Cadence | None:
+        """When the agent acts, and on what, where it does so as the paper's released code; None if computations take their time.
+
+        There a decision is made from the newest observation and acts in the next tick. The lag makes it one of `delay` decisions
+        before: as the script puts the newest into a list of them and takes out the oldest.
+        """
+        if self.delay is None or not self.departures & {"period", "lag", "zero_frames"}:
+            return None
+        period = self.delay + ("period" in self.departures) if self.is_sequential else 1
+        lag = self.delay * period + 1 if "lag" in self.departures else self.delay
+        return Cadence(period, lag, "zero_frames" in self.departures)
+
+    @property
     def learn_unit(self) -> str:
         """What --learn_every counts: "tick" or "decision"."""
-        return self.learn_per
+        return self.learn_per or ("decision" if "units" in self.departures else "tick")
 
     @property
     def epsilon_unit(self) -> str:

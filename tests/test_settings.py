@@ -68,7 +68,12 @@ from rtrl_jax.settings import Settings, as_flagfile, from_python
         ({"clock": "virtual", "emulated_inference_ms": "5"}, "use --inference_latency_ms"),
         ({"delay": 0}, "between 1 and"),
         ({"delay": 5000}, "between 1 and 4096"),
-        ({"delay": 8, "accounting": "reference"}, "sequential"),
+        ({"accounting": "reference"}, "belongs to --delay"),
+        ({"delay": 8, "accounting": "lag,delay"}, "there is no 'delay'; give ours, reference, or some of period,lag"),
+        ({"delay": 8, "accounting": "reference", "learn_per": "tick"}, "leave out --learn_per"),
+        ({"delay": 8, "accounting": "units", "epsilon_per": "update"}, "--epsilon_per"),
+        ({"delay": 8, "accounting": "lag", "playout": 3}, "leave out --stagger and --playout"),
+        ({"delay": 8, "accounting": "lag", "interaction": "sequential_learn_first"}, "no order"),
         ({"learn_every": -1}, "between 0 and"),
         ({"width": 1e9}, "at most 1000"),
         ({"width": 0.0}, "greater than 0"),
@@ -123,6 +128,17 @@ def test_what_texts_stand_for():
     assert blocking.is_sequential
     assert blocking.learns_first
     assert blocking.inference_worker_count == 1
+
+
+def test_what_the_paper_s_released_code_does_otherwise():
+    assert Settings().departures == frozenset()
+    assert Settings(delay=5, accounting="lag,units").departures == {"lag", "units"}
+    assert len(Settings(delay=5, accounting="reference").departures) == 6
+    assert Settings(delay=5, interaction="sequential", accounting="reference").cadence == (6, 31, True)
+    assert Settings(delay=5, accounting="reference").cadence == (1, 6, True)
+    assert Settings(delay=5, accounting="units,bootstrap,next_obs").cadence is None
+    assert Settings(delay=5, accounting="units").learn_unit == "decision"
+    assert Settings(delay=5).learn_unit == "tick"
 
 
 @pytest.mark.parametrize("off", [{"learner_workers": "0"}, {"learn_every": 0}, {"policy": "random"}])

@@ -154,6 +154,27 @@ class Acts:
         )
 
 
+ZERO_FRAME = -1  # as a tick: all zeros stands for its observation
+
+
+class ZeroFramesFirst:
+    """Observations of which those of before the newest one's episode are zero frames.
+
+    For one process, in which no observation is made while one is asked for.
+    """
+
+    def __init__(self, observations: Observations):
+        self._observations = observations
+
+    def stack(self, tick: int, depth: int) -> np.ndarray | None:
+        """As `Observations.stack`."""
+        observations = self._observations
+        newest = observations.newest
+        if tick >= observations.ticks.rows["episode_start"][newest % observations.capacity]:
+            return observations.stack(tick, depth)
+        return np.zeros_like(observations.stack(newest, depth))
+
+
 def stacked_ticks(tick, episode_start, depth: int) -> np.ndarray:
     """Ticks of the frames that make up an observation of `depth` frames: [..., depth], oldest first."""
     back = np.arange(depth - 1, -1, -1)

@@ -10,6 +10,7 @@ import numpy as np
 
 from rtrl_jax.agents.exploration import linear
 from rtrl_jax.board import snapshots
+from rtrl_jax.board.ring import ZeroFramesFirst
 from rtrl_jax.core import accelerator
 from rtrl_jax.core.context import EXPLORATION, Context
 from rtrl_jax.networks import fast, runtime
@@ -66,8 +67,9 @@ def policy(context: Context, network: Network | None, worker: int) -> Callable[[
     generator, note = context.lasting_generator(EXPLORATION, worker)
     if settings.policy == "random":
         return random_actions(spec.actions, generator, note)
+    observations, cadence = context.board.observations, settings.cadence
     return epsilon_greedy(
-        context.board.observations,
+        ZeroFramesFirst(observations) if cadence and cadence.zero_frames else observations,
         network.snapshots,
         network.act,
         epsilon(context),
@@ -84,7 +86,9 @@ def epsilon(context: Context) -> Callable[[int, int], float]:
     falling, per = linear(*epsilons(context), settings.epsilon_steps), settings.epsilon_unit
     if per == "update":
         return lambda obs_tick, version: falling(version)
-    return lambda obs_tick, version: falling(observations.count(per, obs_tick))
+    # With a cadence it is decided in the tick before it acts, however old what it is decided from.
+    later = settings.cadence.lag - 1 if settings.cadence else 0
+    return lambda obs_tick, version: falling(observations.count(per, obs_tick + later))
 
 
 def epsilons(context: Context) -> tuple[float, float]:

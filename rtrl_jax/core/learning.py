@@ -85,6 +85,8 @@ def _delay(context: Context) -> int:
     """The delay in ticks that this run's agent will have, from the inference times its workers met while warming up."""
     settings, board = context.settings, context.board
     acting = [process.number for process in context.assembly.processes if process.workers]
+    if settings.cadence:
+        return settings.cadence.lag
     if settings.playout_ticks:
         return settings.playout_ticks
     while not (board.ready[acting].all() or context.process.number in acting):

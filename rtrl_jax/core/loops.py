@@ -97,7 +97,12 @@ def _keeper(context: Context, world: World) -> Keeper | None:
 def horizon(context: Context) -> Horizon:
     """How far transitions reach, and how they discount."""
     settings = context.settings
-    return Horizon(settings.gamma, per_tick=settings.discount_per == "tick", n=context.model.variant.n_steps)
+    return Horizon(
+        settings.gamma,
+        per_tick=settings.discount_per == "tick",
+        n=context.model.variant.n_steps,
+        through_done="bootstrap" in settings.departures,
+    )
 
 
 def accounting(context: Context) -> Accounting:
@@ -105,7 +110,7 @@ def accounting(context: Context) -> Accounting:
     settings = context.settings
     return Accounting(
         discount=horizon(context).within_span,
-        undelayed_next=settings.accounting == "reference",
+        undelayed_next="next_obs" in settings.departures,
         clipping=settings.reward_clipping,
     )
 
@@ -113,8 +118,8 @@ def accounting(context: Context) -> Accounting:
 def _dispatcher(context: Context):
     """What hands out tickets; None where workers choose their observations themselves."""
     settings, board = context.settings, context.board
-    if settings.accounting == "reference":
-        return stagger.Fixed(settings.delay, settings.delay**2)
+    if settings.cadence:
+        return stagger.Fixed(settings.cadence)
     if settings.is_sequential or not stagger.by_name(settings.stagger).hands_out_tickets:
         return None
     workers = context.assembly.inference_workers
@@ -125,14 +130,14 @@ def _dispatcher(context: Context):
 
 def agent_learns(settings) -> bool:
     """Whether inference and learning block each other, in one loop."""
-    return settings.is_sequential and settings.learning_schedule in (None, "asynchronous")
+    return settings.is_sequential and settings.cadence is None and settings.learning_schedule in (None, "asynchronous")
 
 
 def agent(context: Context, clock: Clock, policy: Callable[[int], Choice], worker: int, learner: Learner | None = None):
     """The loop of one inference worker; of a sequential agent, which may learn as well."""
     settings, board, assembly = context.settings, context.board, context.assembly
     mailbox, start_ns = Mailbox(board, worker, clock.now_ns), int(board.start_ns[0])
-    if settings.is_sequential and settings.accounting != "reference":
+    if settings.is_sequential and settings.cadence is None:
         return sequential(
             mailbox,
             board,
@@ -144,7 +149,7 @@ def agent(context: Context, clock: Clock, policy: Callable[[int], Choice], worke
             start_ns=start_ns,
         )
     if settings.is_sequential or stagger.by_name(settings.stagger).hands_out_tickets:
-        return ticketed(mailbox, policy)
+        return ticketed(mailbox, policy, after_ns=1 if settings.cadence else 0)
     algorithm = stagger.make(settings.stagger, board.stagger, quantile=settings.stagger_quantile)
     return staggered(
         mailbox,

@@ -70,9 +70,8 @@ def _frames_each(settings: Settings) -> int:
     An agent that blocks itself acts every so many ticks, so stacks of a few frames have none in common.
     """
     apart = min(settings.frame_stack, settings.delay or settings.frame_stack) if settings.is_sequential else 1
-    return apart * (
-        2 if settings.accounting == "reference" else 1
-    )  # which leads to another observation than it goes on from
+    leads_elsewhere = "next_obs" in settings.departures  # to another observation than it goes on from
+    return apart * (2 if leads_elsewhere else 1)
 
 
 def _ticks(settings: Settings, spec: Spec) -> int | None:

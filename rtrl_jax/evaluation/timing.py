@@ -47,11 +47,9 @@ def of_run(checkpoint: pathlib.Path, manifest: dict) -> Timing:
 def _delay(checkpoint: pathlib.Path, settings: Settings, tick: int) -> tuple[int | None, str]:
     """In ticks, and where it is known from."""
     if settings.delay is not None:
-        reference = settings.accounting == "reference"
-        return (
-            settings.delay,
-            "evaluation leaves out the lag that --accounting=reference adds to it" if reference else "",
-        )
+        left_out = settings.departures & {"period", "lag", "zero_frames"}
+        source = f"evaluation leaves out {', '.join(sorted(left_out))} of --accounting={settings.accounting}"
+        return settings.delay, source if left_out else ""
     tickets = not settings.is_sequential and stagger.by_name(settings.stagger).hands_out_tickets
     if tickets and settings.playout_ticks:
         return settings.playout_ticks, ""

@@ -71,7 +71,7 @@ def make(planning: Planning, say=lambda line: None) -> dict:
         planning.learn_every,
         planning.core_count,
         planning.p_minimax,
-        planning.learn_per,
+        settings.learn_unit,
     )
     say("Simulating …")
     expect = lru_cache(lambda way, workers, _: inaction_and_delays(way, workers, facts.tau_ticks))

@@ -28,7 +28,7 @@ class Planning:
     inference_dtype: str = same_as(Settings, "inference_dtype")
     agent: str = setting("dqn", "what is learned", ("dqn", "rainbow"))
     learn_every: int = same_as(Settings, "learn_every")
-    learn_per: str = same_as(Settings, "learn_per")
+    learn_per: str | None = same_as(Settings, "learn_per")
     batch_size: int = same_as(Settings, "batch_size")
 
     cores: int | None = setting(

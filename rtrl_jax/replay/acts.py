@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from rtrl_jax.board.records import GOES_ON, TERMINATED, TRUNCATED
-from rtrl_jax.board.ring import stacked_ticks
+from rtrl_jax.board.ring import ZERO_FRAME, stacked_ticks
 
 KEPT_ALREADY = -1  # as the oldest number that may be named: any
 
@@ -65,7 +65,7 @@ class ActBuilder:
         """One more tick. Returns the rows that it completes, at most two.
 
         Args:
-          obs_tick: of the decision that acts in it; None if the default action does.
+          obs_tick: of the decision that acts in it, before `episode_start` if from a zero frame; None if the default action does.
           ended: GOES_ON, or how the episode ended in it.
         """
         rows = []
@@ -102,7 +102,10 @@ class ActBuilder:
         return None if span is None else _row(span, self._stack(tick, span.episode_start), ended)
 
     def _stack(self, tick: int, episode_start: int) -> list[int] | None:
-        ticks = [tick] if self._depth == 1 else stacked_ticks(tick, episode_start, self._depth).tolist()
+        if tick < episode_start:
+            ticks = [ZERO_FRAME] * self._depth
+        else:
+            ticks = [tick] if self._depth == 1 else stacked_ticks(tick, episode_start, self._depth).tolist()
         return self._keep(ticks, self._oldest)
 
     def save(self) -> dict:

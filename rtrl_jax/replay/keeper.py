@@ -6,7 +6,7 @@ to never gets older, and what readers have lost is always what comes first.
 """
 
 from rtrl_jax.board.records import TRUNCATED
-from rtrl_jax.board.ring import Observations, Ring
+from rtrl_jax.board.ring import ZERO_FRAME, Observations, Ring
 from rtrl_jax.replay.acts import Accounting, ActBuilder, how_it_ended
 
 
@@ -65,10 +65,11 @@ class Frames:
             del numbers[first]
         for tick in ticks:
             if tick not in numbers:
-                if not self._observations.readable(tick):
+                if tick != ZERO_FRAME and not self._observations.readable(tick):
                     return None
                 numbers[tick] = self._kept.head
-                self._kept.append(self._observations.frames[tick % self._observations.capacity])
+                frame = 0 if tick == ZERO_FRAME else self._observations.frames[tick % self._observations.capacity]
+                self._kept.append(frame)
         return [numbers[tick] for tick in ticks]
 
     def save(self) -> list:

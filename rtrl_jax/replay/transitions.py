@@ -18,6 +18,7 @@ class Horizon(NamedTuple):
     gamma: float
     per_tick: bool = False  # the discount is counted by ticks, else by decisions
     n: int = 1  # decisions in a transition
+    through_done: bool = False  # whether what has terminated is bootstrapped from as well: as the paper's code has it
     one_step: bool = False  # whether what has come by the next decision is wanted too
 
     @property
@@ -51,5 +52,6 @@ def outlook(acts: np.ndarray, horizon: Horizon) -> Outlook:
         reward += np.where(j < count, factor * acts["reward"][every, at], 0.0)
     final = acts[every, last]
     after = discount(final["apply_tick"] + final["ticks"], count).astype(np.float32)
-    after[final["ended"] == TERMINATED] = 0
+    if not horizon.through_done:
+        after[final["ended"] == TERMINATED] = 0
     return Outlook(reward.astype(np.float32), after, last)

@@ -8,7 +8,7 @@ same code serves real runs, simulated ones and property tests. `max_time` and `e
 
 from rtrl_jax.stagger.bounded import Bounded
 from rtrl_jax.stagger.expected_time import ExpectedTime
-from rtrl_jax.stagger.fixed import Fixed
+from rtrl_jax.stagger.fixed import Cadence, Fixed
 from rtrl_jax.stagger.free import Free
 from rtrl_jax.stagger.max_time import MaxTime
 from rtrl_jax.stagger.registry import ALGORITHMS, NAMES, Algorithm, by_name, label_of, make, make_dispatcher, n_star
@@ -19,6 +19,7 @@ __all__ = [
     "NAMES",
     "Algorithm",
     "Bounded",
+    "Cadence",
     "ExpectedTime",
     "Fixed",
     "Free",

@@ -1,16 +1,28 @@
-"""One observation in every `period` ticks, acted on exactly `playout` ticks later: what the paper's simulation does.
+"""When the released delay script of the paper acts, and on what: at a fixed pace, from an old observation, decided just before.
 
-With the interface of `Ticket`, for virtual runs that repeat the accounting of the paper's code.
+With the interface of `Ticket`, for virtual runs with --accounting. It has no state: pace and age follow from the episode's start.
 """
+
+from typing import NamedTuple
+
+
+class Cadence(NamedTuple):
+    """In ticks."""
+
+    period: int  # from one action to the next
+    lag: int  # from the observation that an action was decided from to the tick in which it acts
+    zero_frames: bool = (
+        False  # one stands for each observation of before the episode; otherwise β acts until there is a real one
+    )
 
 
 class Fixed:
-    def __init__(self, period: int, playout: int):
-        """Args: period, playout: ticks."""
-        self._period = period
-        self.playout = playout
-        self._next = 0  # earliest tick at which an observation is handed out
-        self._episode = 0
+    def __init__(self, cadence: Cadence):
+        self._cadence = cadence
+        self.playout = cadence.lag
+        self.before_episodes = (
+            cadence.lag if cadence.zero_frames else 0
+        )  # so much older than an episode are zero frames
 
     def observe(self, ticks: int, used_network: bool) -> None:
         pass
@@ -18,11 +30,16 @@ class Fixed:
     def save(self) -> dict:
         return {}
 
+    def restore(self, saved: dict, next_tick: int) -> None:
+        pass
+
     def dispatch(self, tick: int, idle: list[int], oldest: int = 0) -> list[tuple[int, int]]:
-        """Hands out the newest observation when it is time, from the start of an episode on. As `Ticket.dispatch`."""
-        if oldest != self._episode:
-            self._episode = self._next = oldest
-        if tick < self._next or not idle:
+        """Hands out what the action of the next tick is decided from, if there is to be one. As `Ticket.dispatch`.
+
+        An observation older than the episode, which starts at `oldest`, is a zero frame.
+        """
+        wanted = tick + 1 - self._cadence.lag
+        due = (wanted - oldest) % self._cadence.period == 0
+        if not due or wanted < oldest - self.before_episodes or not idle:
             return []
-        self._next = tick + self._period
-        return [(idle[0], tick)]
+        return [(idle[0], wanted)]

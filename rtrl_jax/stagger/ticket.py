@@ -22,6 +22,8 @@ APART, FEW, FEW_SHARE = 2, 10, 1 / 8
 
 
 class Ticket:
+    before_episodes = 0  # nothing is decided from what is older than the episode
+
     def __init__(self, workers: int, *, playout: int | None = None, quantile: float = 0.995):
         """Args: playout: D in ticks; None for a quantile of the time a network's answer takes; 0 for none."""
         self._workers = workers

@@ -18,8 +18,8 @@ def spell_out(settings: Settings, rate_hz: float) -> Settings:
     meant = {"clock": "virtual"}
     if settings.delay is not None:
         ticks, workers = settings.delay, 1
-        if settings.accounting == "reference":
-            ticks = settings.delay**2  # `delay` decisions of `delay` frames each
+        if settings.cadence:
+            ticks = 1  # what acts in the next tick is decided in this one
         elif not settings.is_sequential:
             workers = settings.delay
             meant |= {"stagger": "ticket", "playout": str(settings.delay)}

@@ -13,7 +13,7 @@ from rtrl_jax.core.assembly import Assembly, assemble, begin_board, one_each
 from rtrl_jax.core.context import Context
 from rtrl_jax.core.model import Model
 from rtrl_jax.errors import UserError
-from rtrl_jax.settings import LEAST_CAPACITY, Settings
+from rtrl_jax.settings import LEAST_CAPACITY
 from rtrl_jax.virtual_time import costs
 
 SAMPLES = 2000  # inference times that N is chosen by
@@ -30,10 +30,13 @@ def assemble_for(model: Model, traces: dict[str, costs.Trace]) -> Assembly:
     workers = _how_many_infer(model, traces)
     learners = _how_many_learn(model, traces, workers)
     least = 0
-    if settings.accounting == "reference":
-        _check_reference(settings)
-        workers = 2 * settings.delay + 2  # those of the episode before are busy for as long again
-        least = 3 * settings.delay**2
+    if settings.cadence:
+        least = 3 * settings.cadence.lag
+        if least > MOST_KEPT:
+            raise UserError(
+                f"--accounting={settings.accounting} keeps three times as many observations as actions lag behind them, "
+                f"{least}: give a smaller --delay"
+            )
     return assemble(
         model,
         one_each(workers, min(1, learners) if settings.learning == "parallel" else learners),
@@ -41,17 +44,6 @@ def assemble_for(model: Model, traces: dict[str, costs.Trace]) -> Assembly:
         learner_workers=learners,
         **sizing.kept(settings, model.spec, least)._asdict(),
     )
-
-
-def _check_reference(settings: Settings) -> None:
-    if settings.learns_first:
-        raise UserError(
-            "--accounting=reference is of --interaction=sequential: the order of learning makes no difference"
-        )
-    if 3 * settings.delay**2 > MOST_KEPT:
-        raise UserError(
-            f"--accounting=reference keeps three times --delay², {3 * settings.delay**2} observations: give a smaller --delay"
-        )
 
 
 def _how_many_infer(model: Model, traces) -> int:

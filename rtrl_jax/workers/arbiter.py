@@ -12,19 +12,21 @@ class Arbiter:
     def __init__(self):
         self._waiting = []  # heap of (due tick, order of arrival, decision)
         self._arrived = 0
-        self._last_applied = -1  # observation of the last decision that acted
+        self._last_applied = -(
+            1 << 62
+        )  # observation of the last decision that acted; zero frames of before tick 0 are negative
 
     def submit(self, decision, due_tick: int) -> None:
         """Args: decision: a DECISION record. due_tick: the first boundary at which it may act."""
         heapq.heappush(self._waiting, (due_tick, self._arrived, decision))
         self._arrived += 1
 
-    def latch(self, tick: int, episode_start: int) -> tuple[Any | None, list[Outcome]]:
+    def latch(self, tick: int, oldest: int) -> tuple[Any | None, list[Outcome]]:
         """Chooses the decision in force at boundary `tick`.
 
         Args:
           tick: the boundary.
-          episode_start: first observation of the episode; what was decided from an older one is stale.
+          oldest: the episode's first observation; what was decided from an older one is stale.
 
         Returns:
           (decision or None if the default action acts, outcomes of all decisions that were due).
@@ -34,7 +36,7 @@ class Arbiter:
         due = []
         while self._waiting and self._waiting[0][0] <= tick:
             due.append(heapq.heappop(self._waiting)[2])
-        oldest = max(self._last_applied, episode_start)
+        oldest = max(self._last_applied, oldest)
         usable = [decision for decision in due if decision["obs_tick"] >= oldest]
         chosen = max(usable, key=lambda decision: decision["obs_tick"], default=None)
         if chosen is not None:

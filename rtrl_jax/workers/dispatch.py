@@ -14,6 +14,10 @@ class Dispatch:
         """D in force, in ticks; 0 without."""
         return self._dispatcher.playout if self._dispatcher else 0
 
+    def oldest(self, episode_start: int) -> int:
+        """The oldest observation that a decision may be from: the episode's first, or a zero frame that stands for one before."""
+        return episode_start - (self._dispatcher.before_episodes if self._dispatcher else 0)
+
     def collect(self, tick: int):
         """Yields (DECISION record, due tick) for everything registered since the last boundary."""
         board = self._board

@@ -90,7 +90,7 @@ def environment_loop(
 
         for decision, due_tick in dispatch.collect(tick):
             arbiter.submit(decision, due_tick)
-        chosen, outcomes = arbiter.latch(tick, episode_start if not fresh else tick)
+        chosen, outcomes = arbiter.latch(tick, dispatch.oldest(episode_start if not fresh else tick))
         is_default = chosen is None
         decisions += not is_default
         action = int(chosen["action"]) if chosen is not None else (last_action if repeat else default_action)

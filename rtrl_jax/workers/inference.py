@@ -61,13 +61,18 @@ def staggered(
         now = max(end, earliest)
 
 
-def ticketed(mailbox, policy):
-    """Answers one ticket after another. The environment process decides which observation to hand out, and when."""
+def ticketed(mailbox, policy, after_ns: int = 0):
+    """Answers one ticket after another. The environment process decides which observation to hand out, and when.
+
+    Args: after_ns: how long after its ticket an answer is begun; 1 lets updates come first that are due at the same instant.
+    """
     mailbox.open()
     now = 0
     while True:
         while (obs_tick := mailbox.ticket()) is None:
             now = yield WaitBell(now + LOOK_AGAIN_NS)
+        if after_ns:
+            yield Sleep(now + after_ns)
         choice, start, now = yield Infer(partial(policy, obs_tick))
         mailbox.register(obs_tick, choice, start, now)
         mailbox.answer_ticket()

@@ -43,7 +43,11 @@ def write_decisions(run, rows):
         (
             {"delay": 3, "interaction": "sequential", "accounting": "reference"},
             Timing(
-                3, "evaluation leaves out the lag that --accounting=reference adds to it", "sequential", "noop", 0.05
+                3,
+                "evaluation leaves out lag, period, zero_frames of --accounting=reference",
+                "sequential",
+                "noop",
+                0.05,
             ),
         ),
         ({"playout": "7", "agent": "rainbow"}, Timing(7, "", "async", "noop", 0.0)),

@@ -1,4 +1,4 @@
-"""The paper's code's accounting of transitions: S is delayed, S' is not."""
+"""The paper's code's accounting of transitions: S is delayed, S' is not; and what has terminated is bootstrapped from."""
 
 import numpy as np
 import pytest
@@ -17,3 +17,11 @@ def test_next_observation(undelayed_next, next_tick):
     ticks["tick"] = np.arange(9)
     (transition,) = transitions(ticks, Horizon(0.99), undelayed_next=undelayed_next)
     assert transition[:2] == (0, next_tick)
+
+
+@pytest.mark.parametrize(("through_done", "discount"), [(False, 0.0), (True, 0.5)])
+def test_what_has_terminated(through_done, discount):
+    ticks = np.zeros(3, TICK)
+    ticks["tick"], ticks["is_default"], ticks["terminated"] = np.arange(3), [True, False, True], [False, False, True]
+    (transition,) = transitions(ticks, Horizon(0.5, through_done=through_done))
+    assert (transition[1], transition[4]) == (2, discount)

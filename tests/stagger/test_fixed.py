@@ -1,17 +1,23 @@
-"""The spacing of the paper's simulation."""
+"""The pace and the age of what the paper's released delay script acts on."""
 
-from rtrl_jax.stagger import Fixed
-
-
-def test_one_observation_in_every_period_from_the_start_of_an_episode_on():
-    fixed = Fixed(period=4, playout=16)
-    given = [(tick, fixed.dispatch(tick, [7, 8], oldest=0)) for tick in range(10)]
-    assert [(tick, tickets) for tick, tickets in given if tickets] == [(0, [(7, 0)]), (4, [(7, 4)]), (8, [(7, 8)])]
-    given = [(tick, fixed.dispatch(tick, [3], oldest=10)) for tick in range(10, 16)]
-    assert [(tick, tickets) for tick, tickets in given if tickets] == [(10, [(3, 10)]), (14, [(3, 14)])]
+from rtrl_jax.stagger import Cadence, Fixed
 
 
-def test_without_an_idle_worker_it_waits_for_one():
-    fixed = Fixed(period=4, playout=16)
-    assert fixed.dispatch(0, []) == []
-    assert fixed.dispatch(1, [0]) == [(0, 1)]
+def given(fixed, ticks, oldest):
+    return [(tick, *tickets[0]) for tick in ticks if (tickets := fixed.dispatch(tick, [7, 8], oldest=oldest))]
+
+
+def test_what_acts_in_the_next_tick_is_handed_out_once_in_every_period_of_an_episode():
+    fixed = Fixed(Cadence(period=4, lag=13))
+    assert fixed.playout == 13
+    assert given(fixed, range(25), 0) == [(12, 7, 0), (16, 7, 4), (20, 7, 8), (24, 7, 12)]
+    assert given(fixed, range(25, 50), 25) == [(37, 7, 25), (41, 7, 29), (45, 7, 33), (49, 7, 37)]
+
+
+def test_zero_frames_stand_for_what_was_before_the_episode():
+    fixed = Fixed(Cadence(period=4, lag=13, zero_frames=True))
+    assert given(fixed, range(30, 48), 30) == [(30, 7, 18), (34, 7, 22), (38, 7, 26), (42, 7, 30), (46, 7, 34)]
+
+
+def test_without_an_idle_worker_nobody_decides():
+    assert Fixed(Cadence(period=1, lag=1)).dispatch(0, []) == []

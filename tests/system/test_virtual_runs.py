@@ -85,20 +85,6 @@ def test_a_sequential_agent_acts_once_in_so_many_ticks(tmp_path, delay, interact
     assert ticks["is_default"][1:].mean() == pytest.approx((delay - 1) / delay, abs=0.01)
 
 
-def test_the_reference_s_accounting_lags_by_so_many_decisions(tmp_path):
-    settings = {"delay": 4, "interaction": "sequential", "accounting": "reference", "max_ticks": 600}
-    _, ticks, _, _ = run(tmp_path / "run", **settings, **LEARN)
-    acted = np.flatnonzero(~ticks["is_default"])
-    assert (acted - ticks["obs_tick"][acted] == 16).all()
-    same_episode = np.diff(ticks["episode"][acted]) == 0
-    assert (np.diff(acted)[same_episode] == 4).all()
-    assert (ticks["is_default"] == ((ticks["tick"] - ticks["episode_start"]) % 4 != 0) | _early(ticks, 16)).all()
-
-
-def _early(ticks, first):
-    return ticks["tick"] - ticks["episode_start"] < first
-
-
 def test_an_update_in_every_n_ticks_that_takes_none(tmp_path):
     _, ticks, decisions, updates = run(tmp_path / "run", delay=3, learn_every=5, max_ticks=1000, **LEARN)
     ends = updates["end_ns"]
@@ -246,7 +232,7 @@ def test_virtual_time_repeats_a_wall_clock_run_from_its_latencies(tmp_path):
         (["--clock=virtual", "--emulated_inference_ms=5"], "use --inference_latency_ms"),
         (["--delay=0"], "between 1 and 4096"),
         (["--delay=8", "--inference_workers=3"], "leave it out"),
-        (["--delay=8", "--accounting=reference"], "sequential"),
+        (["--delay=8", "--accounting=reference", "--learn_per=tick"], "leave out --learn_per"),
         (["--delay=8", "--learning_latency_ms=5"], "asynchronous"),
     ],
 )
