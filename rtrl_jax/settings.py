@@ -298,6 +298,12 @@ class Settings:
         "what --epsilon_steps counts: decisions that have acted, ticks, or updates of the network",
         ("decision", "tick", "update"),
     )
+    explore_cost: str = setting(
+        "none",
+        "network: a random action takes the network's time, so that ε of what acts is random however workers are staggered; with "
+        "--delay it always does",
+        ("none", "network"),
+    )
 
     replay_capacity: int | None = setting(
         None,
@@ -516,6 +522,11 @@ class Settings:
         """N of --learning_schedule=every:N, in what --learn_every counts; None if learners take their time."""
         schedule = self.learning_schedule or "asynchronous"
         return int(schedule.removeprefix("every:")) if schedule.startswith("every:") else None
+
+    @property
+    def exploring_takes_time(self) -> bool:
+        """Whether a random action is charged the network's time."""
+        return self.explore_cost == "network" or self.delay is not None
 
     @property
     def learns(self) -> bool:

@@ -213,7 +213,7 @@ def _compare(before: dict, now: dict) -> int:
         if "error" in {**before[name], **now[name]}:
             errors = [found.get("error", "it runs") for found in (before[name], now[name])]
             notes += [" -> ".join(errors)] if errors[0] != errors[1] else []
-        for kind in sorted({*before[name], *now[name]} if not notes else ()):
+        for kind in sorted({*before[name], *now[name]} & set(RECORDS) if not notes else ()):
             there, here = before[name].get(kind, {}), now[name].get(kind, {})
             gone = [column for column in there if column not in here]
             changed = [column for column in there if column in here and there[column] != here[column]]

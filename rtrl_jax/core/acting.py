@@ -77,6 +77,7 @@ def policy(context: Context, network: Network | None, worker: int) -> Callable[[
         frame_stack=settings.frame_stack,
         rng=generator,
         note=note,
+        exploring_asks=settings.exploring_takes_time and not settings.is_virtual,  # where time is charged, not spent
     )
 
 

@@ -123,7 +123,9 @@ def _dispatcher(context: Context):
     if settings.is_sequential or not stagger.by_name(settings.stagger).hands_out_tickets:
         return None
     workers = context.assembly.inference_workers
-    dispatcher = stagger.make_dispatcher(settings.stagger, workers, playout=settings.playout_ticks)
+    dispatcher = stagger.make_dispatcher(
+        settings.stagger, workers, playout=settings.playout_ticks, exploring_counts=settings.exploring_takes_time
+    )
     dispatcher.warm_up(np.ceil(board.warm_up_ns.ravel() / (1e9 / context.spec.rate_hz)).astype(int).tolist())
     return dispatcher
 

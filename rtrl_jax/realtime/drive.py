@@ -18,7 +18,7 @@ def drive(
     bell,
     running: Callable[[], bool],
     beat: Callable[[int], None],
-    emulate: Callable[[int], int] | None = None,
+    emulate: Callable[[int, bool], int] | None = None,
     spin_ns: int = LONGEST_SPIN_NS,
 ) -> None:
     """Runs `loops` until they end or `running()` turns false.
@@ -30,7 +30,7 @@ def drive(
       running: whether the run goes on. A loop that waits for a boundary when it ends is resumed with None.
       beat: called at least every `LOOK_NS`, and after each computation with its duration in nanoseconds.
       spin_ns: how long before a boundary to stop sleeping.
-      emulate: loop number -> nanoseconds that its next network inference should take at least.
+      emulate: (loop number, whether the action is the network's) -> nanoseconds that the inference should take at least.
     """
     due = [0.0] * len(loops)  # when each loop is to be resumed; infinite once it has ended
     answers = [None] * len(loops)  # with what; None is the present instant
@@ -42,8 +42,8 @@ def drive(
             value = effect.compute()
             end = now_ns()
             beat(end - start)
-            if emulate and isinstance(effect, Infer) and value.greedy:
-                end = max(end, start + emulate(number))
+            if emulate and isinstance(effect, Infer):
+                end = max(end, start + emulate(number, value.greedy))
             due[number], answers[number] = end, Timed(value, start, end)
         elif isinstance(effect, NextBoundary):
             due[number] = effect.due_ns

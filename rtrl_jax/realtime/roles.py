@@ -174,13 +174,13 @@ def _own_bytes() -> int:
 
 
 def _emulation(context: Context):
-    """Loop number -> nanoseconds the next inference should take at least; None without emulation."""
+    """(Loop number, whether the action is the network's) -> nanoseconds the inference should take at least; or None."""
     text = context.settings.emulated_inference_ms
     if text is None:
         return None
-    draw = latency.parse(str(text))
+    draw, always = latency.parse(str(text)), context.settings.exploring_takes_time
     generators = [context.generator(LATENCY, worker) for worker in context.process.workers]
-    return lambda number: round(draw(generators[number]) * 1e6)
+    return lambda number, greedy: round(draw(generators[number]) * 1e6) if greedy or always else 0
 
 
 def _warm_up(context: Context, network, emulate) -> None:
@@ -191,7 +191,7 @@ def _warm_up(context: Context, network, emulate) -> None:
     context.beat(int(times.max()))
     for number, worker in enumerate(context.process.workers):
         for i, measured in enumerate(times.tolist()):
-            context.board.warm_up_ns[worker, i] = max(measured, emulate(number)) if emulate else measured
+            context.board.warm_up_ns[worker, i] = max(measured, emulate(number, True)) if emulate else measured
 
 
 def _meet(context: Context, makes_cycles: bool = False) -> None:

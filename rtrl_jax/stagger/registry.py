@@ -26,7 +26,9 @@ class Algorithm(NamedTuple):
     label: str  # as people read it
     hands_out_tickets: bool  # the environment process dispatches; otherwise the workers stagger themselves over a table
     n_star: Callable[..., int]  # (τ_θ/τ_M: float64 [samples], quantile=0.0) -> N_I*, at least 1
-    make: Callable[..., Any]  # (table, quantile=0.0, tau_initial_s=None), or (workers, playout=None) -> state machine
+    make: Callable[
+        ..., Any
+    ]  # (table, quantile=0.0, tau_initial_s=None), or (workers, playout=, exploring_counts=) -> state machine
 
 
 def by_name(name: str) -> Algorithm:
@@ -59,10 +61,12 @@ def make(name: str, table: np.ndarray, *, quantile: float = 0.0, tau_initial_s: 
     return algorithm.make(table, quantile, tau_initial_s)
 
 
-def make_dispatcher(name: str, workers: int, *, playout: int | None = None):
+def make_dispatcher(name: str, workers: int, *, playout: int | None = None, exploring_counts: bool = False):
     """The algorithm `name` for the environment process, with the interface of `Ticket`.
 
-    Args: playout: the delay D in ticks at which answers act; None: as long as they take; 0: each acts when it comes.
+    Args:
+      playout: the delay D in ticks at which answers act; None: as long as they take; 0: each acts when it comes.
+      exploring_counts: whether exploratory answers take the network's time.
 
     Raises:
       ValueError: there is no such algorithm, or it hands out no tickets.
@@ -70,7 +74,7 @@ def make_dispatcher(name: str, workers: int, *, playout: int | None = None):
     algorithm = by_name(name)
     if not algorithm.hands_out_tickets:
         raise ValueError(f"{name} hands out no tickets: it is made by make, over a table")
-    return algorithm.make(workers, playout=playout)
+    return algorithm.make(workers, playout=playout, exploring_counts=exploring_counts)
 
 
 def n_star(name: str, tau_ticks: np.ndarray, *, quantile: float = 0.0) -> int:

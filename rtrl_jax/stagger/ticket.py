@@ -24,8 +24,14 @@ APART, FEW, FEW_SHARE = 2, 10, 1 / 8
 class Ticket:
     before_episodes = 0  # nothing is decided from what is older than the episode
 
-    def __init__(self, workers: int, *, playout: int | None = None, quantile: float = 0.995):
-        """Args: playout: D in ticks; None for a quantile of the time a network's answer takes; 0 for none."""
+    def __init__(
+        self, workers: int, *, playout: int | None = None, quantile: float = 0.995, exploring_counts: bool = False
+    ):
+        """Args:
+        playout: D in ticks; None for a quantile of the time a network's answer takes; 0 for none.
+        exploring_counts: whether exploratory answers are made like the network's, and take as long.
+        """
+        self._exploring_counts = exploring_counts
         self._workers = workers
         self._auto = playout is None
         self.playout = playout or 0  # D in force; 0: an answer acts when it comes
@@ -49,7 +55,8 @@ class Ticket:
         self._look()
 
     def observe(self, ticks: int, used_network: bool) -> None:
-        """An answer took `ticks` ticks. Exploratory ones count for N*, not for D."""
+        """An answer took `ticks` ticks. Exploratory ones count for N*, not for D, unless they take the network's time."""
+        used_network = used_network or self._exploring_counts
         self._count_in(ticks, used_network)
         late = self._auto and used_network and ticks > self.playout
         if late or self._answers % LOOK_EVERY == 0:

@@ -74,11 +74,11 @@ def stated_inference(settings: Settings, traces: dict[str, Trace], generator: Ca
 
 
 def charge(costs: Costs, settings: Settings, first_learner: int) -> Callable:
-    """See `virtual_time.drive`. With --delay every decision takes the same, the exploratory ones too.
+    """See `virtual_time.drive`. With --delay or --explore_cost=network exploratory decisions are charged like all others.
 
     Args: first_learner: the number of the first learner's loop; inference workers have those from 1 on.
     """
-    always, applying = settings.delay is not None, {}
+    always, applying = settings.exploring_takes_time, {}
 
     def charged(number: int, effect, value) -> int:
         if isinstance(effect, Infer):

@@ -18,10 +18,12 @@ def epsilon_greedy(
     frame_stack: int,
     rng: np.random.Generator,
     note: Callable[[], None] = lambda: None,
+    exploring_asks: bool = False,
 ) -> Callable[[int], Choice]:
     """Returns a function from an observation's tick to a `Choice`.
 
-    Exploration is decided first: an exploratory action costs no network time, which is why τ_θ varies when ε > 0.
+    Exploration is decided first: an exploratory action costs no network time, which is why τ_θ varies when ε > 0. Unless
+    `exploring_asks`: then the network is asked all the same, for the time it takes, and its answer thrown away.
 
     Args:
       snapshots: a `board.snapshots.Reader`, or what has its `pinned` and `newest_version`.
@@ -32,19 +34,19 @@ def epsilon_greedy(
 
     def choose(obs_tick: int) -> Choice:
         version = snapshots.newest_version()
-        if rng.random() < epsilon(obs_tick, version):
-            action = int(rng.integers(actions))
-            note()
-            return Choice(action, False, version)
+        explores = rng.random() < epsilon(obs_tick, version)
+        drawn = int(rng.integers(actions if explores else 2**32))
+        note()
+        if explores and not exploring_asks:
+            return Choice(drawn, False, version)
         with snapshots.pinned() as (version, parameters):
             observation = observations.stack(obs_tick, frame_stack)
             if observation is None:
                 raise RuntimeError(
                     f"observation {obs_tick} was overwritten before it was used: this process was held up for too long"
                 )
-            seed = np.uint32(rng.integers(2**32))
-            note()
-            return Choice(int(greedy_action(parameters, observation, seed)), True, version)
+            answer = int(greedy_action(parameters, observation, np.uint32(0 if explores else drawn)))
+        return Choice(drawn, False, version) if explores else Choice(answer, True, version)
 
     return choose
 

@@ -38,7 +38,7 @@ def test_emulated_inferences_of_one_process_overlap_and_last_as_long_as_they_sho
         spans.append((yield Infer(lambda: SimpleNamespace(greedy=True))))
 
     began = time.monotonic()
-    run([loop() for _ in range(20)], emulate=lambda number: 200_000_000)
+    run([loop() for _ in range(20)], emulate=lambda number, greedy: 200_000_000)
     assert time.monotonic() - began < 2
     assert all(span.end_ns - span.start_ns == 200_000_000 for span in spans)
 
@@ -49,7 +49,7 @@ def test_exploration_is_not_emulated():
     def loop():
         spans.append((yield Infer(lambda: SimpleNamespace(greedy=False))))
 
-    run([loop()], emulate=lambda number: 10_000_000_000)
+    run([loop()], emulate=lambda number, greedy: 10_000_000_000 if greedy else 0)
     assert spans[0].end_ns - spans[0].start_ns < 1_000_000_000
 
 
@@ -116,6 +116,6 @@ def test_what_has_been_computed_when_the_run_ends_is_still_told_and_nothing_more
             told.append(effect)
 
     loops = [worker(Learn), worker(Infer)]
-    run(loops, running=lambda: False, emulate=lambda number: 60_000_000_000)
+    run(loops, running=lambda: False, emulate=lambda number, greedy: 60_000_000_000)
     assert told == [Learn, Infer]
     assert computed == [0, 0]

@@ -164,3 +164,13 @@ def test_a_state_saved_by_an_earlier_version_is_read_and_its_delay_reconsidered(
     for _ in range(16):
         ticket.observe(1, used_network=False)
     assert ticket.playout == 1
+
+
+def test_exploratory_answers_count_for_the_playout_where_they_take_as_long():
+    delays = []
+    for exploring_counts in (False, True):
+        ticket = Ticket(4, exploring_counts=exploring_counts)
+        for _ in range(200):
+            ticket.observe(3, used_network=False)
+        delays.append(ticket.playout)
+    assert delays == [0, 3]

@@ -1,0 +1,55 @@
+"""The ε-greedy policy: what it asks the network for."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from rtrl_jax.workers.policy import epsilon_greedy
+
+
+class Snapshots:
+    def newest_version(self):
+        return 3
+
+    @contextmanager
+    def pinned(self):
+        yield 4, "parameters"
+
+
+class Observations:
+    def stack(self, tick, depth):
+        return np.full(depth, tick)
+
+
+def policy(epsilon, asked, **how):
+    def network(parameters, observation, seed):
+        asked.append((parameters, observation.tolist()))
+        return 9
+
+    rng = np.random.default_rng(0)
+    return epsilon_greedy(Observations(), Snapshots(), network, epsilon, actions=5, frame_stack=2, rng=rng, **how)
+
+
+@pytest.mark.parametrize("exploring_asks", [False, True])
+def test_a_random_action_takes_the_network_s_time_only_if_it_should(exploring_asks):
+    asked = []
+    choices = [policy(lambda tick, version: 1.0, asked, exploring_asks=exploring_asks)(tick) for tick in range(20)]
+    assert all(choice.action < 5 and not choice.greedy for choice in choices)
+    assert asked == ([("parameters", [tick, tick]) for tick in range(20)] if exploring_asks else [])
+    assert {choice.version for choice in choices} == {4 if exploring_asks else 3}
+
+
+def test_asking_changes_nothing_of_what_is_decided():
+    def decided(**how):
+        choose = policy(lambda tick, version: 0.5, [], **how)
+        return [choose(tick)[:2] for tick in range(200)]
+
+    assert decided() == decided(exploring_asks=True)
+
+
+def test_epsilon_is_that_of_the_observation_and_the_newest_version():
+    met = []
+    choose = policy(lambda tick, version: met.append((tick, version)) or 0.0, [])
+    assert choose(7).action == 9
+    assert met == [(7, 3)]
