@@ -116,5 +116,5 @@ def notice(settings: Evaluation, run: Timing | None) -> str | None:
     if run is None or settings.delay is not None or settings.inference_ms is not None:
         return None
     if run.delay is None:
-        return "the run's delay is not known, as its records are not here: delay 1, unless --delay says another"
+        return "the run's delay is not known, as no records beside its checkpoint show its network act: delay 1, or say --delay"
     return f"delay {run.delay}, as in the run: {run.source}" if run.source else None
