@@ -13,10 +13,8 @@ import numpy as np
 
 from rtrl_jax.telemetry import trace
 from rtrl_jax.telemetry.files import write_arrays, write_atomically
+from rtrl_jax.telemetry.summary import DIAGNOSTICS
 from rtrl_jax.telemetry.tail import KINDS, Tail
-
-# Columns that runs of before these were recorded lack.
-SINCE = ("gradient_norm", "q", "target_q", "td_error", "inactive", "inactive_channels")
 
 
 class Recorder:
@@ -94,7 +92,7 @@ def _rows(stored, dtype: np.dtype) -> np.ndarray:
         if dtype[name].names:
             rows[name] = _rows(stored, dtype[name])
         else:
-            rows[name] = np.nan if name in SINCE and name not in stored else stored[name]
+            rows[name] = np.nan if name in DIAGNOSTICS and name not in stored else stored[name]
     return rows
 
 

@@ -11,6 +11,7 @@ from rtrl_jax.board.records import APPLIED, OVERWRITTEN, STALE
 
 PROGRESS = ("encounter", "wins", "losses", "attempts")
 LATE_MS = 0.5  # a boundary later than this counts as late
+DIAGNOSTICS = ("gradient_norm", "q", "target_q", "td_error", "inactive", "inactive_channels")
 LAST = 0.1  # of a run's updates and actions: where it stands at its end
 
 

@@ -5,12 +5,15 @@ import math
 import numpy as np
 import pytest
 from telemetry.records import records
+from telemetry.test_tensorboard import read, scalars
 
 from rtrl_jax.board.records import APPLIED, STALE
+from rtrl_jax.telemetry import panel
 from rtrl_jax.telemetry.files import write_arrays
 from rtrl_jax.telemetry.live import Window
-from rtrl_jax.telemetry.recorder import SINCE, columns, read_back
-from rtrl_jax.telemetry.summary import statistics
+from rtrl_jax.telemetry.recorder import columns, read_back
+from rtrl_jax.telemetry.summary import DIAGNOSTICS, statistics
+from rtrl_jax.telemetry.tensorboard import Events
 
 
 def run(count=800):
@@ -39,7 +42,7 @@ def test_what_the_end_did_not_measure_was_measured_before():
     found = statistics(made["ticks"], made["decisions"], made["updates"][:191])["learning"]
     assert found["inactive"] == pytest.approx(0.7)
     nothing = statistics(made["ticks"], made["decisions"], made["updates"][:0])["learning"]
-    assert {nothing[name] for name in (*SINCE, "inactive_first")} == {None}
+    assert {nothing[name] for name in (*DIAGNOSTICS, "inactive_first")} == {None}
 
 
 def test_the_exploratory_share_is_of_what_acted():
@@ -80,10 +83,38 @@ def test_warnings_are_told_once():
 def test_a_run_of_before_is_read_and_nobody_is_warned(tmp_path):
     made = run()
     for kind, rows in made.items():
-        kept = {name: values for name, values in columns(rows).items() if name not in SINCE or kind != "updates"}
+        kept = {name: values for name, values in columns(rows).items() if name not in DIAGNOSTICS or kind != "updates"}
         write_arrays(tmp_path / f"{kind}.npz", kept)
     found, window = read_back(tmp_path), Window()
-    assert all(np.isnan(found["updates"][name]).all() for name in SINCE)
+    assert all(np.isnan(found["updates"][name]).all() for name in DIAGNOSTICS)
     np.testing.assert_array_equal(found["updates"]["loss"], made["updates"]["loss"])
     window.add(found)
     assert window.warnings() == []
+
+
+def test_the_terminal_has_a_line_of_it():
+    made, window = run(4000), Window()
+    window.add(made)
+    shown = panel.rows(window)
+    (line,) = [row for row in shown if row[0] == "learning"]
+    found = window.figures()["learning"]
+    assert line[1] == f"Q {found['q']:.3g}"
+    assert line[2] == f"target {found['target_q']:.3g}, |TD| 2, ‖∇‖ 3, idle 330 %"
+    assert f"{line[1]} ({line[2]})" in panel.in_a_line(shown)
+    explored = next(meaning for name, _, meaning in shown if name == "greedy")
+    assert f"of what acted {100 * window.figures()['inference']['exploratory']:.0f} % explored" in explored
+    nothing = Window()
+    nothing.add({**made, "updates": made["updates"][:0]})
+    assert "learning" not in [name for name, *_ in panel.rows(nothing)]
+
+
+def test_tensorboard_has_scalars_of_it(tmp_path):
+    window = Window()
+    window.add(run())
+    events = Events(tmp_path)
+    events.write(window)
+    events.close()
+    found, figures = scalars(read(tmp_path)), window.figures()
+    for name in DIAGNOSTICS:
+        assert found[f"learning/{name}", 800] == pytest.approx(figures["learning"][name])
+    assert found["acting/exploratory", 800] == pytest.approx(figures["inference"]["exploratory"])
