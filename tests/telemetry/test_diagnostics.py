@@ -80,6 +80,17 @@ def test_warnings_are_told_once():
     ]
 
 
+def test_what_was_measured_is_there_again_when_the_run_goes_on(tmp_path):
+    made = run()
+    for kind, rows in made.items():
+        write_arrays(tmp_path / f"{kind}.npz", columns(rows))
+    found, window = read_back(tmp_path)["updates"], Window()
+    for name in DIAGNOSTICS:
+        np.testing.assert_array_equal(found[name], made["updates"][name])
+    window.add(read_back(tmp_path))
+    assert window.figures()["learning"]["inactive"] == pytest.approx(0.9)
+
+
 def test_a_run_of_before_is_read_and_nobody_is_warned(tmp_path):
     made = run()
     for kind, rows in made.items():

@@ -3,6 +3,7 @@
 import mmap
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -14,7 +15,7 @@ from rtrl_jax.agents import dqn
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.layout import Board, Dimensions, size
 from rtrl_jax.workers.effects import Apply, Learn, Timed, WaitBell
-from rtrl_jax.workers.learner import NOT_BEGUN, Learner, Program, learner_loop
+from rtrl_jax.workers.learner import INACTIVE_EVERY, NOT_BEGUN, Learner, Program, learner_loop, record
 from rtrl_jax.workers.turns import Turns
 
 
@@ -327,6 +328,25 @@ def test_what_inference_needs_is_prepared_from_the_parameters_that_are_committed
     learning = make_learning(board, leaves, optimiser_leaves, program, Batches(0, draw=lambda n: np.float32(1)))
     learning.step()
     assert prepared == snapshots.views(leaves, board.slots[board.latest[0]]) == [0.5]
+
+
+def test_inactive_units_are_counted_now_and_then_by_version_whoever_counts():
+    board, leaves, optimiser_leaves = make_board([np.zeros((), np.float32)], (), 1)
+    program = Program(
+        lambda online, target, batch, seed: ([np.float32(1)], (0.5, 1.0, 2.0, 3.0), np.zeros(1)),
+        lambda online, state, slope: ([online[0] - slope[0]], state, np.float32(7)),
+        inactive=lambda online, observation, seed: (observation, float(online[0])),
+    )
+    replay = Batches(0, draw=lambda n: SimpleNamespace(observation=0.25))
+    first, second = (make_learning(board, leaves, optimiser_leaves, program, replay) for _ in range(2))
+    made = [(first if number < 70 else second).step() for number in range(130)]  # the second takes the first's place
+    rows = [record(0, *one, 1, 2, 3, 4) for one in made]
+    counted = [row.applied_version for row in rows if not np.isnan(row.inactive)]
+    assert counted == [0, INACTIVE_EVERY, 2 * INACTIVE_EVERY]
+    assert [rows[version].inactive_channels for version in counted] == [-version for version in counted]
+    one = rows[64]
+    assert one[6:] == (64, 64, 7.0, 1.0, 2.0, 3.0, 0.25, -64.0)
+    assert (one.loss, one.start_ns, one.end_ns) == (0.5, 1, 4)
 
 
 def test_the_generator_s_state_is_noted_when_a_batch_has_been_drawn():

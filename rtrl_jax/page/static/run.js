@@ -20,6 +20,7 @@ const state = { hello: null, paused: false, ended: false, offset: null, window: 
 
 const number = (value, digits = 1) =>
   value === null || value === undefined ? "–" : value.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: digits });
+const short = (value) => (value === null ? "–" : value.toLocaleString("en", { maximumSignificantDigits: 3 }));
 const percent = (share) => (share > 0 && share < 0.001 ? "less than 0.1 %" : `${number(100 * share, share < 0.1 ? 1 : 0)} %`);
 
 function notice(words) {
@@ -85,7 +86,7 @@ function figures(message) {
     ["inference time τ_θ", number(f.inference.tau_network_ms, 1), "ms"],
     ["updates a second", state.hello.learns ? number(f.learning.updates_per_s, 1) : "–", ""],
     ["gradient staleness", state.hello.learns ? number(f.learning.delay_mean, 2) : "–", "updates"],
-    ["exploratory, of what acted", f.inference.exploratory === null ? "–" : percent(f.inference.exploratory), ""],
+    ["exploratory actions", f.inference.exploratory === null ? "–" : percent(f.inference.exploratory), ""],
     ["overwritten or stale", String(f.inference.overwritten + f.inference.stale), `of ${f.inference.applied + f.inference.overwritten + f.inference.stale}`],
     ["ticks so far", number(f.all_ticks, 0), ""],
     ["updates so far", number(f.all_updates, 0), ""],
@@ -96,9 +97,9 @@ function figures(message) {
   if (state.hello.learns) {
     const of = f.learning;
     rows.push(
-      ["mean Q", number(of.q, 2), of.target_q === null ? "" : `target ${number(of.target_q, 2)}`],
-      ["TD error", number(of.td_error, 3), ""],
-      ["gradient norm", number(of.gradient_norm, 2), ""],
+      ["mean Q", short(of.q), `target ${short(of.target_q)}`],
+      ["mean |TD error|", short(of.td_error), ""],
+      ["gradient norm", short(of.gradient_norm), ""],
       ["inactive units", of.inactive === null ? "–" : percent(of.inactive), ""]
     );
   }
