@@ -60,7 +60,7 @@ def update(network, plan, values):
 
         def whole():
             slope, loss, _ = gradient(values, values, batch, np.uint32(0))
-            moved, _ = descend(values, state, slope)
+            moved, *_ = descend(values, state, slope)
             return jax.block_until_ready((finish(moved), loss))
 
         return whole

@@ -35,7 +35,22 @@ class Agent(NamedTuple):
     """Both functions are pure and can be jitted. `seed` is a uint32 [] for agents that draw random numbers."""
 
     act: Callable  # (parameters, observation [*shape], seed) -> [] int32, the greedy action
-    loss: Callable  # (parameters, target_parameters, Batch, seed) -> (loss [], sizes of the errors [B])
+    loss: Callable  # (parameters, target_parameters, Batch, seed) -> (loss [], Signals)
+
+
+class Signals(NamedTuple):
+    """What a loss says of its batch besides. Means are over the batch, unweighted."""
+
+    errors: jax.Array  # [B] sizes of the errors, for priorities
+    q: jax.Array  # [] mean value of the actions that were taken
+    target_q: jax.Array  # [] mean of what these values are drawn to
+    td_error: jax.Array  # [] mean size of the difference
+
+
+def signals(q_tm1: jax.Array, action: jax.Array, errors: jax.Array) -> Signals:
+    """Of an agent of values. Args: q_tm1: [B, actions]. action: [B]. errors: [B] temporal-difference errors."""
+    q, sizes = jnp.take_along_axis(q_tm1, action[:, None], 1)[:, 0], jnp.abs(errors)
+    return Signals(sizes, q.mean(), (q + errors).mean(), sizes.mean())
 
 
 class State(NamedTuple):
@@ -77,27 +92,32 @@ def init(parameters, optimiser: optax.GradientTransformation) -> State:
 
 
 def gradients(agent: Agent):
-    """Returns (parameters, target_parameters, batch, seed) -> (gradients, loss [], sizes of the errors [B])."""
+    """Returns (parameters, target_parameters, batch, seed) -> (gradients, loss [], Signals)."""
 
     def compute(parameters, target_parameters, batch: Batch, seed):
-        (loss, errors), grads = jax.value_and_grad(agent.loss, has_aux=True)(parameters, target_parameters, batch, seed)
-        return grads, loss, errors
+        (loss, signals), grads = jax.value_and_grad(agent.loss, has_aux=True)(
+            parameters, target_parameters, batch, seed
+        )
+        return grads, loss, signals
 
     return compute
 
 
 def apply_gradients(optimiser: optax.GradientTransformation):
-    """Returns (parameters, optimiser state, gradients) -> (parameters, optimiser state), one step of the optimiser."""
+    """Returns (parameters, optimiser state, gradients) -> (parameters, optimiser state, norm []), one step of the optimiser.
+
+    The norm is the gradient's global one before any clip; XLA computes it once for both.
+    """
 
     def apply(parameters, optimiser_state, grads):
         change, optimiser_state = optimiser.update(grads, optimiser_state, parameters)
-        return optax.apply_updates(parameters, change), optimiser_state
+        return optax.apply_updates(parameters, change), optimiser_state, optax.tree.norm(grads)
 
     return apply
 
 
 def update(agent: Agent, optimiser: optax.GradientTransformation, target_every: int):
-    """Returns (state, batch, seed) -> (state, loss [], sizes of the errors [B]): a whole update as one program.
+    """Returns (state, batch, seed) -> (state, loss [], Signals): a whole update as one program.
 
     Args:
       target_every: updates between two copies to the target network.
@@ -105,10 +125,10 @@ def update(agent: Agent, optimiser: optax.GradientTransformation, target_every: 
     grads_of, apply = gradients(agent), apply_gradients(optimiser)
 
     def step(state: State, batch: Batch, seed):
-        grads, loss, errors = grads_of(state.parameters, state.target_parameters, batch, seed)
-        parameters, optimiser_state = apply(state.parameters, state.optimiser, grads)
+        grads, loss, signals = grads_of(state.parameters, state.target_parameters, batch, seed)
+        parameters, optimiser_state, _ = apply(state.parameters, state.optimiser, grads)
         updates = state.updates + 1
         target = optax.periodic_update(parameters, state.target_parameters, updates, target_every)
-        return State(parameters, target, optimiser_state, updates), loss, errors
+        return State(parameters, target, optimiser_state, updates), loss, signals
 
     return step

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from rtrl_jax.agents import losses
-from rtrl_jax.agents.agent import Agent, Batch
+from rtrl_jax.agents.agent import Agent, Batch, signals
 
 
 def make(apply) -> Agent:
@@ -20,6 +20,6 @@ def make(apply) -> Agent:
         q_tm1 = apply({"params": parameters}, batch.observation)
         q_t = apply({"params": target_parameters}, batch.next_observation)
         errors = jax.vmap(losses.q_learning)(q_tm1, batch.action, batch.reward, batch.discount, q_t)
-        return jnp.mean(batch.weight * losses.huber(errors)), jnp.abs(errors)
+        return jnp.mean(batch.weight * losses.huber(errors)), signals(q_tm1, batch.action, errors)
 
     return Agent(act, loss)

@@ -55,6 +55,17 @@ def categorical_projection(z_p: jax.Array, probs: jax.Array, z_q: jax.Array) -> 
     return jnp.clip(1 - distance, 0, 1) @ probs
 
 
+def categorical_target(
+    atoms: jax.Array, r_t: jax.Array, discount_t: jax.Array, q_logits_t: jax.Array, q_t_selector: jax.Array
+) -> jax.Array:
+    """The distribution that categorical double Q-learning draws to: [atoms] probabilities.
+
+    Args: as in `categorical_double_q_learning`. No gradient flows into it.
+    """
+    p_t = jax.nn.softmax(q_logits_t[jnp.argmax(q_t_selector)])
+    return jax.lax.stop_gradient(categorical_projection(r_t + discount_t * atoms, p_t, atoms))
+
+
 def categorical_double_q_learning(
     atoms: jax.Array,
     q_logits_tm1: jax.Array,
@@ -77,8 +88,7 @@ def categorical_double_q_learning(
     Returns:
       [] not negative; no gradient flows into the target.
     """
-    p_t = jax.nn.softmax(q_logits_t[jnp.argmax(q_t_selector)])
-    target = jax.lax.stop_gradient(categorical_projection(r_t + discount_t * atoms, p_t, atoms))
+    target = categorical_target(atoms, r_t, discount_t, q_logits_t, q_t_selector)
     return -jnp.sum(target * jax.nn.log_softmax(q_logits_tm1[a_tm1]))
 
 

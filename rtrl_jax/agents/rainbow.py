@@ -8,13 +8,15 @@ import jax
 import jax.numpy as jnp
 
 from rtrl_jax.agents import losses
-from rtrl_jax.agents.agent import Agent, Batch
+from rtrl_jax.agents.agent import Agent, Batch, Signals, signals
 
 
 def make(
     apply, *, double_q: bool, noisy: bool, support: tuple[float, float, int] | None, one_step: bool = False
 ) -> Agent:
     """The errors that its loss returns are priorities: cross-entropies with a distribution, else |TD errors|.
+
+    With a distribution, values and targets in its `Signals` are of the distributions' means. Targets are of n decisions.
 
     Args:
       apply: a Flax module's `apply`, from [B, *observation shape] to values [B, actions], or logits [B, actions, atoms].
@@ -41,20 +43,22 @@ def make(
         q_tm1 = outputs(parameters, batch.observation, online)
 
         def over(ahead):
-            """Losses and sizes of errors [B]. Args: ahead: what comes of the decisions, n or one later."""
+            """Losses [B] and `Signals`. Args: ahead: what comes of the decisions, n or one later."""
             q_t = outputs(target_parameters, ahead.next_observation, valuing)
             selector = means(outputs(parameters, ahead.next_observation, selecting) if double_q else q_t)
             transition = (q_tm1, batch.action, ahead.reward, ahead.discount, q_t, selector)
             if atoms is None:
                 errors = jax.vmap(losses.double_q_learning)(*transition)
-                return losses.huber(errors), jnp.abs(errors)
+                return losses.huber(errors), signals(q_tm1, batch.action, errors)
             each = jax.vmap(losses.categorical_double_q_learning, (None,) + 6 * (0,))(atoms, *transition)
-            return each, each
+            q = means(jax.vmap(lambda logits, action: logits[action])(q_tm1, batch.action))
+            target_q = jax.vmap(losses.categorical_target, (None,) + 4 * (0,))(atoms, *transition[2:]) @ atoms
+            return each, Signals(each, q.mean(), target_q.mean(), jnp.abs(target_q - q).mean())
 
-        each, sizes = over(batch)
+        each, said = over(batch)
         if one_step:
-            more, larger = over(batch.one_step)
-            each, sizes = each + more, sizes + larger
-        return jnp.mean(batch.weight * each), sizes
+            more, of_one = over(batch.one_step)
+            each, said = each + more, said._replace(errors=said.errors + of_one.errors)
+        return jnp.mean(batch.weight * each), said
 
     return Agent(act, loss)

@@ -3,6 +3,7 @@
 A row is written as `rows[i] = Tick(...)` and read as an element of a structured array with the same names.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -69,6 +70,14 @@ class Update(NamedTuple):
     end_ns: np.int64
     gradient_version: np.int64  # the parameters the gradient was taken at
     applied_version: np.int64  # the parameters it was applied to
+    gradient_norm: np.float32 = math.nan  # global, before any clip
+    q: np.float32 = math.nan  # mean over its batch: value of the action taken,
+    target_q: np.float32 = math.nan  # what it is drawn to,
+    td_error: np.float32 = math.nan  # and the size of the difference
+    inactive: np.float32 = (
+        math.nan
+    )  # share of the hidden units that its batch leaves at zero; measured now and then, else NaN
+    inactive_channels: np.float32 = math.nan  # the same of the units in convolutions
 
 
 GOES_ON, TERMINATED, TRUNCATED = 0, 1, 2  # how a span ended

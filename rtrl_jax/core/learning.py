@@ -5,22 +5,22 @@ import time
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rtrl_jax import stagger
 from rtrl_jax.agents import agent as agents
 from rtrl_jax.board import snapshots
-from rtrl_jax.board.records import Update
 from rtrl_jax.core import loops
 from rtrl_jax.core.acting import read_snapshots
 from rtrl_jax.core.assembly import Assembly
 from rtrl_jax.core.context import SAMPLING, Context
-from rtrl_jax.networks import runtime
+from rtrl_jax.networks import hidden, runtime
 from rtrl_jax.replay import demonstrations
 from rtrl_jax.replay.prioritised import PrioritisedReplay
 from rtrl_jax.replay.uniform import UniformReplay
 from rtrl_jax.replay.union import UnionReplay
-from rtrl_jax.workers.learner import Learner, Program
+from rtrl_jax.workers.learner import Applied, Gradients, Learner, Program, record
 
 
 def learner(context: Context, lock) -> Learner:
@@ -105,9 +105,9 @@ def pretrain(context: Context, learner: Learner, now_ns: Callable[[], int]) -> N
         return
     began = [now_ns()]
 
-    def record(version: int, loss: float) -> None:
+    def note(found: Gradients, applied: Applied) -> None:
         ended = now_ns()
-        updates.append(Update(0, loss, began[0], ended, ended, ended, version, version))
+        updates.append(record(0, found, applied, began[0], ended, ended, ended))
         context.beat(ended - began[0])
         began[0] = ended
 
@@ -115,7 +115,7 @@ def pretrain(context: Context, learner: Learner, now_ns: Callable[[], int]) -> N
         context.beat()
         time.sleep(0.001)
 
-    learner.pretrain(settings.pretrain_steps, record, wait)
+    learner.pretrain(settings.pretrain_steps, note, wait)
 
 
 def _program(assembly: Assembly) -> Program:
@@ -125,23 +125,30 @@ def _program(assembly: Assembly) -> Program:
     state = jax.tree.structure(model.optimiser_shapes)
 
     def flat_gradients(online, target, batch, seed):
-        grads, loss, errors = gradients(jax.tree.unflatten(tree, online), jax.tree.unflatten(tree, target), batch, seed)
-        return jax.tree.leaves(grads), loss, errors
+        grads, loss, said = gradients(jax.tree.unflatten(tree, online), jax.tree.unflatten(tree, target), batch, seed)
+        return jax.tree.leaves(grads), jnp.stack([loss, said.q, said.target_q, said.td_error]), said.errors
 
     def flat_apply(online, optimiser_leaves, grads):
         trees = (jax.tree.unflatten(tree, online), jax.tree.unflatten(state, optimiser_leaves))
-        moved, moved_state = apply(*trees, jax.tree.unflatten(tree, grads))
-        return jax.tree.leaves(moved), jax.tree.leaves(moved_state)
+        moved, moved_state, norm = apply(*trees, jax.tree.unflatten(tree, grads))
+        return jax.tree.leaves(moved), jax.tree.leaves(moved_state), norm
 
     def flat_prepare(online):
         return model.prepare(jax.tree.unflatten(tree, online))
 
-    return Program(jax.jit(flat_gradients), jax.jit(flat_apply), jax.jit(flat_prepare))
+    def flat_inactive(online, observation, seed):
+        return inactive(jax.tree.unflatten(tree, online), observation, seed)
+
+    inactive = hidden.inactive(model.learning_apply())
+    return Program(*map(jax.jit, (flat_gradients, flat_apply, flat_prepare, flat_inactive)))
 
 
 def _try_out(context: Context, program: Program, reader, publisher) -> None:
     """Compiles and times an update whose outcome is thrown away, so that the run neither waits for it nor takes it for a hang."""
     once = _blank_update(context, program, reader, publisher)
+    with reader.pinned() as (_, online):
+        program.inactive(online, _blank_batch(context).observation, np.uint32(0))
+    context.beat()
     for _ in range(2):
         began = time.monotonic_ns()
         once()
@@ -157,14 +164,18 @@ def blank_update(context: Context) -> Callable[[], None]:
 
 
 def _blank_update(context: Context, program: Program, reader, publisher) -> Callable[[], None]:
-    size, shape = context.assembly.batch_size, (context.assembly.batch_size, *context.model.observation_shape)
-    numbers, frames = np.zeros(size, np.float32), np.zeros(shape, context.spec.observation_dtype)
-    blank = agents.Batch(frames, np.zeros(size, np.int32), numbers, numbers, frames, np.ones(size, np.float32))
+    blank = _blank_batch(context)
 
     def once() -> None:
         with reader.pinned() as (_, online):
             grads, _, _ = program.gradients(online, online, blank, np.uint32(0))
-            moved, _ = program.apply_gradients(online, publisher.optimiser(), grads)
+            moved, _, _ = program.apply_gradients(online, publisher.optimiser(), grads)
             jax.block_until_ready(program.prepare(moved))
 
     return once
+
+
+def _blank_batch(context: Context) -> agents.Batch:
+    size, shape = context.assembly.batch_size, (context.assembly.batch_size, *context.model.observation_shape)
+    numbers, frames = np.zeros(size, np.float32), np.zeros(shape, context.spec.observation_dtype)
+    return agents.Batch(frames, np.zeros(size, np.int32), numbers, numbers, frames, np.ones(size, np.float32))

@@ -109,9 +109,13 @@ class Model:
 
     def learning_agent(self):
         """The `Agent` whose `loss` takes plain parameters."""
+        return self.variant.make(self.learning_apply())
+
+    def learning_apply(self):
+        """The network as a learner computes it, of plain parameters."""
         from rtrl_jax.networks import fast
 
-        return self.variant.make(fast.learning(self.module, self.fast) if self.fast else self.module.apply)
+        return fast.learning(self.module, self.fast) if self.fast else self.module.apply
 
     def first_state(self) -> tuple[list, list]:
         """First values of the parameters and of the optimiser's state (Adam's are zeros), as lists of leaves."""

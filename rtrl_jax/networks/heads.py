@@ -7,6 +7,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rtrl_jax.networks.hidden import Relu
+
 SIGMA_0 = 0.5  # of the noisy layers; Fortunato et al. 2018 for the factorised noise
 LAST = ("values", "Dense_2")  # what the last layer is called, in each stream after the stream's name
 
@@ -67,12 +69,12 @@ def action_values(x: jax.Array, actions: int, hidden: int, heads: Heads, names=(
         return nn.LayerNorm(name=f"{name}_norm")(y) if heads.normalised else y
 
     def stream(prefix: str, outputs: int) -> jax.Array:
-        y = nn.relu(normalised(dense(hidden, name=prefix + names[0])(x), prefix + names[0]))
+        y = Relu()(normalised(dense(hidden, name=prefix + names[0])(x), prefix + names[0]))
         return dense(outputs * heads.atoms, name=prefix + names[1])(y).reshape(-1, outputs, heads.atoms)
 
     x = normalised(x, "features")
     if heads.shared:
-        x = nn.relu(normalised(nn.Dense(hidden, name="shared")(x), "shared"))
+        x = Relu()(normalised(nn.Dense(hidden, name="shared")(x), "shared"))
     if heads.dueling:
         advantages = stream("advantage_", actions)
         q = stream("state_", 1) + advantages - advantages.mean(1, keepdims=True)

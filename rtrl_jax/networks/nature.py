@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 
 from rtrl_jax.networks.heads import VALUES, Heads, action_values
+from rtrl_jax.networks.hidden import Relu
 from rtrl_jax.networks.inputs import scaled
 
 
@@ -20,5 +21,5 @@ class Nature(nn.Module):
         x = scaled(observation, self.input_scale)
         for filters, kernel, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
             filters = max(1, int(filters * self.width))
-            x = nn.relu(nn.Conv(filters, (kernel, kernel), (stride, stride), padding="VALID")(x))
+            x = Relu()(nn.Conv(filters, (kernel, kernel), (stride, stride), padding="VALID")(x))
         return action_values(x.reshape(x.shape[0], -1), self.actions, 512, self.heads)

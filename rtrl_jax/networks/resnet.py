@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from rtrl_jax.networks.heads import VALUES, Heads, action_values
+from rtrl_jax.networks.hidden import Relu
 from rtrl_jax.networks.inputs import scaled
 
 POOLING_STRIDES = {3: (2, 2, 2), 6: (2, 1, 1, 1, 2, 1)}
@@ -32,9 +33,9 @@ class ResNet(nn.Module):
             filters = max(1, int((16 if block == 0 else 32) * self.width))
             x = max_pool(nn.Conv(filters, (3, 3), padding="VALID")(x), stride)
             for _ in range(2):
-                y = nn.Conv(filters, (3, 3))(nn.relu(x))
-                x = x + nn.Conv(filters, (3, 3))(nn.relu(y))
-        x = nn.relu(x).reshape(x.shape[0], -1)
+                y = nn.Conv(filters, (3, 3))(Relu()(x))
+                x = x + nn.Conv(filters, (3, 3))(Relu()(y))
+        x = Relu()(x).reshape(x.shape[0], -1)
         return action_values(x, self.actions, 512, self.heads)
 
 

@@ -31,6 +31,7 @@ class FinishedRun:
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(f"{folder} holds no run that can be shown ({' '.join(str(error).split())})") from None
         self._ticks, self._decisions, updates = records["ticks"], records["decisions"], records["updates"]
+        self._updates = updates
         if not len(self._ticks):
             raise UserError(f"{folder} holds a run without a single tick: there is nothing to show")
         self._decisions = self._decisions[np.argsort(self._decisions["decision"]["end_ns"], kind="stable")]
@@ -46,6 +47,9 @@ class FinishedRun:
         returns = summary.episode_returns(ticks).tolist()
         acting = ticks[~ticks["is_default"]]
         parts = np.array_split(ticks, min(CURVE_PARTS, len(ticks)))
+        updates = self._updates
+        batches = np.array_split(updates, min(CURVE_PARTS, max(1, len(updates)))) if len(updates) else []
+        counted = updates[~np.isnan(updates["inactive"])]
         return messages.pack(
             {
                 "type": "hello",
@@ -79,6 +83,12 @@ class FinishedRun:
                     [part["tick"][-1] / rate for part in parts],
                     [100 * part["is_default"].mean() for part in parts],
                 ),
+                "values": tables.values_curve(
+                    np.cumsum([len(part) for part in batches]),
+                    [part["q"].mean() for part in batches],
+                    [part["target_q"].mean() for part in batches],
+                ),
+                "inactive": tables.curve(counted["applied_version"], 100 * counted["inactive"]),
             }
         )
 

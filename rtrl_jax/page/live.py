@@ -5,6 +5,7 @@ waits for it.
 """
 
 import asyncio
+import math
 import time
 
 import numpy as np
@@ -25,6 +26,7 @@ MOST_POINTS = 2000
 RECENT_ROWS = 400  # what a new viewer is shown at once
 MOST_NUMBERS = 64  # of an observation that is no picture
 KINDS = {"stop": {}}
+LEARNING = ("updates", "q", "target_q", "inactive")
 
 
 def show(context, listener: Listener) -> None:
@@ -69,7 +71,7 @@ class LiveRun:
             context.board, first_tick=0
         )  # again from the start: a page that is replaced shows what was before it
         self._recent = dict(self._news)
-        self._points = {name: [] for name in ("seconds", "inaction", "wins")}
+        self._points = {name: [] for name in ("seconds", "inaction", "wins", *LEARNING)}
         self._figures_at = self._points_at = 0.0
         self._points_s = POINTS_S
 
@@ -151,9 +153,22 @@ class LiveRun:
         self._points["seconds"].append(self._window.ticks / self._context.assembly.spec.rate_hz)
         self._points["inaction"].append(100 * figures["inaction"])
         self._points["wins"].append(figures["progress"]["wins"])
+        self._points["updates"].append(self._window.updates)
+        for name in ("q", "target_q", "inactive"):
+            value = figures["learning"][name]
+            self._points[name].append(math.nan if value is None else value)
         if len(self._points["wins"]) >= MOST_POINTS:  # in a long run they come, and stay, more rarely
             self._points = {name: values[::2] for name, values in self._points.items()}
             self._points_s *= 2
+
+    def _learning(self) -> dict:
+        """Of the points at which there was something to show."""
+        updates, q, target_q, inactive = (np.array(self._points[name], float) for name in LEARNING)
+        there, counted = ~np.isnan(q), ~np.isnan(inactive)
+        return {
+            "values": tables.values_curve(updates[there], q[there], target_q[there]),
+            "inactive": tables.curve(updates[counted], 100 * inactive[counted]),
+        }
 
     def _figures(self) -> dict:
         rate = self._context.assembly.spec.rate_hz
@@ -170,5 +185,6 @@ class LiveRun:
             "returns": tables.returns_curve(self._window.ends, self._window.returns, rate),
             "progress": tables.curve(points["seconds"], points["wins"]) if encounters else None,
             "inaction": tables.curve(points["seconds"], points["inaction"]),
+            **self._learning(),
             "lost": self._tail.lost,
         }

@@ -61,6 +61,13 @@ def curve(x, y) -> dict:
     return {"x": _plain(x[chosen], 2), "y": _plain(y[chosen], 3)}
 
 
+def values_curve(updates, q, target_q) -> dict:
+    """Mean Q of each batch, and what it is drawn to, against updates; thinned to MOST_POINTS."""
+    x, q, target_q = (np.asarray(values, float) for values in (updates, q, target_q))
+    chosen = _spread(len(x))
+    return {"x": _plain(x[chosen], 0), "y": _plain(q[chosen], 4), "target": _plain(target_q[chosen], 4)}
+
+
 def progress_curve(ticks: np.ndarray, rate_hz: float) -> dict | None:
     """Wins against seconds; None in a game without encounters."""
     if not len(ticks) or not any(ticks[name].any() for name in PROGRESS):

@@ -73,7 +73,10 @@ def unlearned(learners: int, tau_l: Tau, learn_every: int, ticks: int, seed: int
     clock, rng, world = Clock(), np.random.default_rng(seed), Counter()
     contexts, leaves = _contexts(learners, learn_every, ticks)
     board, now = contexts[0].board, loops.Clock(clock.now_ns)
-    program = Program(lambda *_: ([np.zeros(1, np.float32)], 0.0, None), lambda online, optimiser, grads: (online, []))
+    no_figures, norm = (0.0, 0.0, 0.0, 0.0), 0.0
+    program = Program(
+        lambda *_: ([np.zeros(1, np.float32)], no_figures, None), lambda online, optimiser, grads: (online, [], norm)
+    )
 
     def learner(context: Context) -> Learner:
         return Learner(

@@ -7,6 +7,8 @@ from rtrl_jax.telemetry.summary import episode_returns, statistics
 
 WINDOW_S = 5.0
 MOST_RECORDS = 20_000  # in the window, of each kind
+MOST_INACTIVE = 0.9  # of the hidden units, before somebody is told
+INACTIVE = ("inactive", "inactive_channels")
 
 
 class Window:
@@ -19,6 +21,7 @@ class Window:
             "decisions": lambda rows: rows["decision"]["end_ns"],
             "updates": lambda rows: rows["end_ns"],
         }
+        self._inactive: dict[str, float] = {}  # the newest shares that were measured, maybe before the window
         self.ticks = self.updates = 0
         self.returns: list[float] = []  # of finished episodes
         self.ends: list[int] = []  # the ticks they ended at
@@ -37,13 +40,30 @@ class Window:
         self.ticks += len(news["ticks"])
         self.updates += len(news["updates"])
         self._add_returns(news["ticks"])
-        self._check("loss", news["updates"]["loss"], "update", news["updates"]["applied_version"])
+        self._check_learning(news["updates"])
 
-    def _check(self, what: str, values: np.ndarray, kind: str, numbers: np.ndarray) -> None:
-        wrong = np.flatnonzero(~np.isfinite(values))
-        if len(wrong) and what not in self._warned:
-            self._warned.add(what)
-            self._warnings.append(f"warning: the {what} of {kind} {numbers[wrong[0]]} is {values[wrong[0]]}")
+    def _check_learning(self, updates: np.ndarray) -> None:
+        loss, norm = np.isfinite(updates["loss"]), np.isfinite(updates["gradient_norm"])
+        recorded = ~np.isnan(updates["q"])  # not in runs of before it was
+        self._warn(updates[~loss], "the loss of update {applied_version} is {loss}")
+        self._warn(
+            updates[loss & recorded & ~norm], "the gradient's norm in update {applied_version} is {gradient_norm}"
+        )
+        self._warn(
+            updates[updates["inactive"] > MOST_INACTIVE],
+            "{inactive:.0%} of the hidden units are inactive in update {applied_version}: no gradient passes through them",
+        )
+        for name in INACTIVE:
+            measured = updates[name][~np.isnan(updates[name])]
+            if len(measured):
+                self._inactive[name] = float(measured[-1])
+
+    def _warn(self, updates: np.ndarray, words: str) -> None:
+        """Args: updates: those that it is true of. words: with the names of columns for their values."""
+        if len(updates) and words not in self._warned:
+            self._warned.add(words)
+            first = {name: updates[name][0] for name in updates.dtype.names}
+            self._warnings.append(f"warning: {words.format(**first)}")
 
     def warnings(self) -> list[str]:
         """Lines about what has gone wrong with the numbers since the last call; each kind is told once in a run."""
@@ -61,8 +81,10 @@ class Window:
         self.episode_return += float(ticks["reward"].sum())
 
     def figures(self) -> dict:
-        """`summary.statistics` of the window."""
-        return statistics(self._recent["ticks"], self._recent["decisions"], self._recent["updates"])
+        """`summary.statistics` of the window, all of which is its end."""
+        found = statistics(self._recent["ticks"], self._recent["decisions"], self._recent["updates"], last=1.0)
+        found["learning"] |= self._inactive
+        return found
 
     def delays(self) -> np.ndarray:
         """Of the actions in the window, in ticks."""

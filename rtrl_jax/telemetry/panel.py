@@ -23,13 +23,45 @@ def rows(window: Window) -> list[tuple[str, str, str]]:
         ("inaction", number(now["inaction"], "%", 2, scale=100), "of the ticks were left to the default action"),
         ("delay", number(now["delay"]["mean"], "ticks", 1), "from observation to action"),
         ("τ_θ", number(now["inference"]["tau_network_ms"], "ms", 2), "an inference of the network"),
-        ("greedy", number(now["inference"]["greedy"], "%", 0, scale=100), "decisions the network made; others explore"),
+        (
+            "greedy",
+            number(now["inference"]["greedy"], "%", 0, scale=100),
+            f"of decisions; of what acted {number(now['inference']['exploratory'], '%', 0, scale=100)} explored",
+        ),
         ("updates", number(now["learning"]["updates_per_s"], "a second", 1), f"{window.updates:,} so far"),
+        *([("learning", f"Q {short(now['learning']['q'])}", diagnostics(now["learning"]))] if window.updates else []),
         ("return", number(window.episode_return, "", 0), _finished(window)),
     ]
 
 
-LEFT_OUT = ("greedy", "lateness p99", "updates", "return", "τ_θ", "delay", "inaction", "tick rate")  # in this order
+LEFT_OUT = (
+    "greedy",
+    "learning",
+    "lateness p99",
+    "updates",
+    "return",
+    "τ_θ",
+    "delay",
+    "inaction",
+    "tick rate",
+)  # in this order
+
+
+def in_a_line(shown: list[tuple[str, str, str]]) -> str:
+    """The same without what it means, unless that has figures of its own."""
+    return ", ".join(f"{name} {value}" + (f" ({more})" if name == "learning" else "") for name, value, more in shown)
+
+
+def diagnostics(learning: dict) -> str:
+    """Args: learning: of `summary.statistics`."""
+    target, error, norm = (short(learning[name]) for name in ("target_q", "td_error", "gradient_norm"))
+    inactive = number(learning["inactive"], "%", 0, scale=100)
+    return f"target {target}, |TD| {error}, ‖∇‖ {norm}, idle {inactive}"
+
+
+def short(value: float | None) -> str:
+    """Three digits that matter; a dash for None."""
+    return "–" if value is None else f"{value:.3g}"
 
 
 def _finished(window: Window) -> str:

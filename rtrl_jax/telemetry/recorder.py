@@ -13,6 +13,7 @@ import numpy as np
 
 from rtrl_jax.telemetry import trace
 from rtrl_jax.telemetry.files import write_arrays, write_atomically
+from rtrl_jax.telemetry.summary import DIAGNOSTICS
 from rtrl_jax.telemetry.tail import KINDS, Tail
 
 
@@ -84,11 +85,14 @@ def read_back(folder: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _rows(stored, dtype: np.dtype) -> np.ndarray:
-    """The inverse of `columns`."""
+    """The inverse of `columns`. What a run of before did not measure is NaN."""
     names = [name for name in dtype.names if not dtype[name].names]
     rows = np.zeros(len(stored[names[0]]), dtype)
     for name in dtype.names:
-        rows[name] = _rows(stored, dtype[name]) if dtype[name].names else stored[name]
+        if dtype[name].names:
+            rows[name] = _rows(stored, dtype[name])
+        else:
+            rows[name] = np.nan if name in DIAGNOSTICS and name not in stored else stored[name]
     return rows
 
 

@@ -1,6 +1,7 @@
 """The figures of a run, computed from its records. `statistics` is pure; everything that is shown or stored comes from it."""
 
 import importlib.metadata
+import math
 import platform
 
 import numpy as np
@@ -10,13 +11,16 @@ from rtrl_jax.board.records import APPLIED, OVERWRITTEN, STALE
 
 PROGRESS = ("encounter", "wins", "losses", "attempts")
 LATE_MS = 0.5  # a boundary later than this counts as late
+DIAGNOSTICS = ("gradient_norm", "q", "target_q", "td_error", "inactive", "inactive_channels")
+LAST = 0.1  # of a run's updates and actions: where it stands at its end
 
 
-def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray) -> dict:
+def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray, last: float = LAST) -> dict:
     """The measured part of summary.json; None where there was nothing to measure.
 
     Args:
       ticks, decisions, updates: TICK, OUTCOME and UPDATE records (see `board.layout`), in order.
+      last: the share of updates and actions that figures of the end are over.
     """
     lateness = ticks["lateness_ns"] / 1e6
     acting = ticks[~ticks["is_default"]]
@@ -26,6 +30,7 @@ def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray) ->
     made = decisions["decision"]
     tau = (made["end_ns"] - made["start_ns"]) / 1e6
     network = tau[made["greedy"]]
+    explored = _explored(decisions)
     returns = episode_returns(ticks)
     return {
         "measured_rate_hz": _rate(ticks),
@@ -45,6 +50,8 @@ def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray) ->
             "tau_max_ms": _most(tau),
             "tau_network_ms": _mean(network),
             "greedy": _mean(made["greedy"]),
+            "exploratory": _mean(explored),
+            "exploratory_last": _mean(_end(explored, last)),
             "applied": int((decisions["status"] == APPLIED).sum()),
             "overwritten": int((decisions["status"] == OVERWRITTEN).sum()),
             "stale": int((decisions["status"] == STALE).sum()),
@@ -54,6 +61,7 @@ def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray) ->
             "updates_per_s": _updates_per_s(ticks, updates),
             "delay_mean": _mean(updates["applied_version"] - updates["gradient_version"]),
             "loss": _mean(updates["loss"][-100:]),
+            **_diagnostics(updates, last),
         },
         "progress": {name: int(ticks[name][-1]) if len(ticks) else 0 for name in PROGRESS},
         "episodes": {
@@ -63,6 +71,34 @@ def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray) ->
             "return_unfinished": float(ticks["reward"].sum() - returns.sum()),
         },
     }
+
+
+def _explored(decisions: np.ndarray) -> np.ndarray:
+    """Whether each action that acted was an exploratory one, in the order in which they acted."""
+    acted = decisions[decisions["status"] == APPLIED]
+    return ~acted["decision"]["greedy"][np.argsort(acted["apply_tick"], kind="stable")]
+
+
+def _end(rows: np.ndarray, share: float) -> np.ndarray:
+    return rows[len(rows) - math.ceil(share * len(rows)) :]
+
+
+def _diagnostics(updates: np.ndarray, last: float) -> dict:
+    """What learning looks like at the end; inactive units, which are measured now and then, at the beginning too."""
+    end = _end(updates, last)
+    counted = updates["inactive"][~np.isnan(updates["inactive"])]
+    return {
+        **{name: _mean(end[name]) for name in ("gradient_norm", "q", "target_q", "td_error")},
+        "inactive": _newest_mean(end["inactive"], updates["inactive"]),
+        "inactive_channels": _newest_mean(end["inactive_channels"], updates["inactive_channels"]),
+        "inactive_first": float(counted[0]) if len(counted) else None,
+    }
+
+
+def _newest_mean(values: np.ndarray, earlier: np.ndarray) -> float | None:
+    """The mean of those that were measured; if none was, the newest of `earlier`."""
+    measured, before = values[~np.isnan(values)], earlier[~np.isnan(earlier)]
+    return float(measured.mean()) if len(measured) else float(before[-1]) if len(before) else None
 
 
 def _spans_s(ticks: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.summary import scalar
 
 from rtrl_jax.telemetry.live import Window
+from rtrl_jax.telemetry.summary import DIAGNOSTICS
 
 MOST_WAITING = 1000  # events that wait for the disk; those after them are left out
 FLUSH_S, CLOSING_S = 5.0, 5.0
@@ -45,8 +46,10 @@ class Events:
             "acting/delay_ticks": figures["delay"]["mean"],
             "acting/tau_mean_ms": figures["inference"]["tau_mean_ms"],
             "acting/greedy": figures["inference"]["greedy"],
+            "acting/exploratory": figures["inference"]["exploratory"],
             "learning/updates_per_s": figures["learning"]["updates_per_s"],
             "learning/loss": figures["learning"]["loss"],
+            **{f"learning/{name}": figures["learning"][name] for name in DIAGNOSTICS},
         }
         for name, value in scalars.items():
             if value is not None:

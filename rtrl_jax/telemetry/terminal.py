@@ -73,7 +73,7 @@ class Display:
         if self._draws:
             self._printer.panel(panel.figures(self._title, rows, words, fraction))
         else:
-            self._printer.line(f"{words}: " + ", ".join(f"{name} {value}" for name, value, _ in rows))
+            self._printer.line(f"{words}: {panel.in_a_line(rows)}")
 
     def _is_time_for_a_line(self) -> bool:
         if not self._printer or time.monotonic() - self._last_line < self._line_every_s:
@@ -117,7 +117,9 @@ def _print_summary(console: Console, summary: dict, run_dir: str) -> None:
         (
             f"τ_θ{emulated}",
             _number(inference["tau_network_ms"], "ms", 2),
-            f"the network made {_number(inference['greedy'], '%', 0, 100)} of the decisions",
+            f"the network made {_number(inference['greedy'], '%', 0, 100)} of the decisions; "
+            f"{_number(inference['exploratory'], '%', 0, 100)} of what acted explored, "
+            f"{_number(inference['exploratory_last'], '%', 0, 100)} of its last tenth",
         ),
         (
             "decisions",
@@ -128,6 +130,11 @@ def _print_summary(console: Console, summary: dict, run_dir: str) -> None:
             "updates",
             f"{learning['updates']}, {learning['updates_per_s']:.1f} a second",
             f"loss {_number(learning['loss'], '', 5)}",
+        ),
+        *(
+            [("learning", f"Q {panel.short(learning['q'])}", panel.diagnostics(learning))]
+            if learning["updates"]
+            else []
         ),
         (
             "episodes",

@@ -5,6 +5,7 @@ parameters there are then. Between two updates nothing that matters is in a lear
 optimiser are on the board, committed by one flip, so a learner may die at any moment.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,22 +18,42 @@ from rtrl_jax.workers.inference import LOOK_AGAIN_NS
 
 LOOK_AT_TURN_NS = 1_000_000  # two may ring a learner at once, and then a ring can be missed
 NOT_BEGUN = -1
+INACTIVE_EVERY = (
+    64  # updates between two in which inactive units are counted, in a fifth to a quarter of an update's time
+)
+
+
+class Figures(NamedTuple):
+    """What an update's batch says of learning, under the names that `Update` has for it."""
+
+    loss: float
+    q: float
+    target_q: float
+    td_error: float
+    inactive: float = math.nan
+    inactive_channels: float = math.nan
 
 
 class Gradients(NamedTuple):
     grads: Any  # leaves, of the parameters' shapes
-    loss: float
+    figures: Figures
     version: int  # of the parameters it was taken at
     keys: Any  # of the batch's transitions in the replay
     errors: Any  # [B] their sizes
 
 
+class Applied(NamedTuple):
+    version: int  # of the parameters that a gradient was applied to
+    gradient_norm: float
+
+
 class Program(NamedTuple):
     """An agent's two halves of an update, compiled. Trees are flattened to lists of arrays."""
 
-    gradients: Callable  # (parameters, target, batch, seed) -> (grads, loss, errors)
-    apply_gradients: Callable  # (parameters, optimiser leaves, grads) -> (parameters, optimiser leaves)
+    gradients: Callable  # (parameters, target, batch, seed) -> (grads, the first four of Figures, errors)
+    apply_gradients: Callable  # (parameters, optimiser leaves, grads) -> (parameters, optimiser leaves, gradient norm)
     prepare: Callable = lambda parameters: ()  # parameters -> what a snapshot holds for inference besides
+    inactive: Callable | None = None  # (parameters, observations, seed) -> the last two of Figures
 
 
 class Learner:
@@ -98,22 +119,21 @@ class Learner:
             self._replay.ingest()
             beat()
 
-    def pretrain(self, steps: int, record: Callable[[int, float], None], wait: Callable[[], None]) -> None:
+    def pretrain(self, steps: int, record: Callable[[Gradients, Applied], None], wait: Callable[[], None]) -> None:
         """Updates on what is in the replay before the run begins; they do not count for the schedule.
 
         Args:
-          record: called after each with (version it was applied to, loss).
+          record: called after each.
           wait: called while others, warming up, hold every slot.
         """
         self.catch_up()
         for _ in range(steps if len(self._replay) else 0):  # with too long a delay no action is left to learn from
             while not self.can_apply():
                 wait()
-            found, version = self.step()
-            record(version, found.loss)
+            record(*self.step())
 
-    def step(self) -> tuple[Gradients, int]:
-        """A whole update, for an agent that learns alone. Returns (gradients, version they were applied to)."""
+    def step(self) -> tuple[Gradients, Applied]:
+        """A whole update, for an agent that learns alone."""
         found = self.gradients()
         with self._lock():  # a checkpoint may be copied at any moment
             return found, self.apply(found)
@@ -125,24 +145,25 @@ class Learner:
         self._note()
         self._refresh_target()
         with self._snapshots.pinned() as (version, parameters):
-            grads, loss, errors = self._program.gradients(parameters, self._target, batch, seed)
-            loss, errors = float(loss), np.asarray(errors)  # waits, as the snapshot is pinned no longer than this block
-        return Gradients(grads, loss, version, keys, errors)
+            grads, numbers, errors = self._program.gradients(parameters, self._target, batch, seed)
+            # Waits, as the snapshot is pinned no longer than this block. One array, as each that is fetched takes its time.
+            figures, errors = Figures(*np.asarray(numbers).tolist()), np.asarray(errors)
+            if self._program.inactive and version % INACTIVE_EVERY == 0:
+                shares = self._program.inactive(parameters, batch.observation, seed)
+                figures = Figures(*figures[:4], *map(float, shares))
+        return Gradients(grads, figures, version, keys, errors)
 
-    def apply(self, found: Gradients) -> int | None:
-        """Commits the update, in one's turn.
-
-        Returns the version of the parameters it was applied to; None if slow readers held every slot after all.
-        """
+    def apply(self, found: Gradients) -> Applied | None:
+        """Commits the update, in one's turn. Returns None if slow readers held every slot after all."""
         with self._snapshots.pinned() as (version, parameters):
-            moved = self._program.apply_gradients(parameters, self._publisher.optimiser(), found.grads)
+            *moved, norm = self._program.apply_gradients(parameters, self._publisher.optimiser(), found.grads)
             parts = (*moved, self._program.prepare(moved[0]))
             parameters, optimiser, prepared = ([np.asarray(leaf) for leaf in leaves] for leaves in parts)
         target = (version + 1) % self._target_every == 0
         if not self._publisher.publish(parameters, version + 1, optimiser, target=target, prepared=prepared):
             return None
         self._replay.settle(found.keys, found.errors)
-        return version
+        return Applied(version, float(norm))
 
     def _refresh_target(self) -> None:
         # A copy of one's own: the slot is refilled at every second change of the target, maybe during a gradient.
@@ -176,22 +197,28 @@ def learner_loop(number: int, learner: Learner, turns, board, *, learn_every: in
             while turns.holder() != number or not learner.can_apply():
                 now = yield WaitBell(now + LOOK_AT_TURN_NS)
             applied, turn, now = yield Apply(partial(turns.take, number, partial(_apply, learner, found, learn_every)))
-        updates.append(
-            Update(
-                learner=number,
-                loss=found.loss,
-                start_ns=start,
-                computed_ns=computed,
-                turn_ns=turn,
-                end_ns=now,
-                gradient_version=found.version,
-                applied_version=applied,
-            )
-        )
+        updates.append(record(number, found, applied, start, computed, turn, now))
 
 
-def _apply(learner: Learner, found: Gradients, learn_every: int) -> int | None:
-    version = learner.apply(found)
-    if version is not None:
+def record(
+    number: int, found: Gradients, applied: Applied, start_ns: int, computed_ns: int, turn_ns: int, end_ns: int
+) -> Update:
+    """Of an update by learner `number`."""
+    return Update(
+        learner=number,
+        start_ns=start_ns,
+        computed_ns=computed_ns,
+        turn_ns=turn_ns,
+        end_ns=end_ns,
+        gradient_version=found.version,
+        applied_version=applied.version,
+        gradient_norm=applied.gradient_norm,
+        **found.figures._asdict(),
+    )
+
+
+def _apply(learner: Learner, found: Gradients, learn_every: int) -> Applied | None:
+    applied = learner.apply(found)
+    if applied is not None:
         learner.scheduled(learn_every)
-    return version
+    return applied

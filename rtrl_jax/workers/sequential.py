@@ -5,9 +5,9 @@
 
 from functools import partial
 
-from rtrl_jax.board.records import Update
 from rtrl_jax.workers.effects import Infer, Learn, Sleep, WaitBell
 from rtrl_jax.workers.inference import LOOK_AGAIN_NS
+from rtrl_jax.workers.learner import record
 
 
 def sequential(
@@ -25,9 +25,9 @@ def sequential(
 
     def learn():
         if learner is not None and learner.due(observations.count(per), learn_every):
-            (found, version), start, end = yield Learn(learner.step)
+            (found, applied), start, end = yield Learn(learner.step)
             learner.scheduled(learn_every)
-            updates.append(Update(0, found.loss, start, end, end, end, found.version, version))
+            updates.append(record(0, found, applied, start, end, end, end))
 
     now = yield Sleep(start_ns)
     while observations.newest < 0:

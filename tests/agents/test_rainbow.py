@@ -48,7 +48,7 @@ def test_every_part_by_itself_and_with_every_other(dueling, noisy, support, doub
     heads = Heads(dueling, noisy, support[2] if support else 1)
     network, online, target, batch = problem(heads)
     agent = rainbow.make(network.apply, double_q=double_q, noisy=noisy, support=support)
-    loss, errors = agent.loss(online, target, batch, np.uint32(7))
+    loss, (errors, *_) = agent.loss(online, target, batch, np.uint32(7))
     assert np.isfinite(loss)
     assert errors.shape == (8,)
     assert (errors >= 0).all()
@@ -66,9 +66,8 @@ def test_every_part_by_itself_and_with_every_other(dueling, noisy, support, doub
 def test_with_every_part_off_it_is_dqn():
     network, online, target, batch = problem(Heads())
     agent = rainbow.make(network.apply, double_q=False, noisy=False, support=None)
-    for ours, theirs in zip(
-        agent.loss(online, target, batch, 0), dqn.make(network.apply).loss(online, target, batch, 0), strict=True
-    ):
+    both = (one.loss(online, target, batch, 0) for one in (agent, dqn.make(network.apply)))
+    for ours, theirs in zip(*map(jax.tree.leaves, both), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -84,9 +83,10 @@ def test_the_loss_of_one_step_is_added_to_that_of_n(support):
     )
     apart = [usual.loss(online, target, batch, 0) for batch in (several, one)]
     ahead = agents.OneStep(one.reward, one.discount, one.next_observation)
-    loss, errors = both.loss(online, target, several._replace(one_step=ahead), 0)
+    loss, said = both.loss(online, target, several._replace(one_step=ahead), 0)
     assert float(loss) == pytest.approx(float(apart[0][0] + apart[1][0]), rel=1e-5)
-    np.testing.assert_allclose(errors, apart[0][1] + apart[1][1], rtol=1e-5)
+    np.testing.assert_allclose(said.errors, apart[0][1].errors + apart[1][1].errors, rtol=1e-5)
+    np.testing.assert_allclose(said[1:], apart[0][1][1:], rtol=1e-5)
 
 
 @pytest.mark.parametrize("support", [None, SUPPORT])
@@ -97,9 +97,9 @@ def test_importance_weights_multiply_each_transition_s_loss(support):
         float(agent.loss(online, target, jax.tree.map(lambda column, i=i: column[i : i + 1], batch), 0)[0])
         for i in range(8)
     ]
-    loss, errors = agent.loss(online, target, batch, 0)
+    loss, (errors, *_) = agent.loss(online, target, batch, 0)
     assert float(loss) == pytest.approx(np.mean(each), rel=1e-5)
-    doubled, same = agent.loss(online, target, batch._replace(weight=2 * batch.weight), 0)
+    doubled, (same, *_) = agent.loss(online, target, batch._replace(weight=2 * batch.weight), 0)
     assert float(doubled) == pytest.approx(2 * float(loss), rel=1e-5)
     np.testing.assert_array_equal(errors, same)
     if support:
@@ -120,7 +120,7 @@ def test_the_online_network_chooses_with_double_q_and_the_target_network_without
     )
     for double_q, expected in ((True, 10.0), (False, 30.0)):
         agent = rainbow.make(apply, double_q=double_q, noisy=False, support=None)
-        assert float(agent.loss(np.float32(-1), np.float32(10), batch, 0)[1][0]) == expected
+        assert float(agent.loss(np.float32(-1), np.float32(10), batch, 0)[1].errors[0]) == expected
 
 
 def test_the_three_passes_have_noise_of_their_own():
@@ -173,7 +173,7 @@ def test_all_of_rainbow_learns_to_balance_a_pole():
         if tick >= 500 and tick % EVERY == 0:
             replay.settle(np.empty(0, np.int64), np.empty(0))
             batch, keys = replay.sample_with_keys(rng, 32)
-            state, _, errors = update(state, batch, np.uint32(tick))
-            replay.settle(keys, np.asarray(errors))
+            state, _, said = update(state, batch, np.uint32(tick))
+            replay.settle(keys, np.asarray(said.errors))
     last = returns[-21:-1]  # the one under way left out
     assert np.mean(last) > 60, returns  # a random player reaches 22

@@ -31,9 +31,9 @@ def records(length):
     return ticks, decisions
 
 
-def folder_of(path, ticks, decisions):
+def folder_of(path, ticks, decisions, updates=np.empty(0, UPDATE)):  # noqa: B008
     path.mkdir()
-    for kind, rows in (("ticks", ticks), ("decisions", decisions), ("updates", np.empty(0, UPDATE))):
+    for kind, rows in (("ticks", ticks), ("decisions", decisions), ("updates", updates)):
         write_arrays(path / f"{kind}.npz", columns(rows))
     (path / "flags.txt").write_text("--environment=gameboy/stacks\n--stagger=ticket\n# --page=8000\n")
     return path
@@ -72,6 +72,21 @@ def test_a_folder_is_shown(tmp_path):
     assert [row[0] for row in window["ticks"]] == list(range(100, 120))
     assert (window["from"], window["to"]) == (1000.0, 1200.0)
     assert {row[3] for row in window["decisions"]} >= set(range(100, 119))
+
+
+def test_a_folder_shows_what_learning_looked_like(tmp_path):
+    updates = np.zeros(400, UPDATE)
+    updates["applied_version"] = np.arange(400)
+    updates["q"], updates["target_q"] = np.arange(400), 7
+    updates["inactive"] = np.where(np.arange(400) % 64 == 0, 0.25, np.nan)
+    hello, _ = messages.unpack(FinishedRun(folder_of(tmp_path / "run", *records(1000), updates)).greeting())
+    assert hello["learns"]
+    values = hello["values"]
+    assert (values["x"][-1], values["y"][:2], set(values["target"])) == (400, [0.5, 2.5], {7.0})
+    assert hello["inactive"] == {"x": [0, 64, 128, 192, 256, 320, 384], "y": 7 * [25.0]}
+    assert hello["figures"]["learning"]["q"] == 379.5
+    unlearned, _ = messages.unpack(FinishedRun(folder_of(tmp_path / "other", *records(100))).greeting())
+    assert (unlearned["values"]["x"], unlearned["inactive"]["x"]) == ([], [])
 
 
 def test_times_are_seconds(tmp_path):

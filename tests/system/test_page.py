@@ -211,7 +211,8 @@ def test_a_run_whose_numbers_are_none_is_watched_to_its_end(browser, begin, tmp_
     time.sleep(1)
     open_when_it_plays(browser, url)
     wait_for(lambda: "0.000, 0.500" in text(browser, "numbers"))
-    assert "updates so far" in text(browser, "figures")
+    wait_for(lambda: all(name in text(browser, "figures") for name in ("updates so far", "mean Q", "inactive units")))
+    wait_for(lambda: "Inactive units" in text(browser, "learning"))
 
     def loss():
         with connect(live(url)) as viewer:

@@ -3,6 +3,7 @@
 import mmap
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -14,7 +15,7 @@ from rtrl_jax.agents import dqn
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.layout import Board, Dimensions, size
 from rtrl_jax.workers.effects import Apply, Learn, Timed, WaitBell
-from rtrl_jax.workers.learner import NOT_BEGUN, Learner, Program, learner_loop
+from rtrl_jax.workers.learner import INACTIVE_EVERY, NOT_BEGUN, Learner, Program, learner_loop, record
 from rtrl_jax.workers.turns import Turns
 
 
@@ -97,18 +98,18 @@ def test_one_learner_is_plain_dqn_number_for_number():
     structure, state_structure = jax.tree.structure(parameters), jax.tree.structure(optimiser.init(parameters))
 
     def gradient(online, target, batch, seed):
-        slope, loss, errors = agents.gradients(agent)(
+        slope, loss, said = agents.gradients(agent)(
             jax.tree.unflatten(structure, online), jax.tree.unflatten(structure, target), batch, seed
         )
-        return jax.tree.leaves(slope), loss, errors
+        return jax.tree.leaves(slope), (loss, said.q, said.target_q, said.td_error), said.errors
 
     def descend(online, state, slope):
-        moved, state = agents.apply_gradients(optimiser)(
+        moved, state, norm = agents.apply_gradients(optimiser)(
             jax.tree.unflatten(structure, online),
             jax.tree.unflatten(state_structure, state),
             jax.tree.unflatten(structure, slope),
         )
-        return jax.tree.leaves(moved), jax.tree.leaves(state)
+        return jax.tree.leaves(moved), jax.tree.leaves(state), norm
 
     board, leaves, optimiser_leaves = make_board(parameters, optimiser.init(parameters), 1)
     program = Program(jax.jit(gradient), jax.jit(descend))
@@ -116,10 +117,10 @@ def test_one_learner_is_plain_dqn_number_for_number():
 
     state, step = agents.init(parameters, optimiser), jax.jit(agents.update(agent, optimiser, 4))
     for number in range(13):
-        found, version = learning.step()
+        found, applied = learning.step()
         state, loss, _ = step(state, problem(number), np.uint32(0))
-        assert version == number
-        assert found.loss == float(loss)
+        assert applied.version == number
+        assert found.figures.loss == float(loss)
         newest = snapshots.views(leaves, board.slots[board.latest[0]])
         for mine, theirs in zip(newest, jax.tree.leaves(state.parameters), strict=True):
             np.testing.assert_array_equal(mine, theirs)
@@ -129,10 +130,10 @@ def quadratic(rate):
     """Loss (θ − b)²/2 with a b of its own for each batch: its gradient is θ − b."""
 
     def gradient(online, target, batch, seed):
-        return [online[0] - np.float32(batch)], 0.0, np.zeros(1)
+        return [online[0] - np.float32(batch)], np.zeros(4), np.zeros(1)
 
     def descend(online, state, slope):
-        return [online[0] - np.float32(rate) * slope[0]], state
+        return [online[0] - np.float32(rate) * slope[0]], state, abs(slope[0])
 
     return Program(gradient, descend)
 
@@ -301,8 +302,9 @@ def test_an_update_that_finds_no_room_after_all_is_applied_later_and_counted_onc
     assert isinstance(loop.send(Timed(None, 1, 1)), WaitBell)
     board.pin[2:10] = 0
     apply = loop.send(2)
-    assert apply.compute() == 0
-    loop.send(Timed(0, 2, 2))
+    applied = apply.compute()
+    assert applied.version == 0
+    loop.send(Timed(applied, 2, 2))
     assert (board.due_at[0], updates.head, replay.settled) == (4, 1, [0])
 
 
@@ -314,7 +316,7 @@ def test_the_target_of_a_gradient_stays_as_it_is_while_others_commit_new_ones():
         for version in (1, 2):
             assert publisher.publish([np.float32(version)], version, target=True)
         seen.append(float(target[0]))
-        return [], 0.0, None
+        return [], np.zeros(4), None
 
     make_learning(board, leaves, optimiser_leaves, Program(gradient, None), Batches(0)).gradients()
     assert seen == [0]
@@ -326,6 +328,25 @@ def test_what_inference_needs_is_prepared_from_the_parameters_that_are_committed
     learning = make_learning(board, leaves, optimiser_leaves, program, Batches(0, draw=lambda n: np.float32(1)))
     learning.step()
     assert prepared == snapshots.views(leaves, board.slots[board.latest[0]]) == [0.5]
+
+
+def test_inactive_units_are_counted_now_and_then_by_version_whoever_counts():
+    board, leaves, optimiser_leaves = make_board([np.zeros((), np.float32)], (), 1)
+    program = Program(
+        lambda online, target, batch, seed: ([np.float32(1)], (0.5, 1.0, 2.0, 3.0), np.zeros(1)),
+        lambda online, state, slope: ([online[0] - slope[0]], state, np.float32(7)),
+        inactive=lambda online, observation, seed: (observation, float(online[0])),
+    )
+    replay = Batches(0, draw=lambda n: SimpleNamespace(observation=0.25))
+    first, second = (make_learning(board, leaves, optimiser_leaves, program, replay) for _ in range(2))
+    made = [(first if number < 70 else second).step() for number in range(130)]  # the second takes the first's place
+    rows = [record(0, *one, 1, 2, 3, 4) for one in made]
+    counted = [row.applied_version for row in rows if not np.isnan(row.inactive)]
+    assert counted == [0, INACTIVE_EVERY, 2 * INACTIVE_EVERY]
+    assert [rows[version].inactive_channels for version in counted] == [-version for version in counted]
+    one = rows[64]
+    assert one[6:] == (64, 64, 7.0, 1.0, 2.0, 3.0, 0.25, -64.0)
+    assert (one.loss, one.start_ns, one.end_ns) == (0.5, 1, 4)
 
 
 def test_the_generator_s_state_is_noted_when_a_batch_has_been_drawn():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from simulation import play_sequentially
 
-from rtrl_jax.workers.learner import Gradients
+from rtrl_jax.workers.learner import Applied, Figures, Gradients
 
 TICKS = 400
 
@@ -24,7 +24,7 @@ class EveryLoop:
 
     def step(self):
         self.made += 1
-        return Gradients(None, 0.0, 0, None, None), 0
+        return Gradients(None, Figures(0.0, 0.0, 0.0, 0.0), 0, None, None), Applied(0, 0.0)
 
 
 @pytest.mark.parametrize("d", [1, 2, 5, 20])

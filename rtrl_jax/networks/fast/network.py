@@ -9,6 +9,7 @@ from rtrl_jax.networks.fast.plan import Plan
 from rtrl_jax.networks.fast.pooling import pool
 from rtrl_jax.networks.fast.stage import relu, stage
 from rtrl_jax.networks.heads import Heads, action_values
+from rtrl_jax.networks.hidden import SOWN
 from rtrl_jax.networks.inputs import scaled
 from rtrl_jax.networks.resnet import POOLING_STRIDES, ResNet
 
@@ -33,7 +34,7 @@ def acting(network: ResNet, plan: Plan):
 
     def pair(layer: int, one, two, x):
         y = convolve(layer, one, x, one["bias"], after=_biased_relu, rectify=True)
-        return convolve(layer + 1, two, y, two["bias"], x)
+        return convolve(layer + 1, two, y, two["bias"], x), y
 
     return _apply(network, plan, convolve, pair)
 
@@ -47,7 +48,7 @@ def learning(network: ResNet, plan: Plan):
     def pair(layer: int, one, two, x):
         # Each takes the positive part of what it gets, so that its gradient can be masked in passing.
         y = convolve(layer, one, x, one["bias"], rectify=True)
-        return convolve(layer + 1, two, y, two["bias"], x, rectify=True)
+        return convolve(layer + 1, two, y, two["bias"], x, rectify=True), y
 
     return _apply(network, plan, convolve, pair)
 
@@ -76,25 +77,32 @@ def with_prepared(parameters, prepared: list, plan: Plan):
 def _apply(network: ResNet, plan: Plan, convolve, pair):
     """Args:
     convolve: (layer, its parameters, x, padded=) -> its convolution, without bias.
-    pair: (layer, its parameters, the next one's, x) -> x after a residual pair.
+    pair: (layer, its parameters, the next one's, x) -> (x after a residual pair, what its second relu takes).
     """
     order = (0, 3, 1, 2) if plan.planes else (1, 2, 0, 3)
     back = (0, 2, 3, 1) if plan.planes else (2, 0, 1, 3)
     head = _Head(network.actions, network.heads)
 
-    def apply(variables, observation: jax.Array, **generators):
-        parameters, layer = variables["params"], 0
+    def apply(variables, observation: jax.Array, mutable=False, **generators):
+        parameters, layer, relus = variables["params"], 0, []  # what each relu takes
         own = [parameters[f"Conv_{number}"] for number in range(len(plan.acting))]
         x = stage(lambda pixels: scaled(pixels.transpose(order), network.input_scale))(observation)
         for stride in POOLING_STRIDES[network.blocks]:
             x = convolve(layer, own[layer], x, padded=False)
             x = _pool(x, own[layer]["bias"], stride, plan.planes)
             for first in (layer + 1, layer + 3):
-                x = pair(first, own[first], own[first + 1], x)
+                before, (x, between) = x, pair(first, own[first], own[first + 1], x)
+                relus += [before, between]
             layer += 5
+        relus.append(x)
         x = nn.relu(x).transpose(back)
         last_layers = {name: own for name, own in parameters.items() if not name.startswith("Conv_")}
-        return head.apply({"params": last_layers}, x.reshape(x.shape[0], -1), **generators)
+        found = head.apply({"params": last_layers}, x.reshape(x.shape[0], -1), mutable=mutable, **generators)
+        if not mutable:
+            return found
+        found, seen = found
+        channels_last = [jnp.moveaxis(x, 1, -1) if plan.planes else x for x in relus]
+        return found, {SOWN: {"head": seen[SOWN], "convolutions": [nn.relu(x) for x in channels_last]}}
 
     return apply
 

@@ -17,7 +17,7 @@ const UNITS = [[7200, 3600, "hours"], [120, 60, "minutes"], [0, 1, "seconds"]];
 const TIME = "time";
 
 export class Chart {
-  // kind: points (with a mean), line or bars. words: {x, y} of the axes; x may be "time".
+  // kind: points (with a mean), line, lines (two) or bars. words: {x, y} of the axes; x may be "time".
   constructor(id, kind, words) {
     this.box = document.getElementById(id);
     this.kind = kind;
@@ -37,7 +37,7 @@ export class Chart {
   }
 
   set(data) {
-    if (!data || data[0].length < (this.kind === "line" ? 2 : 1)) return;
+    if (!data || data[0].length < (this.kind.startsWith("line") ? 2 : 1)) return;
     const [, size, unit] = this.words.x === TIME ? UNITS.find(([least]) => data[0].at(-1) >= least) : [0, 1, this.words.x];
     this.data = size === 1 ? data : [data[0].map((x) => x / size), ...data.slice(1)];
     if (this.plot && unit === this.unit) this.plot.setData(this.data);
@@ -67,6 +67,10 @@ export class Chart {
         { stroke: colour("--soft"), width: 0, paths: () => null, points: { show: true, size: 4, stroke: colour("--soft"), fill: colour("--card") } },
         { stroke: blue, width: 2.5, points: { show: false } },
       ],
+      lines: [
+        { stroke: blue, width: 2, points: { show: false } },
+        { stroke: colour("--soft"), width: 1.5, points: { show: false } },
+      ],
       line: [{ stroke: blue, width: 2, points: { show: false } }],
       bars: [{ stroke: blue, fill: blue, width: 0, paths: uPlot.paths.bars({ size: [0.8, 60] }), points: { show: false } }],
     }[this.kind];
@@ -79,7 +83,7 @@ export class Chart {
         cursor: { show: false },
         scales: {
           x: { time: false, range: this.kind === "bars" ? () => [this.data[0][0] - 0.6, this.data[0].at(-1) + 0.6] : undefined },
-          y: { range: this.kind === "points" ? around : (_, low, high) => [0, high > 0 ? high * 1.1 : 1] },
+          y: { range: this.kind === "points" || this.kind === "lines" ? around : (_, low, high) => [0, high > 0 ? high * 1.1 : 1] },
         },
         axes: [
           { ...axis(this.unit, 30), ...(this.kind === "bars" ? { values: whole } : {}) },

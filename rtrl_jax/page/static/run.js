@@ -13,11 +13,14 @@ const charts = {
   progress: new Chart("progress", "line", { x: "time", y: "wins" }),
   delays: new Chart("delays", "bars", { x: "ticks", y: "actions" }),
   inaction: new Chart("inaction", "line", { x: "time", y: "%" }),
+  values: new Chart("values", "lines", { x: "updates", y: "Q" }),
+  inactive: new Chart("inactive", "line", { x: "updates", y: "%" }),
 };
 const state = { hello: null, paused: false, ended: false, offset: null, window: null };
 
 const number = (value, digits = 1) =>
   value === null || value === undefined ? "–" : value.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: digits });
+const short = (value) => (value === null ? "–" : value.toLocaleString("en", { maximumSignificantDigits: 3 }));
 const percent = (share) => (share > 0 && share < 0.001 ? "less than 0.1 %" : `${number(100 * share, share < 0.1 ? 1 : 0)} %`);
 
 function notice(words) {
@@ -83,13 +86,23 @@ function figures(message) {
     ["inference time τ_θ", number(f.inference.tau_network_ms, 1), "ms"],
     ["updates a second", state.hello.learns ? number(f.learning.updates_per_s, 1) : "–", ""],
     ["gradient staleness", state.hello.learns ? number(f.learning.delay_mean, 2) : "–", "updates"],
+    ["exploratory actions", f.inference.exploratory === null ? "–" : percent(f.inference.exploratory), ""],
     ["overwritten or stale", String(f.inference.overwritten + f.inference.stale), `of ${f.inference.applied + f.inference.overwritten + f.inference.stale}`],
     ["ticks so far", number(f.all_ticks, 0), ""],
     ["updates so far", number(f.all_updates, 0), ""],
     ["episodes", number(f.episodes.count, 0), ""],
     ["return of this one", number(f.episodes.return_so_far, Number.isInteger(f.episodes.return_so_far) ? 0 : 1), ""],
   ];
-  if (!live) rows.splice(8, 1, ["ticks", number(f.all_ticks, 0), ""], ["late ticks", number(f.late_ticks, 0), ""]);
+  if (!live) rows.splice(9, 1, ["ticks", number(f.all_ticks, 0), ""], ["late ticks", number(f.late_ticks, 0), ""]);
+  if (state.hello.learns) {
+    const of = f.learning;
+    rows.push(
+      ["mean Q", short(of.q), `target ${short(of.target_q)}`],
+      ["mean |TD error|", short(of.td_error), ""],
+      ["gradient norm", short(of.gradient_norm), ""],
+      ["inactive units", of.inactive === null ? "–" : percent(of.inactive), ""]
+    );
+  }
   if (message.progress) rows.push(["encounters won", number(f.progress.wins, 0), `of ${f.progress.wins + f.progress.losses}`]);
   $("figures").replaceChildren(
     ...rows.map(([name, value, unit]) => {
@@ -111,6 +124,11 @@ function figures(message) {
   charts.returns.set(message.returns && [message.returns.x, message.returns.y, message.returns.mean]);
   charts.delays.set([message.delays.x, message.delays.y]);
   charts.inaction.set([message.inaction.x, message.inaction.y]);
+  $("learning").hidden = !state.hello.learns;
+  if (state.hello.learns) {
+    charts.values.set([message.values.x, message.values.y, message.values.target]);
+    charts.inactive.set([message.inactive.x, message.inactive.y]);
+  }
   $("progress-card").hidden = !message.progress;
   if (message.progress) charts.progress.set([message.progress.x, message.progress.y]);
 }
