@@ -5,7 +5,6 @@ the milliseconds of a copy, only if they want to apply an update just then. Nobo
 """
 
 import contextlib
-import ctypes
 import dataclasses
 import functools
 import json
@@ -16,6 +15,7 @@ import threading
 import time
 import weakref
 
+from rtrl_jax import heap
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.layout import STOPPING
 from rtrl_jax.board.saved_state import SavedState
@@ -204,18 +204,12 @@ def _work(jobs: queue.SimpleQueue) -> None:
     while (job := jobs.get()) is not None:
         job()
         del job  # it knows its owner
-        _trim_heap()
+        heap.trim()
 
 
 def _import() -> None:
     with contextlib.suppress(Exception):  # it is raised again when something is to be written
         store.checkpointer()
-
-
-def _trim_heap() -> None:
-    """Has malloc return what it keeps of the copies that were made; a C library other than GNU's has no word for it."""
-    with contextlib.suppress(AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _named(leaves) -> dict:

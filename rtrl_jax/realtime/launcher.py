@@ -6,6 +6,7 @@ import time
 from contextlib import nullcontext
 from functools import partial
 
+from rtrl_jax import heap
 from rtrl_jax.board import segment
 from rtrl_jax.board.layout import size
 from rtrl_jax.checkpoints import restoring, store
@@ -31,6 +32,7 @@ def launch(settings: Settings, began: float, past: restoring.Past | None = None)
       began: when the user asked for it, time.monotonic().
       past: the checkpoint that it goes on from, in the folder that the settings name.
     """
+    heap.keep_little()  # before there are threads: this process copies a checkpoint now and then, and computes nothing
     spec = preparation.probe(settings)
     remarks: list[str] = []
     model = preparation.prepare(settings, spec, remarks.append)
