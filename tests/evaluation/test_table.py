@@ -65,4 +65,4 @@ def test_it_is_shown(capsys):
     shown = capsys.readouterr().out
     assert "won" in shown
     assert "50.0% (40.0% – 60.0%)" in shown
-    assert "human: 0 % random" in shown
+    assert "95 % bootstrap intervals" in shown
