@@ -52,7 +52,7 @@ def measure(work: pathlib.Path, figures: Figures, seed: int) -> list[dict]:
         at = time.monotonic()
         for number, wait in enumerate(waits, 1):
             at = max(at + wait, time.monotonic())
-            time.sleep(at - time.monotonic())
+            time.sleep(max(0.0, at - time.monotonic()))
             if run.exit_status() is not None:
                 say("  the run has ended")
                 break
