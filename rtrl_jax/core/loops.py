@@ -16,10 +16,10 @@ from rtrl_jax.replay.keeper import Keeper
 from rtrl_jax.replay.transitions import Horizon
 from rtrl_jax.stagger import announcements
 from rtrl_jax.workers.environment import Beginning, Limits, Wakes, environment_loop
-from rtrl_jax.workers.inference import staggered, ticketed
-from rtrl_jax.workers.learner import Learner, learner_loop
+from rtrl_jax.workers.inference import Staggered, Ticketed
+from rtrl_jax.workers.learner import Learner, LearnerLoop
 from rtrl_jax.workers.mailbox import Choice, Mailbox
-from rtrl_jax.workers.sequential import sequential
+from rtrl_jax.workers.sequential import Sequential
 from rtrl_jax.workers.turns import Turns
 
 
@@ -140,7 +140,7 @@ def agent(context: Context, clock: Clock, policy: Callable[[int], Choice], worke
     settings, board, assembly = context.settings, context.board, context.assembly
     mailbox, start_ns = Mailbox(board, worker, clock.now_ns), int(board.start_ns[0])
     if settings.is_sequential and settings.cadence is None:
-        return sequential(
+        return Sequential(
             mailbox,
             board,
             policy,
@@ -151,9 +151,9 @@ def agent(context: Context, clock: Clock, policy: Callable[[int], Choice], worke
             start_ns=start_ns,
         )
     if settings.is_sequential or stagger.by_name(settings.stagger).hands_out_tickets:
-        return ticketed(mailbox, policy, after_ns=1 if settings.cadence else 0)
+        return Ticketed(mailbox, policy, after_ns=1 if settings.cadence else 0)
     algorithm = stagger.make(settings.stagger, board.stagger, quantile=settings.stagger_quantile)
-    return staggered(
+    return Staggered(
         mailbox,
         board.observations,
         policy,
@@ -178,7 +178,7 @@ def _paid(context: Context, algorithm, worker: int) -> float:
 def learning(context: Context, clock: Clock, learner: Learner):
     """The loop of one learner."""
     board, assembly = context.board, context.assembly
-    return learner_loop(
+    return LearnerLoop(
         context.process.learner,
         learner,
         Turns(board, clock.turn_lock, assembly.learners),
