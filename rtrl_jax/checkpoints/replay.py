@@ -114,15 +114,20 @@ def _write_arrays(file, arrays: dict[str, np.ndarray]) -> None:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
-def latest(board, reached: Reached) -> dict[str, np.ndarray]:
+def latest(board, reached: Reached, oldest: int | None = None) -> dict[str, np.ndarray]:
     """The last observations, and the kept frames that acts to come may refer to, as arrays of a checkpoint.
+
+    Args: oldest: an observation that must be among them, with those that are stacked on it.
 
     Raises RuntimeError if they were overwritten meanwhile.
     """
     observations = board.observations
     playout = int(observations.ticks.rows["playout"][reached.tick % observations.capacity])
     length = TAIL + board.acts.depth + playout
-    first = max(0, reached.tick + 1 - length, observations.newest + 2 - observations.capacity)
+    first = reached.tick + 1 - length
+    if oldest is not None:
+        first = min(first, oldest + 1 - board.acts.depth)
+    first = max(0, first, observations.newest + 2 - observations.capacity)
     places = np.arange(first, reached.tick + 1) % observations.capacity
     numbers = np.arange(reached.oldest, reached.frames)
     arrays = {

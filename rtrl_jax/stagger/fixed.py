@@ -28,7 +28,12 @@ class Fixed:
         pass
 
     def save(self) -> dict:
-        return {}
+        return {"next": self._next, "episode": self._episode}
+
+    def restore(self, saved: dict, next_tick: int | None = None) -> None:
+        """As `Ticket.restore`."""
+        self._episode = saved["episode"]
+        self._next = saved["next"] if next_tick is None else next_tick
 
     def restore(self, saved: dict, next_tick: int) -> None:
         pass

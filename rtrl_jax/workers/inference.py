@@ -86,7 +86,7 @@ class Ticketed(Loop):
     """Answers one ticket after another. The environment process decides which observation to hand out, and when."""
 
     def __init__(self, mailbox, policy, after_ns: int = 0):
-        """Args: after_ns: how long after its ticket an answer is begun; 1 lets updates come first that are due at that instant."""
+        """Args: after_ns: how long after its ticket an answer is begun; 1 lets updates that are due at once come first."""
         self._mailbox, self._policy, self._after_ns = mailbox, policy, after_ns
 
     def begin(self):

@@ -120,6 +120,14 @@ class Learner:
             self._replay.ingest()
             beat()
 
+    def state(self):
+        """What is not on the board: how far its replay has come. Its copy of the target is made anew when it is needed."""
+        return self._replay.state()
+
+    def restore(self, saved) -> None:
+        """Goes on from there, in place of `catch_up`."""
+        self._replay.restore(saved)
+
     def pretrain(self, steps: int, record: Callable[[Gradients, Applied], None], wait: Callable[[], None]) -> None:
         """Updates on what is in the replay before the run begins; they do not count for the schedule.
 
@@ -184,7 +192,9 @@ class LearnerLoop(Loop):
 
     KEPT = ("computed",)
 
-    def __init__(self, number: int, learner: Learner, turns, board, *, learn_every: int, per: str = "tick", start_ns: int):
+    def __init__(
+        self, number: int, learner: Learner, turns, board, *, learn_every: int, per: str = "tick", start_ns: int
+    ):
         """Args:
         number: which of the learners it is.
         turns: a `Turns`.
