@@ -1,39 +1,27 @@
 """Runs in virtual time go on from any checkpoint, to the byte as if they had never stopped."""
 
+import os
+import pathlib
 import shutil
+import signal
+import subprocess
 
-import gymnasium
 import numpy as np
 import pytest
-from gymnasium.envs.classic_control import CartPoleEnv
+from conftest import command, processes_with
+from system.test_failures import wait_for
 
 import rtrl_jax
+from rtrl_jax import UserError
 from rtrl_jax.checkpoints import store
+from rtrl_jax.replay import demonstrations
 from rtrl_jax.virtual_time import run as virtual_run
 
 RECORDS = ("ticks", "decisions", "updates")
 TICKS, EVERY = 300, 29  # ticks of a run; between two checkpoints, which falls anywhere in what is under way
-
-
-class Pole(CartPoleEnv):
-    """A CartPole that can be saved."""
-
-    def save(self):
-        return {
-            "state": np.array(self.state),
-            "done": self.steps_beyond_terminated,
-            "random": self.np_random.bit_generator.state,
-        }
-
-    def restore(self, saved):
-        self.state, self.steps_beyond_terminated = saved["state"], saved["done"]
-        self.np_random.bit_generator.state = saved["random"]
-
-
-gymnasium.register("SavedPole-v0", Pole, max_episode_steps=90)
-
+TESTS = pathlib.Path(__file__).parent.parent
 POLE = {
-    "environment": "gymnasium/SavedPole-v0",
+    "environment": "gymnasium/saved_pole:SavedPole-v0",
     "rate_hz": 50,
     "clock": "virtual",
     "max_ticks": TICKS,
@@ -78,6 +66,10 @@ CASES = {
     "noop": POLE | {"policy": "noop", "delay": 2},
     "n steps": POLE | {"delay": 2, "n_steps": 4},
     "rainbow": POLE | GAMMA | {"agent": "rainbow", "inference_workers": "3"},
+    "measured": POLE | FOUR | {"inference_latency_ms": "measured", "learning_latency_ms": "measured"},
+    "prioritised, wrapped": POLE
+    | {"delay": 2, "prioritised": True, "replay_capacity": 4096, "max_ticks": 4500, "learn_every": 40, "n_steps": 3},
+    "images": POLE | {"environment": "gameboy/duel-catching", "width": 1 / 16, "delay": 2, "rate_hz": None},
 }
 
 
@@ -101,17 +93,14 @@ def from_checkpoint(run, number, folder):
     return folder
 
 
-def assert_same(run, other, names=RECORDS):
+def assert_same(run, other):
     (records, state), (its_records, its_state) = files(run), files(other)
-    for kind in names:
+    for kind in RECORDS:
         if records[kind] != its_records[kind]:
             with np.load(run / f"{kind}.npz") as a, np.load(other / f"{kind}.npz") as b:
-                differing = {name: (a[name], b[name]) for name in a.files if not np.array_equal(a[name], b[name])}
-            first = {
-                name: int(np.argmax(x[: len(y)] != y[: len(x)])) if x.ndim == 1 else None
-                for name, (x, y) in differing.items()
-            }
-            raise AssertionError(f"{kind}: {first} of {[len(x) for x, _ in differing.values()]}")
+                rows = {name: np.arange(min(len(a[name]), len(b[name]))) for name in a.files}
+                differing = {name: n[a[name][n] != b[name][n]][:1].tolist() for name, n in rows.items()}
+                raise AssertionError(f"{kind}: rows that differ first: {differing}")
     assert state == its_state
 
 
@@ -119,10 +108,127 @@ def assert_same(run, other, names=RECORDS):
 def test_it_goes_on_to_the_byte(tmp_path, name):
     run = tmp_path / "run"
     rtrl_jax.run(**CASES[name], run_dir=str(run))
-    checkpoints = store.whole(run)
-    assert len(checkpoints) > TICKS // EVERY
-    for number in (1, 5, 8):
+    assert len(store.whole(run)) > TICKS // EVERY
+    for number in (1, 6):
         again = from_checkpoint(run, number, tmp_path / f"again-{number}")
         summary = rtrl_jax.resume(again)
-        assert summary["ticks"] == TICKS
+        assert (summary["ticks"], summary["sessions"], summary["records_lost"]) == (TICKS, 1, 0)
         assert_same(run, again)
+
+
+@pytest.mark.parametrize("stagger", ["max_time", "ticket"])
+def test_it_goes_on_from_every_tick(tmp_path, monkeypatch, stagger):
+    monkeypatch.setattr(virtual_run, "LOOK_TICKS", 1)
+    settings = POLE | GAMMA | FOUR | {"stagger": stagger, "policy": "random", "max_ticks": 60}
+    rtrl_jax.run(**settings, run_dir=str(tmp_path / "run"))
+    count = len(store.whole(tmp_path / "run"))
+    assert count > 25  # one is asked for at a tick and made at the next
+    for number in range(0, count, 2):
+        again = from_checkpoint(tmp_path / "run", number, tmp_path / f"{number}")
+        rtrl_jax.resume(again)
+        assert_same(tmp_path / "run", again)
+
+
+@pytest.mark.parametrize("name", ["ticket", "two learners, slow", "sequential"])
+def test_making_checkpoints_changes_nothing(tmp_path, name):
+    for folder, every_s in (("with", 1e-6), ("without", 0.0)):
+        rtrl_jax.run(**CASES[name] | {"checkpoint_every_s": every_s}, run_dir=str(tmp_path / folder))
+    for kind in RECORDS:
+        assert (tmp_path / "with" / f"{kind}.npz").read_bytes() == (tmp_path / "without" / f"{kind}.npz").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["ticket", "expected_time", "two learners, slow", "sequential", "delay, reference"])
+def test_a_run_that_has_ended_goes_on_as_if_its_limit_had_always_been_higher(tmp_path, name):
+    settings = CASES[name] | {"checkpoint_every_s": 1000.0}
+    rtrl_jax.run(**settings | {"max_ticks": 151}, run_dir=str(tmp_path / "run"))
+    with pytest.raises(UserError, match="raise it to go on"):
+        rtrl_jax.resume(tmp_path / "run")
+    rtrl_jax.resume(tmp_path / "run", max_ticks=TICKS)
+    rtrl_jax.run(**settings, run_dir=str(tmp_path / "whole"))
+    assert_same(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_recorded_run_is_replayed_on_from_where_it_was(tmp_path):
+    rtrl_jax.run(**CASES["two learners"] | {"checkpoint_every_s": 0.0}, run_dir=str(tmp_path / "recorded"))
+    trace = f"trace:{tmp_path / 'recorded'}"
+    settings = CASES["two learners"] | {"inference_latency_ms": trace, "learning_latency_ms": trace}
+    rtrl_jax.run(**settings, run_dir=str(tmp_path / "run"))
+    again = from_checkpoint(tmp_path / "run", 5, tmp_path / "again")
+    rtrl_jax.resume(again)
+    assert_same(tmp_path / "run", again)
+
+
+def test_what_was_learned_from_demonstrations_is_not_learned_again(tmp_path):
+    rng, length = np.random.default_rng(0), 80
+    shown = (
+        rng.integers(0, 255, (length, 84, 84, 1)),
+        rng.integers(0, 6, length),
+        rng.random(length),
+        np.zeros(length),
+    )
+    demonstrations.write(tmp_path / "shown.npz", *shown)
+    settings = CASES["images"] | {"max_ticks": 90, "demonstrations": str(tmp_path / "shown.npz"), "pretrain_steps": 5}
+    rtrl_jax.run(**settings, run_dir=str(tmp_path / "run"))
+    again = from_checkpoint(tmp_path / "run", 1, tmp_path / "again")
+    rtrl_jax.resume(again)
+    assert_same(tmp_path / "run", again)
+
+
+def test_a_world_that_cannot_be_saved_begins_a_new_episode_and_this_is_said(tmp_path, capsys):
+    settings = CASES["ticket"] | {"environment": "gymnasium/CartPole-v1"}
+    rtrl_jax.run(**settings, run_dir=str(tmp_path / "run"))
+    again = from_checkpoint(tmp_path / "run", 5, tmp_path / "again")
+    at = store.read_manifest(store.find(again))["tick"]
+    summary = rtrl_jax.resume(again, display="auto")
+    assert "not what an uninterrupted run would have done: its world cannot be saved" in capsys.readouterr().err
+    assert (summary["ticks"], summary["sessions"]) == (TICKS, 2)
+    with np.load(again / "ticks.npz") as ticks, np.load(again / "updates.npz") as updates:
+        assert ticks["tick"].tolist() == list(range(TICKS))
+        assert ticks["episode_start"][at + 1] == at + 1
+        assert ticks["session"].tolist() == [0] * (at + 1) + [1] * (TICKS - at - 1)
+        assert (np.diff(ticks["boundary_ns"]) == 20_000_000).all(), "virtual time stood still meanwhile"
+        assert updates["applied_version"].tolist() == list(range(summary["learning"]["updates"]))
+
+
+def test_without_its_replay_it_learns_anew_and_this_is_said(tmp_path, capsys):
+    rtrl_jax.run(**CASES["delay"] | {"checkpoint_replay": False}, run_dir=str(tmp_path / "run"))
+    again = from_checkpoint(tmp_path / "run", 6, tmp_path / "again")
+    summary = rtrl_jax.resume(again, display="auto")
+    assert "its replay was not saved" in capsys.readouterr().err
+    assert (summary["ticks"], summary["sessions"]) == (TICKS, 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"width": 2.0}, "--width=2.0: a run in virtual time goes on as it was"),
+        ({"clock": "wall"}, "--clock=wall"),
+        ({"inference_workers": "3"}, "with 4"),
+        ({"checkpoint_replay": False}, "--checkpoint_replay=False"),
+    ],
+)
+def test_only_its_limits_can_be_changed(tmp_path, given, says):
+    rtrl_jax.run(**CASES["random"] | {"max_ticks": 40, "inference_workers": "4"}, run_dir=str(tmp_path / "run"))
+    with pytest.raises(UserError, match=says):
+        rtrl_jax.resume(tmp_path / "run", max_ticks=80, **given)
+
+
+def test_killed_and_interrupted_at_any_moment_it_ends_with_the_same_bytes(launch, tmp_path):
+    there = {**os.environ, "PYTHONPATH": str(TESTS)}
+    settings = CASES["ticket"] | {"max_ticks": 6000, "checkpoint_every_s": 0.2, "checkpoint_keep": 3}
+    flags = [f"--{name}={value}" for name, value in settings.items()]
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    before = 0
+    for how, end in (([], signal.SIGKILL), (["--resume"], signal.SIGINT), (["--resume"], signal.SIGKILL)):
+        given = [*(how or flags), f"--run_dir={run}"]
+        process = subprocess.Popen(command(*given), env=there, stderr=subprocess.PIPE, text=True)
+        wait_for(lambda before=before: (found := store.whole(run)) and int(found[-1].name) > before + 100, timeout=120)
+        process.send_signal(end)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == (0 if end == signal.SIGINT else -signal.SIGKILL), said
+        wait_for(lambda: not processes_with(str(run)))
+        before = int(store.whole(run)[-1].name)
+        assert before < 5999, "it had ended"
+    assert launch("--resume", f"--run_dir={run}", env=there).returncode == 0
+    assert launch(*flags, f"--run_dir={whole}", env=there).returncode == 0
+    assert_same(run, whole)
