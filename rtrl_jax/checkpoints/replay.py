@@ -58,8 +58,13 @@ class Files:
         self._folder.mkdir(parents=True, exist_ok=True)
         oldest = self._oldest_safe(end, 0 if over else min(MARGIN, self._acts.capacity // 8))
         listed = [item for item in self._listed if item[2] > oldest and item[2] <= end]
-        if listed and listed[-1][2] - listed[-1][1] < self._large_enough and listed[-1][1] >= oldest:
-            listed.pop()  # grows
+        if (
+            listed
+            and listed[-1][2] < end
+            and listed[-1][2] - listed[-1][1] < self._large_enough
+            and listed[-1][1] >= oldest
+        ):
+            listed.pop()  # grows; with nothing new it stays, as an earlier checkpoint lists it with its checksum
         first = max(oldest, listed[-1][2] if listed else 0)
         while first < end:
             listed.append(self._write(first, min(first + self._large_enough, end)))

@@ -4,11 +4,14 @@ import json
 
 import numpy as np
 
-from rtrl_jax.workers.effects import Timed
-from rtrl_jax.workers.learner import Gradients
-from rtrl_jax.workers.mailbox import Choice
+from rtrl_jax.workers import effects, learner, mailbox
 
-RECORDS = {kind.__name__: kind for kind in (Timed, Choice, Gradients)}
+RECORDS = {  # what computations answer, and what that holds
+    name: kind
+    for module in (effects, learner, mailbox)
+    for name, kind in vars(module).items()
+    if isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")
+}
 ARRAY, TUPLE, DICT = (
     "array",
     "tuple",
