@@ -28,14 +28,9 @@ class Fixed:
         pass
 
     def save(self) -> dict:
-        return {"next": self._next, "episode": self._episode}
+        return {}
 
     def restore(self, saved: dict, next_tick: int | None = None) -> None:
-        """As `Ticket.restore`."""
-        self._episode = saved["episode"]
-        self._next = saved["next"] if next_tick is None else next_tick
-
-    def restore(self, saved: dict, next_tick: int) -> None:
         pass
 
     def dispatch(self, tick: int, idle: list[int], oldest: int = 0) -> list[tuple[int, int]]:

@@ -236,7 +236,9 @@ class LearnerLoop(Loop):
         if applied.value is None:
             return self.wait_for_turn(applied.end_ns)
         (found, start, computed), self.computed = self.computed, None
-        self._updates.append(record(self._number, found, applied.value, start, computed, applied.start_ns, applied.end_ns))
+        self._updates.append(
+            record(self._number, found, applied.value, start, computed, applied.start_ns, applied.end_ns)
+        )
         return self.look(applied.end_ns)
 
 

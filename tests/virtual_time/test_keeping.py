@@ -9,7 +9,7 @@ import pytest
 
 from rtrl_jax.board.layout import Dimensions, fields
 from rtrl_jax.board.records import DECISION
-from rtrl_jax.stagger import Fixed, Ticket
+from rtrl_jax.stagger import Ticket
 from rtrl_jax.virtual_time import packing
 from rtrl_jax.virtual_time.costs import Progress
 from rtrl_jax.virtual_time.keeping import BOARD
@@ -120,7 +120,7 @@ def test_an_arbiter_goes_on_with_what_waits():
         assert after.latch(tick, 0) == before.latch(tick, 0)
 
 
-@pytest.mark.parametrize("make", [lambda: Ticket(3), lambda: Ticket(2, playout=9), lambda: Fixed(3, 9)])
+@pytest.mark.parametrize("make", [lambda: Ticket(3), lambda: Ticket(2, playout=9)])
 def test_a_dispatcher_goes_on_as_if_nothing_had_happened(make):
     before, after, rng = make(), make(), np.random.default_rng(0)
     for tick in range(40):
