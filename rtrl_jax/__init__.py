@@ -30,14 +30,7 @@ def run(**settings) -> dict:
     from rtrl_jax.settings import Settings
 
     began = time.monotonic()
-    chosen = preparation.checked(Settings(**_plain(settings)))
-    if chosen.is_virtual:
-        from rtrl_jax.virtual_time.run import play
-
-        return play(chosen, began)
-    from rtrl_jax.realtime.launcher import launch
-
-    return launch(chosen, began)
+    return _play(preparation.checked(Settings(**_plain(settings))), began)
 
 
 def resume(run_dir: str | os.PathLike, **overrides) -> dict:
@@ -53,18 +46,24 @@ def resume(run_dir: str | os.PathLike, **overrides) -> dict:
     """
     from rtrl_jax.checkpoints import restoring, store
     from rtrl_jax.core import preparation
-    from rtrl_jax.realtime.launcher import launch
 
     began, run, overrides = time.monotonic(), pathlib.Path(run_dir).expanduser(), _plain(overrides)
     if not run.is_dir():
         raise UserError(f"--run_dir={run} is no folder: name the folder of the run to go on with")
     with store.locked(run):
         past, settings = restoring.open_run(run, overrides)
-        if settings.is_virtual:
-            raise UserError(
-                f"--run_dir={run}: a run in virtual time cannot be resumed; start it anew, it will be the same"
-            )
-        return launch(preparation.checked(settings), began, past)
+        return _play(preparation.checked(settings), began, past)
+
+
+def _play(settings, began: float, past=None) -> dict:
+    """By the clock that the settings name. Args: past: the checkpoint that the run goes on from."""
+    if settings.is_virtual:
+        from rtrl_jax.virtual_time.run import play
+
+        return play(settings, began, past)
+    from rtrl_jax.realtime.launcher import launch
+
+    return launch(settings, began, past)
 
 
 def _plain(given: dict) -> dict:

@@ -11,7 +11,7 @@ from rtrl_jax.virtual_time.simulate import Counter, private_board
 from rtrl_jax.workers.effects import Infer, Learn, Timed, WaitBell
 from rtrl_jax.workers.environment import Beginning, Limits, Wakes, environment_loop
 from rtrl_jax.workers.mailbox import Choice, Mailbox
-from rtrl_jax.workers.sequential import sequential
+from rtrl_jax.workers.sequential import Sequential
 
 __all__ = [
     "Counter",
@@ -64,7 +64,7 @@ def play_sequentially(
         wakes=Wakes([1], everyone=(1,)),
         limits=Limits(max_ticks=ticks),
     )
-    agent = sequential(
+    agent = Sequential(
         Mailbox(board, 0, lambda: now[0]),
         board,
         lambda obs_tick: Choice(1, True, 0),

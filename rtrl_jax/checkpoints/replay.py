@@ -58,8 +58,13 @@ class Files:
         self._folder.mkdir(parents=True, exist_ok=True)
         oldest = self._oldest_safe(end, 0 if over else min(MARGIN, self._acts.capacity // 8))
         listed = [item for item in self._listed if item[2] > oldest and item[2] <= end]
-        if listed and listed[-1][2] - listed[-1][1] < self._large_enough and listed[-1][1] >= oldest:
-            listed.pop()  # grows
+        if (
+            listed
+            and listed[-1][2] < end
+            and listed[-1][2] - listed[-1][1] < self._large_enough
+            and listed[-1][1] >= oldest
+        ):
+            listed.pop()  # grows; with nothing new it stays, as an earlier checkpoint lists it with its checksum
         first = max(oldest, listed[-1][2] if listed else 0)
         while first < end:
             listed.append(self._write(first, min(first + self._large_enough, end)))
@@ -114,15 +119,20 @@ def _write_arrays(file, arrays: dict[str, np.ndarray]) -> None:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
-def latest(board, reached: Reached) -> dict[str, np.ndarray]:
+def latest(board, reached: Reached, oldest: int | None = None) -> dict[str, np.ndarray]:
     """The last observations, and the kept frames that acts to come may refer to, as arrays of a checkpoint.
+
+    Args: oldest: an observation that must be among them, with those that are stacked on it.
 
     Raises RuntimeError if they were overwritten meanwhile.
     """
     observations = board.observations
     playout = int(observations.ticks.rows["playout"][reached.tick % observations.capacity])
     length = TAIL + board.acts.depth + playout
-    first = max(0, reached.tick + 1 - length, observations.newest + 2 - observations.capacity)
+    first = reached.tick + 1 - length
+    if oldest is not None:
+        first = min(first, oldest + 1 - board.acts.depth)
+    first = max(0, first, observations.newest + 2 - observations.capacity)
     places = np.arange(first, reached.tick + 1) % observations.capacity
     numbers = np.arange(reached.oldest, reached.frames)
     arrays = {

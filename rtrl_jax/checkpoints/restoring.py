@@ -15,12 +15,16 @@ from rtrl_jax.checkpoints import replay, store
 from rtrl_jax.errors import UserError
 from rtrl_jax.replay.sum_tree import SumTree
 from rtrl_jax.settings import Settings
+from rtrl_jax.telemetry import summary as summaries
 from rtrl_jax.telemetry.recorder import read_back
 from rtrl_jax.workers.learner import NOT_BEGUN
 
 PLANNED_FOR = ("network", "width", "parameters", "fast", "device", "inference_dtype")  # what --plan depends on
 # Another value of these makes another world.
 FIXED = ("environment", "frame_stack", "rate_hz", "sticky_actions", "noop_starts", "frame_skip")
+# In virtual time a run goes on as if nothing had happened: nothing changes but where it ends, and what it makes no difference to.
+LIMITS = ("duration_s", "max_ticks", "max_episodes")
+FREE = (*LIMITS, "checkpoint_every_s", "checkpoint_keep", "run_dir", "cores", "display", "trace_seconds")
 
 
 class Learned(NamedTuple):
@@ -40,6 +44,18 @@ class Past(NamedTuple):
     @property
     def tick(self) -> int:
         return self.manifest["tick"]
+
+    @property
+    def recorded(self) -> dict[str, int] | None:
+        """In virtual time, how many records of each kind there were."""
+        return self.manifest.get("recorded")
+
+    @property
+    def why_not_exact(self) -> str | None:
+        """Why a run in virtual time does not go on to the byte as if it had never stopped; None: it does."""
+        if self.manifest["resumes_at_new_episode"]:
+            return "its world cannot be saved, and begins a new episode"
+        return None if self.manifest["settings"]["checkpoint_replay"] else "its replay was not saved, and begins anew"
 
     def learning_state(self) -> Learned | None:
         """What is in it besides the parameters, if somebody has ever learned."""
@@ -78,10 +94,36 @@ def open_run(run: pathlib.Path, overrides: dict) -> tuple[Past, Settings]:
                 f"--{name}={overrides[name]}: the checkpoint {checkpoint} has {getattr(before, name)}; leave it out, or "
                 "start a new run"
             )
+    if before.is_virtual:
+        _check_virtual(checkpoint, manifest, before, overrides)
     settings = dataclasses.replace(before, **{"video": None, **overrides, "run_dir": str(run)})
     if "plan" not in overrides and any(getattr(settings, name) != getattr(before, name) for name in PLANNED_FOR):
         settings = dataclasses.replace(settings, plan=None)  # it is kept otherwise, whatever has been measured since
     return Past(checkpoint, manifest, tuple(uncovered)), settings
+
+
+def _check_virtual(checkpoint: pathlib.Path, manifest: dict, before: Settings, overrides: dict) -> None:
+    if "recorded" not in manifest:
+        raise UserError(
+            f"checkpoint {checkpoint} is one of an earlier version, whose runs in virtual time cannot be resumed"
+        )
+    for name, value in overrides.items():
+        if name not in FREE and value != getattr(before, name):
+            raise UserError(
+                f"--{name}={value}: a run in virtual time goes on as it was, with {getattr(before, name)}; what may change is "
+                f"{', '.join(FREE)}"
+            )
+
+
+def check_goes_on(settings: Settings, rate_hz: float, ticks: np.ndarray) -> None:
+    """Raises UserError if a run that is to be resumed has reached its limits already. Args: ticks: recorded so far."""
+    so_far = (summaries.played_s(ticks), int(ticks["tick"][-1]) + 1, len(summaries.episode_returns(ticks)))
+    for name, reached in zip(LIMITS, so_far, strict=True):
+        limit = getattr(settings, name)
+        if limit is not None and reached >= limit - 1 / rate_hz:
+            raise UserError(
+                f"the run has reached its --{name}={limit:g}: raise it to go on, e.g. --{name}={2 * limit:g}"
+            )
 
 
 def _is_covered(records: dict[str, np.ndarray], manifest: dict) -> bool:
@@ -90,6 +132,8 @@ def _is_covered(records: dict[str, np.ndarray], manifest: dict) -> bool:
     They are written in order, so what came last tells: the checkpoint's tick, the decision that acted last until then, and the
     last update but those that as many learners may have died with.
     """
+    if "recorded" in manifest:
+        return all(len(records[kind]) >= count for kind, count in manifest["recorded"].items())
     ticks, updates = records["ticks"][records["ticks"]["tick"] <= manifest["tick"]], records["updates"]
     if not len(ticks) or ticks["tick"][-1] != manifest["tick"]:
         return False
@@ -125,7 +169,7 @@ def restore(past: Past, assembly, board, publish) -> None:
     """Fills a new board with what the checkpoint holds.
 
     Args:
-      publish: (parameters, optimiser leaves, version=, target=) -> None, puts a training state on the board.
+      publish: (parameters, optimiser leaves, version=, target=, prepared=) -> None, puts a training state on the board.
 
     Raises:
       UserError: the checkpoint is damaged.
@@ -135,13 +179,14 @@ def restore(past: Past, assembly, board, publish) -> None:
     reached = replay.read(past.checkpoint, manifest, arrays, board)
     version = manifest["updates"]
     parameters = _leaves(tree["parameters"])
+    prepared = _leaves(tree.get("prepared", {}))
     if learns and "optimiser" in tree:
         # Twice: the first puts the target network in its slot, the second the rest.
         publish(_leaves(tree["target"]), _leaves(tree["optimiser"]), version=manifest["target_version"], target=True)
-        publish(parameters, _leaves(tree["optimiser"]), version=version, target=False)
+        publish(parameters, _leaves(tree["optimiser"]), version=version, target=False, prepared=prepared)
     else:
         blank = [np.zeros(leaf.shape, leaf.dtype) for leaf in assembly.optimiser_leaves]
-        publish(parameters, blank, version=version, target=learns)
+        publish(parameters, blank, version=version, target=learns, prepared=prepared)
     kept_replay = manifest["settings"]["checkpoint_replay"]
     board.due_at[0] = manifest["due_at"] if kept_replay else NOT_BEGUN
     per = assembly.settings.learn_unit
@@ -167,9 +212,12 @@ def _restore_random(places: np.ndarray, states: np.ndarray) -> None:
 def _restore_priorities(board, before: np.ndarray, manifest: dict, end: int) -> None:
     """Args: before: leaves of the tree there was, that of an act at its number modulo the rows there were. end: the next act."""
     count, count_before = len(board.act_rows), manifest["act_rows"]
-    # Learners may have come a little further than the environment's state, by less than the brim of a ring.
-    keys = np.arange(max(int(board.act_first[0]), end + BRIM - min(count, count_before)), end)
-    SumTree(board.priorities).set(keys % count, before[keys % count_before])
+    if "recorded" in manifest and count == count_before:  # those not cleared yet too
+        SumTree(board.priorities).set(np.arange(count), before[:count])
+    else:
+        # Learners may have come a little further than the environment's state, by less than the brim of a ring.
+        keys = np.arange(max(int(board.act_first[0]), end + BRIM - min(count, count_before)), end)
+        SumTree(board.priorities).set(keys % count, before[keys % count_before])
     board.largest_priority[0] = manifest["largest_priority"]
     board.priorities_entered[0] = min(manifest["priorities_entered"], end)
 
@@ -194,8 +242,10 @@ def _read_back(run: pathlib.Path) -> dict[str, np.ndarray]:
         raise UserError(f"--run_dir={run}: its records cannot be read ({' '.join(str(error).split())})") from None
 
 
-def read_records(run: pathlib.Path, past: Past, now_ns: int) -> dict[str, np.ndarray]:
+def read_records(run: pathlib.Path, past: Past, now_ns: int | None = None) -> dict[str, np.ndarray]:
     """What the run had recorded by the time of the checkpoint; what came after it will be played anew.
+
+    Args: now_ns: by the system's clock, which records do not outrun; None in virtual time.
 
     Raises UserError if the records are damaged or missing.
     """
@@ -203,7 +253,7 @@ def read_records(run: pathlib.Path, past: Past, now_ns: int) -> dict[str, np.nda
     if not len(records["ticks"]) or records["ticks"]["tick"][-1] != past.tick:
         raise UserError(f"--run_dir={run}: it has no record of tick {past.tick}, at which its checkpoint was made")
     newest = int(records["ticks"]["boundary_ns"][-1])
-    if newest > now_ns:  # the machine has started anew since, and its clock with it
+    if now_ns is not None and newest > now_ns:  # the machine has started anew since, and its clock with it
         _shift(records, now_ns - newest - 1)
     return records
 
@@ -217,10 +267,14 @@ def _shift(records: dict[str, np.ndarray], by_ns: int) -> None:
 
 def cut(records: dict[str, np.ndarray], past: Past) -> dict[str, np.ndarray]:
     """The records without those of after the checkpoint."""
+    if past.recorded:
+        records = {kind: rows[: past.recorded[kind]] for kind, rows in records.items()}
     ticks, decisions, updates = (records[kind] for kind in ("ticks", "decisions", "updates"))
     ticks = ticks[ticks["tick"] <= past.tick]
     if past.manifest["resumes_at_new_episode"] and len(ticks):
         ticks["truncated"][-1] |= ~ticks["terminated"][-1]
+    if past.recorded:
+        return {"ticks": ticks, "decisions": decisions, "updates": updates}
     known = (decisions["decision"]["obs_tick"] <= past.tick) & (decisions["apply_tick"] <= past.tick)
     return {
         "ticks": ticks,

@@ -25,6 +25,7 @@ FORMAT = 2  # of what a run goes on from
 ACTS = (1, 2)  # formats that hold what it takes to act
 PART = 1 << 24  # bytes read at a time
 PARTIAL = ".partial"
+UNDER_WAY = "under_way"  # the file of what was under way in virtual time; so begin the names of its arrays too
 LINGER_S = 1.0  # after a failure: what orbax had begun to write goes on, and fails too
 
 
@@ -205,6 +206,13 @@ def read_tree(checkpoint: pathlib.Path) -> dict:
         return checkpointer().restore((checkpoint / "state").absolute())
     except (ValueError, OSError, KeyError) as error:
         raise _damaged(checkpoint, f"state: {' '.join(str(error).split())[:200]}") from None
+
+
+def read_under_way(checkpoint: pathlib.Path) -> tuple[bytes, dict[str, np.ndarray]]:
+    """What was under way in virtual time: its file, and the arrays that belong to it."""
+    arrays = read_arrays(checkpoint).items()
+    its = {name.removeprefix(UNDER_WAY): array for name, array in arrays if name.startswith(UNDER_WAY)}
+    return (checkpoint / UNDER_WAY).read_bytes(), its
 
 
 def read_arrays(checkpoint: pathlib.Path) -> dict[str, np.ndarray]:

@@ -14,6 +14,10 @@ import queue
 import threading
 import time
 import weakref
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
 
 from rtrl_jax import heap
 from rtrl_jax.board import snapshots
@@ -27,17 +31,37 @@ NICENESS = 19
 MOST_WORDS = 300  # letters of what somebody else's error says
 
 
+class UnderWay(NamedTuple):
+    """What a run in virtual time goes on with besides what is on the board, as of the state that the environment left."""
+
+    words: dict  # for the manifest
+    data: bytes
+    arrays: dict[str, np.ndarray]
+    oldest: int  # observation that a decision under way was made from
+
+
 class Checkpointer:
-    def __init__(self, assembly, board, folder: pathlib.Path, recorder, hold_turns, manifest: dict, past=None):
+    def __init__(
+        self,
+        assembly,
+        board,
+        folder: pathlib.Path,
+        recorder,
+        hold_turns,
+        manifest: dict,
+        past=None,
+        under_way: Callable[[], UnderWay] | None = None,
+    ):
         """Args:
         recorder: the run's; a checkpoint is whole only when the record until then is on disk as well.
         hold_turns: () -> context manager within which no learner applies an update.
         manifest: what is the same in every checkpoint of this run, see `describe`.
         past: the `restoring.Past` that the run goes on from, if it does.
+        under_way: of a run in virtual time, which stands still while `make` makes a checkpoint; None: the run goes on.
         """
         self._assembly, self._board, self._folder, self._hold = assembly, board, folder, hold_turns
         self._recorder = recorder
-        self._manifest = manifest
+        self._manifest, self._under_way = manifest, under_way
         listed = past.manifest["replay"] if past else ()
         self._replay = replay.Files(folder, board.acts, listed)
         # Nobody learns now: what was learned with before is kept for a later session that does.
@@ -56,10 +80,16 @@ class Checkpointer:
         self._do(_import)
 
     def begin(self) -> None:
-        """Starts one, unless one is still being written."""
+        """Starts one, unless one is still being written; in virtual time, asks for the state that `make` needs."""
         if self._idle.is_set():
             SavedState(self._board).ask()
-            self._start(ask=True)
+            if self._under_way is None:
+                self._start(ask=True)
+
+    def make(self) -> None:
+        """One of the state that the environment has just left. Nobody goes on until it is written."""
+        self._start(ask=False)
+        self._idle.wait()
 
     def last(self, died: bool = False) -> bool:
         """One more, of the end: processes are gone, and the environment's has left its state. Waits until it is written.
@@ -121,7 +151,13 @@ class Checkpointer:
             arrays = {"random_states": board.random_states.copy(), "stagger": board.stagger.copy()}
             if board.priorities.size:
                 arrays["priorities"] = board.priorities[len(board.priorities) // 2 :].copy()
-        arrays |= replay.latest(board, reached)
+        files, oldest = {"environment": state}, None
+        if self._under_way:
+            under_way, data, more, oldest = self._under_way()
+            words |= under_way
+            files[store.UNDER_WAY] = data
+            arrays |= {store.UNDER_WAY + name: array for name, array in more.items()}
+        arrays |= replay.latest(board, reached, oldest)
         copied_ns = time.monotonic_ns() if ask else 0
         manifest = {
             **self._manifest,
@@ -134,7 +170,7 @@ class Checkpointer:
         while self._recorder.complete_until_ns < copied_ns:
             time.sleep(0.02)
         self._recorder.sync()  # a power cut must not leave a checkpoint that the records do not cover
-        store.write(self._folder, manifest, training, arrays, {"environment": state})
+        store.write(self._folder, manifest, training, arrays, files)
         store.prune(self._folder, assembly.settings.checkpoint_keep)
         self._replay.prune([json.loads((path / "manifest.json").read_text()) for path in store.whole(self._folder)])
         return True
@@ -169,6 +205,8 @@ class Checkpointer:
         board = self._board
         slot = int(board.latest[0])
         tree = {"parameters": _named(snapshots.views(self._assembly.leaves, board.slots[slot]))}
+        if self._under_way and self._assembly.prepared_leaves:  # made anew they could differ in their last bits
+            tree["prepared"] = _named(snapshots.views(self._assembly.prepared_leaves, board.slots[slot]))
         words = {
             "updates": int(board.slot_version[slot]),
             "turn": int(board.turn[0]),
@@ -236,6 +274,7 @@ def describe(assembly, versions: dict) -> dict:
         "parameter_shapes": [list(leaf.shape) for leaf in assembly.leaves],
         "inference_workers": assembly.inference_workers,
         "learners": assembly.dimensions.learners,
+        "learner_workers": assembly.learner_workers,
         "act_rows": assembly.dimensions.act_rows,
         "versions": versions,
     }

@@ -297,13 +297,12 @@ def begin_board(assembly: Assembly, training: tuple[list, list], memory) -> Boar
     return board
 
 
-def commit(board: Board, assembly: Assembly, parameters, optimiser, *, version: int, target: bool) -> None:
-    """Puts a training state on the board, before the start."""
+def commit(board: Board, assembly: Assembly, parameters, optimiser, *, version: int, target: bool, prepared=()) -> None:
+    """Puts a training state on the board, before the start. Args: prepared: what the plan adds, if that is known already."""
     learns = bool(assembly.dimensions.learners)
     if not learns:
         board.latest[0] = -1  # there is one slot, and nobody reads it yet
-    prepared = []
-    if assembly.prepared_leaves:
+    if assembly.prepared_leaves and not prepared:
         import jax
 
         prepared = assembly.model.prepare(jax.tree.unflatten(assembly.model.structure, parameters))

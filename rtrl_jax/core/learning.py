@@ -23,8 +23,13 @@ from rtrl_jax.replay.union import UnionReplay
 from rtrl_jax.workers.learner import Applied, Gradients, Learner, Program, record
 
 
-def learner(context: Context, lock) -> Learner:
-    """The learner of this process, which goes on from what is on the board. Args: lock: see `workers.turns`."""
+def learner(context: Context, lock, saved=None) -> Learner:
+    """The learner of this process, which goes on from what is on the board.
+
+    Args:
+      lock: see `workers.turns`.
+      saved: the state of another, to the letter; None: it takes in all that there is to learn from.
+    """
     runtime.configure()
     assembly, settings, board = context.assembly, context.settings, context.board
     program, publisher = _program(assembly), _publisher(context)
@@ -44,7 +49,10 @@ def learner(context: Context, lock) -> Learner:
         note=note,
         lock=lock,
     )
-    found.catch_up(context.beat)
+    if saved is None:
+        found.catch_up(context.beat)
+    else:
+        found.restore(saved)
     return found
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,11 +14,11 @@ from rtrl_jax.replay.acts import Accounting
 from rtrl_jax.replay.keeper import Keeper
 from rtrl_jax.replay.transitions import Horizon
 from rtrl_jax.stagger import announcements
-from rtrl_jax.workers.environment import Beginning, Limits, Wakes, environment_loop
-from rtrl_jax.workers.inference import staggered, ticketed
-from rtrl_jax.workers.learner import Learner, learner_loop
+from rtrl_jax.workers.environment import Beginning, Limits, Pending, Wakes, environment_loop
+from rtrl_jax.workers.inference import Staggered, Ticketed
+from rtrl_jax.workers.learner import Learner, LearnerLoop
 from rtrl_jax.workers.mailbox import Choice, Mailbox
-from rtrl_jax.workers.sequential import sequential
+from rtrl_jax.workers.sequential import Sequential
 from rtrl_jax.workers.turns import Turns
 
 
@@ -40,8 +39,8 @@ class World(NamedTuple):
     replay: dict | None = None  # that of the keeper
 
 
-def open_world(context: Context) -> World:
-    """Makes the environment and resets it, or puts it back to where a checkpoint left it."""
+def open_world(context: Context, on_the_grid: bool = False) -> World:
+    """Makes the environment and resets it, or puts it back to where a checkpoint left it. Args: on_the_grid: see `Beginning`."""
     board, settings, session = context.board, context.settings, context.assembly.session
     environment = make_environment(settings)
     first_frame = environment.reset(settings.seed + session)  # before the start: it may load a game anew
@@ -52,20 +51,35 @@ def open_world(context: Context) -> World:
             saved = saving.decode(board.saved_environment[:length].tobytes())
     if saved["environment"] is not None:
         environment.restore(saved["environment"])
-    begin = Beginning(first_frame, last, session, int(board.played_ns[0]))
+    begin = Beginning(first_frame, last, session, int(board.played_ns[0]), on_the_grid)
     return World(environment, begin, saved["ticket"], saved.get("replay"))
 
 
-def environment(context: Context, clock: Clock, world: World):
-    """The environment's loop. To be called once inference workers have warmed up."""
+def environment(
+    context: Context,
+    clock: Clock,
+    world: World,
+    pending: Pending | None = None,
+    saving_too: Callable[[], None] = lambda: None,
+):
+    """The environment's loop. To be called once inference workers have warmed up.
+
+    Args:
+      pending: see `environment_loop`.
+      saving_too: called when the environment's state is saved.
+    """
     assembly, settings = context.assembly, context.settings
     dispatcher = _dispatcher(context)
     if dispatcher and world.ticket is not None:
-        dispatcher.restore(world.ticket, next_tick=int(world.begin.last["tick"]) + 1)
+        dispatcher.restore(world.ticket, None if world.begin.on_the_grid else int(world.begin.last["tick"]) + 1)
     waiting = [assembly.process_of_worker[0]] if settings.is_sequential and dispatcher is None else []
     everyone = tuple(dict.fromkeys([*waiting, *([] if agent_learns(settings) else assembly.learners)]))
     keeper = _keeper(context, world)
-    save = partial(saving.whole_state, world.environment, dispatcher, context.spec.why_not_saved, keeper)
+
+    def save() -> bytes:
+        saving_too()
+        return saving.whole_state(world.environment, dispatcher, context.spec.why_not_saved, keeper)
+
     return environment_loop(
         world.environment,
         world.begin,
@@ -78,6 +92,7 @@ def environment(context: Context, clock: Clock, world: World):
         save=save if settings.checkpoint_every_s else None,
         picture=world.environment.picture if assembly.dimensions.pictures else None,
         keeper=keeper,
+        pending=pending,
     )
 
 
@@ -140,7 +155,7 @@ def agent(context: Context, clock: Clock, policy: Callable[[int], Choice], worke
     settings, board, assembly = context.settings, context.board, context.assembly
     mailbox, start_ns = Mailbox(board, worker, clock.now_ns), int(board.start_ns[0])
     if settings.is_sequential and settings.cadence is None:
-        return sequential(
+        return Sequential(
             mailbox,
             board,
             policy,
@@ -151,9 +166,9 @@ def agent(context: Context, clock: Clock, policy: Callable[[int], Choice], worke
             start_ns=start_ns,
         )
     if settings.is_sequential or stagger.by_name(settings.stagger).hands_out_tickets:
-        return ticketed(mailbox, policy, after_ns=1 if settings.cadence else 0)
+        return Ticketed(mailbox, policy, after_ns=1 if settings.cadence else 0)
     algorithm = stagger.make(settings.stagger, board.stagger, quantile=settings.stagger_quantile)
-    return staggered(
+    return Staggered(
         mailbox,
         board.observations,
         policy,
@@ -178,7 +193,7 @@ def _paid(context: Context, algorithm, worker: int) -> float:
 def learning(context: Context, clock: Clock, learner: Learner):
     """The loop of one learner."""
     board, assembly = context.board, context.assembly
-    return learner_loop(
+    return LearnerLoop(
         context.process.learner,
         learner,
         Turns(board, clock.turn_lock, assembly.learners),

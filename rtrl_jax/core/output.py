@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rtrl_jax.board.layout import Board
 from rtrl_jax.checkpoints.restoring import Past
-from rtrl_jax.checkpoints.writer import Checkpointer, describe
+from rtrl_jax.checkpoints.writer import Checkpointer, UnderWay, describe
 from rtrl_jax.core.assembly import Assembly
 from rtrl_jax.core.summary import summarise
 from rtrl_jax.telemetry import video
@@ -37,11 +37,13 @@ class Output:
         show_every_s: float,
         past: Past | None = None,
         earlier: dict | None = None,
+        under_way: Callable[[], UnderWay] | None = None,
     ):
         """Args:
         hold_turns: () -> context manager within which no learner applies an update.
         show_every_s: between two looks of the display.
         past, earlier: the checkpoint a resumed run goes on from, and its records until then.
+        under_way: see `Checkpointer`; whoever gives it calls `save` when a state has been left.
         """
         self._assembly, self._settings, self._board = assembly, assembly.settings, board
         self._folder, self._display = folder, display
@@ -53,7 +55,8 @@ class Output:
         self._checkpointer = None
         if self._settings.checkpoint_every_s:
             manifest = describe(assembly, versions())
-            self._checkpointer = Checkpointer(assembly, board, folder, self.recorder, hold_turns, manifest, past)
+            how = (self.recorder, hold_turns, manifest, past, under_way)
+            self._checkpointer = Checkpointer(assembly, board, folder, *how)
         self._film = None
         self._show_s = show_every_s
         self._show_at = self._events_at = self._save_at = math.inf
@@ -97,6 +100,11 @@ class Output:
             self._checkpointer.begin()
         self._report_errors()
         self._report_not_finite()
+
+    def save(self) -> None:
+        """Makes a checkpoint of the state that the environment has just left, while everything stands still."""
+        self.take_in()
+        self._checkpointer.make()
 
     def fail(self, process: str, reason: str, *, trace: str = "", replaced: bool = False) -> None:
         """Notes and says that something went wrong."""

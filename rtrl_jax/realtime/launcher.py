@@ -15,7 +15,6 @@ from rtrl_jax.core import preparation, sizing
 from rtrl_jax.core.assembly import Assembly, assemble, begin_board, by_cores, commit, crowding, learners_that_fit
 from rtrl_jax.core.model import Model
 from rtrl_jax.core.signals import signals_to
-from rtrl_jax.errors import UserError
 from rtrl_jax.page import listener
 from rtrl_jax.realtime import measure
 from rtrl_jax.realtime.supervisor import Supervisor, keep_off_inference
@@ -40,7 +39,7 @@ def launch(settings: Settings, began: float, past: restoring.Past | None = None)
     folder = pathlib.Path(settings.run_dir) if past else folders.choose(settings.run_dir, settings.environment)
     earlier = restoring.read_records(folder, past, time.monotonic_ns()) if past else None
     if past:
-        _check_goes_on(settings, spec, earlier["ticks"])
+        restoring.check_goes_on(settings, spec.rate_hz, earlier["ticks"])
 
     emulated = f", inference emulated: {settings.emulated_inference_ms} ms" if settings.emulated_inference_ms else ""
     with (
@@ -116,18 +115,3 @@ def _assemble(model: Model, display: Display, session: int) -> Assembly:
         **sizing.kept(settings, model.spec)._asdict(),
         session=session,
     )
-
-
-def _check_goes_on(settings: Settings, spec, ticks) -> None:
-    """Raises UserError if a run that is to be resumed has reached its limits already."""
-    played_s, episodes = summaries.played_s(ticks), len(summaries.episode_returns(ticks))
-    for name, so_far in (
-        ("duration_s", played_s),
-        ("max_ticks", int(ticks["tick"][-1]) + 1),
-        ("max_episodes", episodes),
-    ):
-        limit = getattr(settings, name)
-        if limit is not None and so_far >= limit - 1 / spec.rate_hz:
-            raise UserError(
-                f"the run has reached its --{name}={limit:g}: raise it to go on, e.g. --{name}={2 * limit:g}"
-            )

@@ -31,6 +31,13 @@ class Index:
         """The oldest key there is; of those before, all have been overwritten."""
         return self._first
 
+    def state(self) -> dict:
+        """What there is by now, for `restore` on a board that holds the same acts."""
+        return {"begin": self._begin, "first": self._first, "end": self._end}
+
+    def restore(self, saved: dict) -> None:
+        self._begin, self._first, self._end = saved["begin"], saved["first"], saved["end"]
+
     def ingest(self) -> None:
         """Looks how far the acts have come and drops what has been overwritten."""
         head = self._acts.head

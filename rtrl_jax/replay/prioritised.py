@@ -52,6 +52,15 @@ class PrioritisedReplay:
         """Looks what has come since the last call, and drops what has been overwritten."""
         self._index.ingest()
 
+    def state(self) -> dict:
+        """How far it has come: what `restore` needs besides what is on the board."""
+        return {"index": self._index.state(), "cleared": self._cleared}
+
+    def restore(self, saved: dict) -> None:
+        """In place of taking in all there is."""
+        self._index.restore(saved["index"])
+        self._cleared = saved["cleared"]
+
     def sample(self, rng: np.random.Generator, size: int) -> Batch:
         """A batch drawn by priority, with importance weights of which the largest is 1. Raises ValueError while empty."""
         return self.sample_with_keys(rng, size)[0]

@@ -24,6 +24,14 @@ class UniformReplay:
         """Looks what has come since the last call, and drops what has been overwritten."""
         self._index.ingest()
 
+    def state(self) -> dict:
+        """How far it has come: what `restore` needs besides what is on the board."""
+        return self._index.state()
+
+    def restore(self, saved: dict) -> None:
+        """In place of taking in all there is."""
+        self._index.restore(saved)
+
     def sample(self, rng: np.random.Generator, size: int) -> Batch:
         """A batch drawn uniformly, with replacement. Raises ValueError while the replay is empty."""
         return self.sample_with_keys(rng, size)[0]

@@ -21,6 +21,14 @@ class UnionReplay:
         for part in self._parts:
             part.ingest()
 
+    def state(self) -> list[dict]:
+        """How far each part has come."""
+        return [part.state() for part in self._parts]
+
+    def restore(self, saved: list[dict]) -> None:
+        for part, its in zip(self._parts, saved, strict=True):
+            part.restore(its)
+
     def sample(self, rng: np.random.Generator, size: int) -> Batch:
         """A batch with replacement. Raises ValueError while all parts are empty."""
         return self.sample_with_keys(rng, size)[0]

@@ -30,7 +30,7 @@ class Fixed:
     def save(self) -> dict:
         return {}
 
-    def restore(self, saved: dict, next_tick: int) -> None:
+    def restore(self, saved: dict, next_tick: int | None = None) -> None:
         pass
 
     def dispatch(self, tick: int, idle: list[int], oldest: int = 0) -> list[tuple[int, int]]:

@@ -63,7 +63,7 @@ class Ticket:
             self._look()
 
     def save(self) -> dict:
-        """What it has learnt of answer times, as plain values."""
+        """What it has learnt of answer times and where it stands, as plain values."""
         met = np.flatnonzero(self._network)
         return {
             "network": [[int(ticks), float(self._network[ticks])] for ticks in met],
@@ -71,14 +71,21 @@ class Ticket:
             "total": self._total,
             "answers": self._answers,
             "playout": self.playout,
+            "quickest": self._quickest,
+            "next": self._next,
+            "credit": self._credit,
         }
 
-    def restore(self, saved: dict, next_tick: int) -> None:
-        """Args: next_tick: the first observation it may hand out."""
+    def restore(self, saved: dict, next_tick: int | None = None) -> None:
+        """Args: next_tick: the first observation it may hand out; None: it goes on as if nothing had happened."""
         self._network[:] = 0
         for ticks, weight in saved["network"]:
             self._network[ticks] = weight
         self._count, self._total, self._answers = saved["count"], saved["total"], saved["answers"]
+        if next_tick is None:
+            self.playout, self._quickest = saved["playout"], saved["quickest"]
+            self._next, self._credit = saved["next"], saved["credit"]
+            return
         self._look()
         self.playout = saved["playout"] if self._auto else self.playout
         self._next = next_tick

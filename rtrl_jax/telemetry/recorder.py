@@ -23,7 +23,7 @@ class Recorder:
     def __init__(self, board, folder: pathlib.Path, earlier: dict[str, np.ndarray] | None = None):
         """Args: earlier: records of the sessions before, by kind, which those of this one are added to."""
         self._folder = folder
-        self._tail = Tail(board, first_tick=int(board.tick_head[0]))
+        self._tail = Tail(board, first_tick=int(board.tick_head[0]), from_now_on=earlier is not None)
         self._files = {}
         for kind, dtype in KINDS.items():
             rows = earlier[kind] if earlier else np.empty(0, dtype)

@@ -10,14 +10,17 @@ KINDS = {"ticks": TICK, "decisions": OUTCOME, "updates": UPDATE}
 class Tail:
     """Reads three kinds of ring on the board. `lost` counts records that were overwritten before they were read."""
 
-    def __init__(self, board, first_tick: int):
-        """Args: first_tick: the first one to read."""
+    def __init__(self, board, first_tick: int, from_now_on: bool = False):
+        """Args:
+        first_tick: the first one to read.
+        from_now_on: whether what is in the other rings already is left out.
+        """
         self._rings = {
             "ticks": [board.observations.ticks],
             "decisions": [board.outcomes],
             "updates": [board.updates(i) for i in range(board.dimensions.learners)],
         }
-        self._read = {kind: [0] * len(rings) for kind, rings in self._rings.items()}
+        self._read = {kind: [ring.head * from_now_on for ring in rings] for kind, rings in self._rings.items()}
         self._read["ticks"] = [first_tick]
         self.lost = 0
 

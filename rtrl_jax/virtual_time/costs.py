@@ -4,13 +4,11 @@ import pathlib
 import zipfile
 import zlib
 from collections.abc import Callable
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from rtrl_jax import latency
-from rtrl_jax.core.context import LATENCY
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings import Settings
 from rtrl_jax.workers.effects import Apply, Infer, Learn
@@ -24,6 +22,37 @@ class Costs(NamedTuple):
     sample: Callable[[np.random.Generator, int], np.ndarray]  # n inference times, to choose N and a first delay by
     inference: Callable[[int, bool], int]  # (worker, whether the network was needed) -> what its next one takes
     learning: Callable[[int], tuple[int, int]]  # learner -> (its next gradient, its next update's application)
+
+
+class Progress:
+    """How far a run's charges have come: what the next ones depend on besides the settings. `state` and `restore` keep it."""
+
+    def __init__(self, generator: Callable[[int], np.random.Generator]):
+        """Args: generator: number -> the random generator of that worker or learner, new."""
+        self._new, self._generators = generator, {}
+        self.met: dict[tuple, int] = {}  # by whose they are, how many times of a recorded run have been used
+        self.applying: dict[int, int] = {}  # by loop, what the application of its present update takes
+
+    def generator(self, number: int) -> np.random.Generator:
+        if number not in self._generators:
+            self._generators[number] = self._new(number)
+        return self._generators[number]
+
+    def next_of(self, times: np.ndarray, *whose) -> int:
+        """Each of the times in its turn, and from the beginning when they run out."""
+        number = self.met.get(whose, 0)
+        self.met[whose] = number + 1
+        return int(times[number % len(times)])
+
+    def state(self) -> dict:
+        generators = {number: generator.bit_generator.state for number, generator in self._generators.items()}
+        return {"generators": generators, "met": dict(self.met), "applying": dict(self.applying)}
+
+    def restore(self, saved: dict) -> None:
+        for number, state in saved["generators"].items():
+            self.generator(number).bit_generator.state = state
+        self.met |= saved["met"]
+        self.applying |= saved["applying"]
 
 
 class Trace(NamedTuple):
@@ -45,40 +74,41 @@ def read_traces(settings: Settings) -> dict[str, Trace]:
     return traces
 
 
-def of_run(settings: Settings, traces: dict[str, Trace], context, measured_ns: np.ndarray) -> Costs:
-    """What a run's computations cost.
+def of_run(
+    settings: Settings, traces: dict[str, Trace], workers: int, measured_ns: np.ndarray, progress: Progress
+) -> Costs:
+    """What a run's computations cost; an update that is to be measured nothing, until that is done.
 
     Args:
-      context: a `core.context.Context`, of whose generators each worker and learner gets one of its own.
+      workers: N_I. After the inference workers' generators come those of the learners.
       measured_ns: inference times, for `--inference_latency_ms=measured`.
     """
-    workers, flag = context.assembly.inference_workers, "learning_latency_ms"
-    of_worker = cache(lambda worker: context.generator(LATENCY, worker))
-    of_learner = cache(lambda learner: context.generator(LATENCY, workers + learner))
+    flag = "learning_latency_ms"
     if str(settings.inference_latency_ms) == latency.MEASURED:
-        sample, inference = measured_inference(measured_ns, of_worker)
+        sample, inference = measured_inference(measured_ns, progress.generator)
     else:
-        sample, inference = stated_inference(settings, traces, of_worker)
+        sample, inference = stated_inference(settings, traces, progress)
     if flag in traces:
-        return Costs(sample, inference, traced_learning(traces[flag]))
+        return Costs(sample, inference, traced_learning(traces[flag], progress))
     text = str(settings.learning_latency_ms or 0)
-    return Costs(sample, inference, drawn_learning("0" if text == latency.MEASURED else text, flag, of_learner))
+    text = "0" if text == latency.MEASURED else text
+    return Costs(sample, inference, drawn_learning(text, flag, lambda learner: progress.generator(workers + learner)))
 
 
-def stated_inference(settings: Settings, traces: dict[str, Trace], generator: Callable[[int], np.random.Generator]):
+def stated_inference(settings: Settings, traces: dict[str, Trace], progress: Progress):
     """(sample, inference) of `Costs`, unless they are to be measured."""
     flag = "inference_latency_ms"
     if flag in traces:
-        return traced_inference(traces[flag])
-    return drawn_inference(str(settings.inference_latency_ms or 0), flag, generator)
+        return traced_inference(traces[flag], progress)
+    return drawn_inference(str(settings.inference_latency_ms or 0), flag, progress.generator)
 
 
-def charge(costs: Costs, settings: Settings, first_learner: int) -> Callable:
+def charge(costs: Costs, settings: Settings, first_learner: int, progress: Progress) -> Callable:
     """See `virtual_time.drive`. With --delay or --explore_cost=network exploratory decisions are charged like all others.
 
     Args: first_learner: the number of the first learner's loop; inference workers have those from 1 on.
     """
-    always, applying = settings.exploring_takes_time, {}
+    always, applying = settings.exploring_takes_time, progress.applying
 
     def charged(number: int, effect, value) -> int:
         if isinstance(effect, Infer):
@@ -148,19 +178,16 @@ def measured_inference(times_ns: np.ndarray, generator: Callable[[int], np.rando
     return lambda rng, n: times_ns[rng.integers(len(times_ns), size=n)], inference
 
 
-def traced_inference(trace: Trace):
+def traced_inference(trace: Trace, progress: Progress):
     """The same for a recorded run: worker by worker, each time in its turn, and from the beginning when they run out."""
     pool = np.concatenate(trace.network)
     pool = pool if len(pool) else np.concatenate(trace.exploring)
-    met: dict[tuple[int, bool], int] = {}
 
     def inference(worker: int, greedy: bool) -> int:
         times = (trace.network if greedy else trace.exploring)[worker % len(trace.network)]
         if not len(times):
             times = pool if greedy else np.array([EXPLORING_NS])
-        number = met.get((worker, greedy), 0)
-        met[worker, greedy] = number + 1
-        return int(times[number % len(times)])
+        return progress.next_of(times, "inference", worker, greedy)
 
     return lambda rng, n: pool[rng.integers(len(pool), size=n)], inference
 
@@ -171,14 +198,11 @@ def drawn_learning(text: str, flag: str, generator: Callable[[int], np.random.Ge
     return lambda learner: (round(1e6 * draw(generator(learner))), 0)
 
 
-def traced_learning(trace: Trace):
+def traced_learning(trace: Trace, progress: Progress):
     """`Costs.learning` of a recorded run, learner by learner."""
-    met: dict[int, int] = {}
 
     def learning(learner: int) -> tuple[int, int]:
-        times, applying = (part[learner % len(part)] for part in (trace.gradients, trace.applying))
-        number = met.get(learner, 0)
-        met[learner] = number + 1
-        return int(times[number % len(times)]), int(applying[number % len(times)])
+        gradients, applying = (part[learner % len(part)] for part in (trace.gradients, trace.applying))
+        return progress.next_of(gradients, "gradient", learner), progress.next_of(applying, "application", learner)
 
     return learning

@@ -6,7 +6,7 @@ resumed when it rings and not before: with no other process about, no ring is ev
 """
 
 import heapq
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -34,64 +34,108 @@ class Clock:
         return self.ns
 
 
-def drive(
-    loops: list[Generator],
-    *,
-    clock: Clock,
-    bells: np.ndarray,
-    charge: Callable[[int, Infer | Learn | Apply, object], int],
-    running: Callable[[], bool],
-) -> None:
-    """Runs `loops`, the first of which is the environment's, until that one ends or `running()` turns false.
+class Driver:
+    """Runs loops, the first of which is the environment's. What is under way can be kept, and another goes on with it."""
 
-    Args:
-      clock: moved on from event to event.
-      bells: uint32 [number of loops], how often each has been rung; looked at after every boundary and every `Apply`.
-      charge: (loop's number, effect, what it computed) -> the nanoseconds it takes. A computation is done when it
-        begins, on what there is then; only an `Apply` is done when it ends, with None for what it computed.
-      running: called after every boundary. The environment's loop is resumed with None when the run ends.
-    """
-    queue: list[tuple] = []  # (instant, order, loop, answer): a loop has at most one event, so order tells all apart
-    seen, listening = bells.copy(), np.zeros(len(loops), bool)
+    def __init__(
+        self,
+        loops: list,
+        *,
+        clock: Clock,
+        bells: np.ndarray,
+        charge: Callable[[int, Infer | Learn | Apply, object], int],
+    ):
+        """Args:
+        loops: generators, or `workers.steps.Loop`.
+        clock: moved on from event to event.
+        bells: uint32 [number of loops], how often each has been rung; looked at after every boundary and every `Apply`.
+        charge: (loop's number, effect, what it computed) -> the nanoseconds it takes. A computation is done when it
+          begins, on what there is then; only an `Apply` is done when it ends, with None for what it computed.
+        """
+        self._loops, self._clock, self._bells, self._charge = loops, clock, bells, charge
+        self._queue: list[
+            tuple
+        ] = []  # (instant, order, loop, answer): a loop has at most one event, so order tells all apart
+        self._seen, self._listening = bells.copy(), np.zeros(len(loops), bool)
+        self._to_begin = range(len(loops))
 
-    def begin(number: int, effect) -> None:
-        now = clock.ns
+    def run(self, running: Callable[[], bool]) -> None:
+        """Until the environment's loop ends or `running()` turns false.
+
+        Args: running: called after every boundary. The environment's loop is resumed with None when the run ends.
+        """
+        for number in self._to_begin:
+            self._begin(number, next(self._loops[number]))
+        self._wake()  # whoever was rung for before the run goes on
+        clock, queue, loops = self._clock, self._queue, self._loops
+        while queue:
+            clock.ns, order, number, answer = heapq.heappop(queue)
+            committed = isinstance(answer, _Begun)
+            if committed:
+                answer = Timed(answer.effect.compute(), answer.start_ns, clock.ns)
+            try:
+                self._begin(number, loops[number].send(clock.ns if answer is None else answer))
+            except StopIteration:
+                if number == 0:
+                    return
+            if order == BOUNDARY or committed:
+                self._wake()
+            if order == BOUNDARY and not running():
+                break
+        with suppress(StopIteration):
+            loops[0].send(None)
+
+    def _begin(self, number: int, effect) -> None:
+        now = self._clock.ns
         if isinstance(effect, Infer | Learn):
             value = effect.compute()
-            end = now + charge(number, effect, value)
+            end = now + self._charge(number, effect, value)
             order = ANSWER if isinstance(effect, Infer) else number
-            heapq.heappush(queue, (end, order, number, Timed(value, now, end)))
+            self._push(end, order, number, Timed(value, now, end))
         elif isinstance(effect, Apply):
-            heapq.heappush(queue, (now + charge(number, effect, None), number, number, _Begun(effect, now)))
+            self._push(now + self._charge(number, effect, None), number, number, _Begun(effect, now))
         elif isinstance(effect, WaitBell):
-            listening[number] = True
+            self._listening[number] = True
         elif isinstance(effect, NextBoundary):
-            heapq.heappush(queue, (max(effect.due_ns, now), BOUNDARY, number, None))
+            self._push(max(effect.due_ns, now), BOUNDARY, number, None)
         else:
-            heapq.heappush(queue, (max(effect.until_ns, now), number, number, None))
+            self._push(max(effect.until_ns, now), number, number, None)
 
-    def wake() -> None:
-        for number in (bells != seen).nonzero()[0].tolist():
-            seen[number] = bells[number]
-            if listening[number]:
-                listening[number] = False
-                heapq.heappush(queue, (clock.ns, number, number, None))
+    def _push(self, *event) -> None:
+        heapq.heappush(self._queue, event)
 
-    for number, loop in enumerate(loops):
-        begin(number, next(loop))
-    while queue:
-        clock.ns, order, number, answer = heapq.heappop(queue)
-        committed = isinstance(answer, _Begun)
-        if committed:
-            answer = Timed(answer.effect.compute(), answer.start_ns, clock.ns)
-        try:
-            begin(number, loops[number].send(clock.ns if answer is None else answer))
-        except StopIteration:
-            if number == 0:
-                return
-        if order == BOUNDARY or committed:
-            wake()
-        if order == BOUNDARY and not running():
-            break
-    with suppress(StopIteration):
-        loops[0].send(None)
+    def _wake(self) -> None:
+        for number in (self._bells != self._seen).nonzero()[0].tolist():
+            self._seen[number] = self._bells[number]
+            if self._listening[number]:
+                self._listening[number] = False
+                self._push(self._clock.ns, number, number, None)
+
+    def state(self) -> dict:
+        """All that is under way, but for the environment's next boundary. May be asked for by the environment's loop."""
+        events = [event for event in sorted(self._queue, key=lambda event: event[:3]) if event[2] != 0]
+        return {
+            "ns": self._clock.ns,
+            "seen": self._seen,
+            "listening": self._listening,
+            "answers": [event for event in events if not isinstance(event[3], _Begun)],
+            "begun": [(*event[:3], event[3].start_ns) for event in events if isinstance(event[3], _Begun)],
+            "loops": [loop.state() for loop in self._loops[1:]],
+        }
+
+    def restore(self, saved: dict) -> None:
+        """Goes on from there, the environment's loop with its next boundary. Before `run`."""
+        self._clock.ns = saved["ns"]
+        self._seen[:], self._listening[:] = saved["seen"], saved["listening"]
+        for loop, its in zip(self._loops[1:], saved["loops"], strict=True):
+            loop.restore(its)
+        for event in saved["answers"]:
+            self._push(*event)
+        for instant, order, number, start_ns in saved["begun"]:
+            self._push(instant, order, number, _Begun(self._loops[number].application(), start_ns))
+        self._to_begin = range(1)
+
+
+def drive(loops: list, *, running: Callable[[], bool], **how) -> None:
+    """Runs `loops` from their beginning to the end. Args: running: see `Driver.run`. how: of `Driver`."""
+    Driver(loops, **how).run(running)

@@ -8,17 +8,19 @@ import pathlib
 import threading
 import time
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import numpy as np
 
 from rtrl_jax import latency
 from rtrl_jax.board import lifecycle, segment
 from rtrl_jax.board.layout import OUTCOME_ROWS, UPDATE_ROWS, WARM_UP_INFERENCES, Board, size
-from rtrl_jax.checkpoints import store
+from rtrl_jax.checkpoints import restoring, store
+from rtrl_jax.checkpoints.writer import UnderWay
 from rtrl_jax.core import acting, learning, loops, preparation
 from rtrl_jax.core import folder as folders
-from rtrl_jax.core.assembly import Assembly, begin_board
+from rtrl_jax.core.assembly import Assembly, begin_board, commit
 from rtrl_jax.core.context import LATENCY, Context
 from rtrl_jax.core.one_thread import ONE_THREAD
 from rtrl_jax.core.output import Output
@@ -26,16 +28,23 @@ from rtrl_jax.core.signals import signals_to
 from rtrl_jax.settings import Settings, as_flagfile
 from rtrl_jax.telemetry.files import write_text
 from rtrl_jax.telemetry.terminal import Display
-from rtrl_jax.virtual_time import aliases, costs, sizing
-from rtrl_jax.virtual_time.drive import Clock, drive
+from rtrl_jax.virtual_time import aliases, costs, keeping, sizing
+from rtrl_jax.virtual_time.drive import Clock, Driver
+from rtrl_jax.workers.environment import Pending
+from rtrl_jax.workers.learner import Learner
 
 DRAIN_TICKS = 1024  # between two looks of the recorder, unless its rings fill up before
 SHOW_S = 0.5
 LOOK_TICKS = 16  # between two looks at the wall clock
 
 
-def play(settings: Settings, began: float) -> dict:
-    """Runs what `settings` describe and returns the summary. See `rtrl_jax.run`."""
+def play(settings: Settings, began: float, past: restoring.Past | None = None) -> dict:
+    """Runs what `settings` describe and returns the summary. See `rtrl_jax.run`.
+
+    Args:
+      began: when the user asked for it, time.monotonic().
+      past: the checkpoint that it goes on from, in the folder that the settings name.
+    """
     os.environ.update(ONE_THREAD)  # JAX has computed nothing yet: a run is one core's work, and repeats to the byte
     spec = preparation.probe(settings)
     settings = aliases.spell_out(settings, spec.rate_hz)
@@ -43,22 +52,44 @@ def play(settings: Settings, began: float) -> dict:
     remarks: list[str] = []
     model = preparation.prepare(settings, spec, remarks.append)
     settings = model.settings
-    folder = folders.choose(settings.run_dir, settings.environment)
+    folder = pathlib.Path(settings.run_dir) if past else folders.choose(settings.run_dir, settings.environment)
     traces = costs.read_traces(settings)
+    earlier = saved = None
+    if past:
+        earlier, saved = restoring.read_records(folder, past), keeping.read(past)
+        restoring.check_goes_on(settings, spec.rate_hz, earlier["ticks"])
     with Display(f"{settings.environment}, virtual time", settings.display == "auto") as display:
-        assembly = sizing.assemble_for(model, traces)
+        assembly = sizing.assemble_for(model, traces, *_numbers_and_session(past))
+        if past:
+            restoring.check_fits(past, assembly)
+        else:
+            folders.make(folder)
         board = begin_board(assembly, model.first_state(), segment.private(size(assembly.dimensions)))
-        folders.make(folder)
-        write_text(folder / "flags.txt", as_flagfile(settings))
-        for remark in remarks:
-            display.say(remark)
-        if spec.why_not_saved:
-            display.say(f"this world cannot be saved: {spec.why_not_saved}")
-        display.say(f"virtual time, in this process alone; the run is in {folder}")
-        with preparation.writing_to(folder), store.locked(folder), _on_cores(settings):
-            run = _Run(assembly, board, folder, display, traces)
+        with preparation.writing_to(folder), nullcontext() if past else store.locked(folder), _on_cores(settings):
+            if past:
+                restoring.restore(past, assembly, board, partial(commit, board, assembly))
+                keeping.restore_board(board, saved)
+                restoring.forget_uncovered(past)
+                display.say(f"going on at tick {past.tick + 1} with {past.manifest['updates']} updates made")
+                if why_not := past.why_not_exact:
+                    display.say(f"what follows is not what an uninterrupted run would have done: {why_not}")
+            write_text(folder / "flags.txt", as_flagfile(settings))
+            for remark in remarks:
+                display.say(remark)
+            if spec.why_not_saved:
+                display.say(f"this world cannot be saved: {spec.why_not_saved}")
+            display.say(f"virtual time, in this process alone; the run is in {folder}")
+            run = _Run(assembly, board, folder, display, traces, past, earlier, saved)
             with signals_to(run.stop):
                 return run.play(began)
+
+
+def _numbers_and_session(past: restoring.Past | None) -> tuple[sizing.Numbers | None, int]:
+    """Going on as if nothing had happened is no new session."""
+    if past is None:
+        return None, 0
+    numbers = sizing.Numbers(past.manifest["inference_workers"], past.manifest["learner_workers"])
+    return numbers, past.manifest["session"] + (past.why_not_exact is not None)
 
 
 @contextmanager
@@ -74,15 +105,42 @@ def _on_cores(settings: Settings):
 class _Run:
     """A run in progress."""
 
-    def __init__(self, assembly: Assembly, board: Board, folder: pathlib.Path, display: Display, traces):
+    def __init__(
+        self,
+        assembly: Assembly,
+        board: Board,
+        folder: pathlib.Path,
+        display: Display,
+        traces,
+        past: restoring.Past | None = None,
+        earlier: dict | None = None,
+        saved: dict | None = None,
+    ):
+        """Args: past, earlier, saved: the checkpoint it goes on from, its records until then, what was under way; or None."""
         self._assembly, self._settings, self._board = assembly, assembly.settings, board
         self._folder, self._display, self._traces = folder, display, traces
         self._clock = Clock()
         self._commits = threading.Lock()  # a checkpoint's thread copies while nobody commits an update
-        self._output = Output(assembly, board, folder, display, self._lock, show_every_s=SHOW_S)
+        self._past, self._saved = past, saved
+        self._output = Output(
+            assembly,
+            board,
+            folder,
+            display,
+            self._lock,
+            show_every_s=SHOW_S,
+            past=past,
+            earlier=earlier,
+            under_way=lambda: self._under_way,
+        )
         self._world: loops.World | None = None
+        self._parts: keeping.Parts | None = None
+        self._measured = keeping.Measured(np.zeros(1), 0)
+        self._under_way: UnderWay | None = None  # as of the last state that the environment left
+        self._is_left = False  # whether it has just left one
         self._stop_reason = None
-        self._look_at = self._drained = self._outcomes = self._updates = 0
+        self._look_at = 0
+        self._note_drained()
 
     def stop(self, reason: str) -> None:
         """Ends the run soon. Safe in a signal handler."""
@@ -97,10 +155,10 @@ class _Run:
         lifecycle.start(board, 0)
         self._display.waiting("Compiling …")
         try:
-            running, charge = self._wire()
+            self._parts = self._wire()
             started = time.monotonic()
             self._output.start()
-            drive(running, clock=self._clock, bells=board.bell[:, 0], charge=charge, running=self._running)
+            self._parts.driver.run(self._running)
         except (Exception, KeyboardInterrupt, SystemExit) as error:  # of the user's own environment, most likely
             fatal = f"died: {type(error).__name__}: {error}"
             self._output.fail("run", fatal, trace=traceback.format_exc())
@@ -117,25 +175,34 @@ class _Run:
             )
         return summary
 
-    def _wire(self):
-        """Returns (loops by the number of their place, their `charge` for `drive`)."""
-        assembly, settings, board = self._assembly, self._settings, self._board
+    def _wire(self) -> keeping.Parts:
+        assembly, settings, board, saved = self._assembly, self._settings, self._board, self._saved
         contexts = [Context(assembly, process, board) for process in assembly.processes]
         clock = loops.Clock(self._clock.now_ns, turn_lock=self._lock)
-        self._world = loops.open_world(contexts[0])
-        network, measured_ns = None, np.zeros(1)
-        is_measured = str(settings.inference_latency_ms) == latency.MEASURED
+        self._world = loops.open_world(contexts[0], on_the_grid=saved is not None)
+        if saved:
+            self._measured = keeping.Measured(*saved["measured"])
+        network, is_measured = None, str(settings.inference_latency_ms) == latency.MEASURED
         if settings.policy == "agent" or is_measured:
             network = acting.network(contexts[1])
-            measured_ns = acting.time_inferences(contexts[1], network, sizing.MEASURED_INFERENCES if is_measured else 0)
-        charged = costs.of_run(settings, self._traces, contexts[1], measured_ns)
-        self._warm_up(contexts[0], charged)
-        learners = [self._learner(contexts[number]) for number in assembly.learners]
+            to_measure = sizing.MEASURED_INFERENCES if is_measured and not saved else 0
+            times = acting.time_inferences(contexts[1], network, to_measure)
+            self._measured = self._measured._replace(inferences_ns=times) if to_measure else self._measured
+        progress = costs.Progress(partial(contexts[1].generator, LATENCY))
+        charged = costs.of_run(
+            settings, self._traces, assembly.inference_workers, self._measured.inferences_ns, progress
+        )
+        if not saved:
+            self._warm_up(contexts[0], charged)
+        learners = self._learners([contexts[number] for number in assembly.learners])
         if str(settings.learning_latency_ms) == latency.MEASURED:
-            update_ns = int(board.expected_ns[assembly.learners].max(initial=0))
-            charged = charged._replace(learning=lambda learner: (update_ns, 0))
+            if not saved:
+                update_ns = int(board.expected_ns[assembly.learners].max(initial=0))
+                self._measured = self._measured._replace(update_ns=update_ns)
+            charged = charged._replace(learning=lambda learner: (self._measured.update_ns, 0))
 
-        running = [loops.environment(contexts[0], clock, self._world)]
+        pending = Pending.nothing()
+        running = [loops.environment(contexts[0], clock, self._world, pending, self._keep)]
         agent_learns = loops.agent_learns(settings)
         for worker, context in enumerate(contexts[1 : 1 + assembly.inference_workers]):
             policy = acting.policy(context, network, worker)
@@ -144,13 +211,36 @@ class _Run:
         if not agent_learns:
             for number, learner in zip(assembly.learners, learners, strict=True):
                 running.append(loops.learning(contexts[number], clock, learner))
-        return running, costs.charge(charged, settings, first_learner=1 + assembly.inference_workers)
+        charge = costs.charge(charged, settings, 1 + assembly.inference_workers, progress)
+        driver = Driver(running, clock=self._clock, bells=board.bell[:, 0], charge=charge)
+        if saved:
+            keeping.restore_pending(pending, saved)
+            progress.restore(saved["progress"])
+            driver.restore(saved["driver"])
+        return keeping.Parts(driver, progress, pending, learners)
 
-    def _learner(self, context: Context):
-        learner = learning.learner(context, self._lock)
-        if context.process.learner == 0:
-            learning.pretrain(context, learner, self._clock.now_ns)
-        return learner
+    def _learners(self, contexts: list[Context]) -> list[Learner]:
+        if self._saved is None:
+            learners = []
+            for context in contexts:
+                learners.append(learning.learner(context, self._lock))
+                if context.process.learner == 0:
+                    learning.pretrain(context, learners[0], self._clock.now_ns)
+            return learners
+        states = (
+            self._saved["learners"] if self._past.manifest["settings"]["checkpoint_replay"] else [None] * len(contexts)
+        )
+        return [learning.learner(context, self._lock, state) for context, state in zip(contexts, states, strict=True)]
+
+    def _keep(self) -> None:
+        """Keeps what is under way, as the environment leaves its state; `_running` or the end of the run saves it."""
+        self._under_way = keeping.keep(self._board, self._parts, self._measured)
+        self._is_left = True
+
+    def _note_drained(self) -> None:
+        board = self._board
+        self._drained, self._outcomes = int(board.tick_head[0]), int(board.outcome_head[0])
+        self._updates = int(board.update_head.max())
 
     def _warm_up(self, context: Context, charged: costs.Costs) -> None:
         """Leaves inference times on the board, from which the first playout delay is taken."""
@@ -166,10 +256,12 @@ class _Run:
             or int(board.update_head.max()) - self._updates > UPDATE_ROWS // 2
         )
         if full or tick - self._drained >= DRAIN_TICKS:
-            self._drained, self._outcomes = tick, int(board.outcome_head[0])
-            self._updates = int(board.update_head.max())
+            self._note_drained()
             self._output.take_in()
         if tick >= self._look_at:
             self._look_at = tick + LOOK_TICKS
             self._output.look(played_s=self._clock.ns / 1e9)
+        if self._is_left:
+            self._is_left = False
+            self._output.save()
         return self._stop_reason is None

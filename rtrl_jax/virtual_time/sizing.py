@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,15 +22,26 @@ MEASURED_INFERENCES, MEASURED_UPDATES = 64, 4
 MOST_KEPT = 2_000_000  # observations
 
 
-def assemble_for(model: Model, traces: dict[str, costs.Trace]) -> Assembly:
+class Numbers(NamedTuple):
+    """Of a run."""
+
+    inference_workers: int
+    learner_workers: int
+
+
+def assemble_for(
+    model: Model, traces: dict[str, costs.Trace], numbers: Numbers | None = None, session: int = 0
+) -> Assembly:
     """Every loop has a place on the board of its own; the sequential agent has the one of inference worker 0.
 
-    Args: traces: see `costs.read_traces`. Raises UserError.
+    Args:
+      traces: see `costs.read_traces`.
+      numbers: those of the run that goes on; None for a new one.
+
+    Raises:
+      UserError: times as stated ask for more than there can be.
     """
-    settings = model.settings
-    workers = _how_many_infer(model, traces)
-    learners = _how_many_learn(model, traces, workers)
-    least = 0
+    settings, least = model.settings, 0
     if settings.cadence:
         least = 3 * settings.cadence.lag
         if least > MOST_KEPT:
@@ -37,13 +49,20 @@ def assemble_for(model: Model, traces: dict[str, costs.Trace]) -> Assembly:
                 f"--accounting={settings.accounting} keeps three times as many observations as actions lag behind them, "
                 f"{least}: give a smaller --delay"
             )
+    workers, learners = numbers or _numbers(model, traces)
     return assemble(
         model,
         one_each(workers, min(1, learners) if settings.learning == "parallel" else learners),
         inference_workers=workers,
         learner_workers=learners,
         **sizing.kept(settings, model.spec, least)._asdict(),
+        session=session,
     )
+
+
+def _numbers(model: Model, traces: dict[str, costs.Trace]) -> Numbers:
+    workers = _how_many_infer(model, traces)
+    return Numbers(workers, _how_many_learn(model, traces, workers))
 
 
 def _how_many_infer(model: Model, traces) -> int:
@@ -61,7 +80,7 @@ def _inference_ticks(model: Model, traces) -> np.ndarray:
     if str(settings.inference_latency_ms) == latency.MEASURED:
         tau_ns = _measured_inferences(model)
     else:
-        sample, _ = costs.stated_inference(settings, traces, lambda worker: None)
+        sample, _ = costs.stated_inference(settings, traces, costs.Progress(lambda worker: None))
         tau_ns = sample(np.random.default_rng(settings.seed), SAMPLES)
     return np.maximum(tau_ns, 1) * model.spec.rate_hz / 1e9
 

@@ -49,6 +49,14 @@ class Arbiter:
                 outcomes.append(Outcome(decision, STALE if decision["obs_tick"] < oldest else OVERWRITTEN, -1))
         return chosen, outcomes
 
+    def state(self) -> dict:
+        """What `restore` goes on from."""
+        return {"waiting": sorted(self._waiting, key=lambda item: item[:2]), "last_applied": self._last_applied}
+
+    def restore(self, saved: dict) -> None:
+        self._waiting, self._last_applied = list(saved["waiting"]), saved["last_applied"]  # a sorted list is a heap
+        self._arrived = 1 + max((arrived for _, arrived, _ in self._waiting), default=-1)
+
     def close(self) -> list[Outcome]:
         """Outcomes of what is still waiting when the run ends: too late for it."""
         return [Outcome(decision, STALE, -1) for _, _, decision in sorted(self._waiting, key=lambda item: item[:2])]

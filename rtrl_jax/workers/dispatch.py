@@ -4,10 +4,14 @@
 class Dispatch:
     """Without a dispatcher the workers choose their observations themselves, and what they decide is due at once."""
 
-    def __init__(self, board, dispatcher, processes: list[int]):
-        """Args: dispatcher: a `stagger.Ticket`, or None. processes: for each inference worker, the number of its process."""
+    def __init__(self, board, dispatcher, processes: list[int], handed_at: dict[int, int] | None = None):
+        """Args:
+        dispatcher: a `stagger.Ticket`, or None.
+        processes: for each inference worker, the number of its process.
+        handed_at: observation -> tick at which its ticket was handed out; None: none was.
+        """
         self._board, self._dispatcher, self._processes = board, dispatcher, processes
-        self._handed_at = {}  # observation -> tick at which its ticket was handed out
+        self._handed_at = {} if handed_at is None else handed_at
 
     @property
     def playout(self) -> int:

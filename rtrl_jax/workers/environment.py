@@ -30,6 +30,18 @@ class Beginning(NamedTuple):
     last: Any = None  # the TICK record after which it goes on; None for a new run
     session: int = 0  # how often it has been resumed
     played_ns: int = 0  # how long it had gone on until then
+    on_the_grid: bool = False  # in virtual time boundaries stay where they would have been
+
+
+class Pending(NamedTuple):
+    """What the environment's process has taken in or handed out and not settled yet."""
+
+    arbiter: Arbiter
+    handed_at: dict[int, int]  # observation -> tick at which its ticket was handed out
+
+    @classmethod
+    def nothing(cls) -> "Pending":
+        return cls(Arbiter(), {})
 
 
 class Wakes(NamedTuple):
@@ -52,6 +64,7 @@ def environment_loop(
     save=None,
     picture=None,
     keeper=None,
+    pending: Pending | None = None,
 ):
     """Runs `environment` in real time, at its own rate.
 
@@ -65,20 +78,22 @@ def environment_loop(
       save: () -> bytes, at most ENVIRONMENT_BYTES, the state of the environment and the dispatcher, for a checkpoint.
       keeper: a `replay.keeper.Keeper`, which makes of each tick what is replayed; None where nothing is.
       picture: () -> [height, width, 3] uint8, what a person sees, for the board's ring; None if nobody looks.
+      pending: what there is of it when the loop begins; None: nothing.
     """
     tau_m, default_action = 1e9 / environment.spec.rate_hz, environment.spec.default_action
-    arbiter, dispatch, saved = Arbiter(), Dispatch(board, dispatcher, wakes.workers), SavedState(board)
+    arbiter, handed_at = pending or Pending.nothing()
+    dispatch, saved = Dispatch(board, dispatcher, wakes.workers, handed_at), SavedState(board)
     bells = [Bell(word) for word in board.bell]
     origin = int(board.start_ns[0])
-    slipped_in_all = episode = episode_start = first_tick = decisions = 0
+    slipped_in_all = episode = episode_start = tick = first_tick = decisions = 0
     last_action, fresh, seen_not_finite = default_action, True, (0, 0)
     if begin.last is not None:
         fresh = bool(begin.last["terminated"] or begin.last["truncated"])
-        first_tick, episode = int(begin.last["tick"]) + 1, int(begin.last["episode"]) + fresh
+        tick, episode = int(begin.last["tick"]) + 1, int(begin.last["episode"]) + fresh
+        first_tick = 0 if begin.on_the_grid else tick
         episode_start, last_action = int(begin.last["episode_start"]), int(begin.last["action"])
         decisions = int(begin.last["decisions"])
-    tick = first_tick
-    board.picture_head[0] = first_tick
+    board.picture_head[0] = tick
     while is_running(board):
         due = origin + round((tick - first_tick + slipped_in_all) * tau_m)
         boundary = yield NextBoundary(due)

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rtrl_jax.board.records import Update
-from rtrl_jax.workers.effects import Apply, Learn, Sleep, WaitBell
+from rtrl_jax.workers.effects import Apply, Learn, Sleep, Timed, WaitBell
 from rtrl_jax.workers.inference import LOOK_AGAIN_NS
+from rtrl_jax.workers.steps import Loop
 
 LOOK_AT_TURN_NS = 1_000_000  # two may ring a learner at once, and then a ring can be missed
 NOT_BEGUN = -1
@@ -119,6 +120,14 @@ class Learner:
             self._replay.ingest()
             beat()
 
+    def state(self):
+        """What is not on the board: how far its replay has come. Its copy of the target is made anew when it is needed."""
+        return self._replay.state()
+
+    def restore(self, saved) -> None:
+        """Goes on from there, in place of `catch_up`."""
+        self._replay.restore(saved)
+
     def pretrain(self, steps: int, record: Callable[[Gradients, Applied], None], wait: Callable[[], None]) -> None:
         """Updates on what is in the replay before the run begins; they do not count for the schedule.
 
@@ -175,29 +184,62 @@ class Learner:
             self._target = [leaf.copy() for leaf in target]
 
 
-def learner_loop(number: int, learner: Learner, turns, board, *, learn_every: int, per: str = "tick", start_ns: int):
+class LearnerLoop(Loop):
     """Updates whenever the schedule asks for it, as fast as its turns come while it lags behind.
 
     Nothing falls due but at a boundary, at which its bell is rung.
-
-    Args:
-      number: which of the learners it is.
-      turns: a `Turns`.
-      learn_every: ticks or decisions, as `per` says, for each update, of any learner.
     """
-    observations, updates = board.observations, board.updates(number)
-    now = yield Sleep(start_ns)
-    while True:
-        if not learner.due(observations.count(per), learn_every, turns.until(number)):
-            now = yield WaitBell(now + LOOK_AGAIN_NS)
-            continue
-        found, start, computed = yield Learn(learner.gradients)
-        now, applied = computed, None
-        while applied is None:
-            while turns.holder() != number or not learner.can_apply():
-                now = yield WaitBell(now + LOOK_AT_TURN_NS)
-            applied, turn, now = yield Apply(partial(turns.take, number, partial(_apply, learner, found, learn_every)))
-        updates.append(record(number, found, applied, start, computed, turn, now))
+
+    KEPT = ("computed",)
+
+    def __init__(
+        self, number: int, learner: Learner, turns, board, *, learn_every: int, per: str = "tick", start_ns: int
+    ):
+        """Args:
+        number: which of the learners it is.
+        turns: a `Turns`.
+        learn_every: ticks or decisions, as `per` says, for each update, of any learner.
+        """
+        self._number, self._learner, self._turns, self._start_ns = number, learner, turns, start_ns
+        self._learn_every, self._per = learn_every, per
+        self._observations, self._updates = board.observations, board.updates(number)
+        self.computed: Timed | None = None  # the `Gradients` of the update that is being made
+
+    def begin(self):
+        return Sleep(self._start_ns), self.look
+
+    def look(self, now: int):
+        count = self._observations.count(self._per)
+        if not self._learner.due(count, self._learn_every, self._turns.until(self._number)):
+            return WaitBell(now + LOOK_AGAIN_NS), self.look
+        return Learn(self._learner.gradients), self.hold
+
+    def hold(self, computed: Timed):
+        self.computed = computed
+        return self.wait_for_turn(computed.end_ns)
+
+    def wait_for_turn(self, now: int):
+        if self._turns.holder() != self._number or not self._learner.can_apply():
+            return WaitBell(now + LOOK_AT_TURN_NS), self.wait_for_turn
+        return self.application(), self.note
+
+    def application(self) -> Apply:
+        return Apply(partial(self._turns.take, self._number, self._apply))
+
+    def _apply(self) -> Applied | None:
+        applied = self._learner.apply(self.computed.value)
+        if applied is not None:
+            self._learner.scheduled(self._learn_every)
+        return applied
+
+    def note(self, applied: Timed):
+        if applied.value is None:
+            return self.wait_for_turn(applied.end_ns)
+        (found, start, computed), self.computed = self.computed, None
+        self._updates.append(
+            record(self._number, found, applied.value, start, computed, applied.start_ns, applied.end_ns)
+        )
+        return self.look(applied.end_ns)
 
 
 def record(
@@ -215,10 +257,3 @@ def record(
         gradient_norm=applied.gradient_norm,
         **found.figures._asdict(),
     )
-
-
-def _apply(learner: Learner, found: Gradients, learn_every: int) -> Applied | None:
-    applied = learner.apply(found)
-    if applied is not None:
-        learner.scheduled(learn_every)
-    return applied

@@ -5,49 +5,70 @@
 
 from functools import partial
 
-from rtrl_jax.workers.effects import Infer, Learn, Sleep, WaitBell
+from rtrl_jax.workers.effects import Infer, Learn, Sleep, Timed, WaitBell
 from rtrl_jax.workers.inference import LOOK_AGAIN_NS
 from rtrl_jax.workers.learner import record
+from rtrl_jax.workers.steps import Loop
 
 
-def sequential(
-    mailbox, board, policy, learner, *, learn_first: bool, learn_every: int, per: str = "tick", start_ns: int
-):
-    """Acts, sees what came of it, and only then thinks again.
+class Sequential(Loop):
+    """Acts, sees what came of it, and only then thinks again."""
 
-    Args:
-      mailbox: of inference worker 0.
-      learner: a `Learner`, or None for an agent that only acts.
-      learn_every: ticks or decisions, as `per` says, for each update.
-    """
+    KEPT = ("obs_tick", "seen")
 
-    observations, updates = board.observations, board.updates(0)
+    def __init__(
+        self, mailbox, board, policy, learner, *, learn_first: bool, learn_every: int, per: str = "tick", start_ns: int
+    ):
+        """Args:
+        mailbox: of inference worker 0.
+        learner: a `Learner`, or None for an agent that only acts.
+        learn_every: ticks or decisions, as `per` says, for each update.
+        """
+        self._mailbox, self._policy, self._learner = mailbox, policy, learner
+        self._observations, self._updates = board.observations, board.updates(0)
+        self._learn_first, self._learn_every, self._per, self._start_ns = learn_first, learn_every, per, start_ns
+        self.obs_tick = -1  # what it decides from, or has decided from
+        self.seen = -1  # the last tick looked at for what came of that
 
-    def learn():
-        if learner is not None and learner.due(observations.count(per), learn_every):
-            (found, applied), start, end = yield Learn(learner.step)
-            learner.scheduled(learn_every)
-            updates.append(record(0, found, applied, start, end, end, end))
+    def begin(self):
+        return Sleep(self._start_ns), self.wake
 
-    now = yield Sleep(start_ns)
-    while observations.newest < 0:
-        now = yield WaitBell(now + LOOK_AGAIN_NS)
-    while True:
-        if learn_first:
-            yield from learn()
-        while observations.over(observations.newest):  # nothing can act on an episode that has ended
-            now = yield WaitBell(now + LOOK_AGAIN_NS)
-        obs_tick = observations.newest
-        choice, start, now = yield Infer(partial(policy, obs_tick))
-        seen = observations.newest
-        mailbox.register(obs_tick, choice, start, now)
-        if not learn_first:
-            yield from learn()
-        acted = False
-        while not acted:
-            acted, seen = _look_for_action(observations, obs_tick, seen)
-            if not acted:
-                now = yield WaitBell(now + LOOK_AGAIN_NS)
+    def wake(self, now: int):
+        if self._observations.newest < 0:
+            return WaitBell(now + LOOK_AGAIN_NS), self.wake
+        return self.think(now)
+
+    def think(self, now: int):
+        return self._learn() if self._learn_first and self._learning_is_due() else self.infer(now)
+
+    def infer(self, now: int):
+        self.obs_tick = self._observations.newest
+        if self._observations.over(self.obs_tick):  # nothing can act on an episode that has ended
+            return WaitBell(now + LOOK_AGAIN_NS), self.infer
+        return Infer(partial(self._policy, self.obs_tick)), self.act
+
+    def act(self, decided: Timed):
+        self.seen = self._observations.newest
+        self._mailbox.register(self.obs_tick, *decided)
+        return self._learn() if not self._learn_first and self._learning_is_due() else self.look(decided.end_ns)
+
+    def _learning_is_due(self) -> bool:
+        if self._learner is None:
+            return False
+        return self._learner.due(self._observations.count(self._per), self._learn_every)
+
+    def _learn(self):
+        return Learn(self._learner.step), self.learned
+
+    def learned(self, update: Timed):
+        (found, applied), start, end = update
+        self._learner.scheduled(self._learn_every)
+        self._updates.append(record(0, found, applied, start, end, end, end))
+        return self.infer(end) if self._learn_first else self.look(end)
+
+    def look(self, now: int):
+        acted, self.seen = _look_for_action(self._observations, self.obs_tick, self.seen)
+        return self.think(now) if acted else (WaitBell(now + LOOK_AGAIN_NS), self.look)
 
 
 def _look_for_action(observations, obs_tick: int, seen: int) -> tuple[bool, int]:

@@ -56,6 +56,17 @@ def check(index):
     return batch.action.tolist()
 
 
+def test_a_file_stays_as_an_earlier_checkpoint_lists_it_while_nothing_acts(tmp_path):
+    played = Played(1000)
+    play(played, 60)
+    files = replay.Files(tmp_path, played.board.acts)
+    first = list(files.update(played.acts.head, everything=True, over=True))
+    path = store.folder_of(tmp_path) / "replay" / first[-1][0]
+    written = path.stat().st_mtime_ns
+    assert files.update(played.acts.head, everything=True, over=True) == first
+    assert path.stat().st_mtime_ns == written
+
+
 @pytest.mark.parametrize("capacity", [1000, 500, 4000])
 @pytest.mark.parametrize("ticks", [690, 2325])
 def test_the_replay_comes_back_and_nothing_else_and_goes_on(tmp_path, capacity, ticks):

@@ -138,9 +138,10 @@ def test_a_trace_is_replayed_worker_by_worker_and_begins_again():
         [np.array([100, 200])],
         [np.array([3, 4])],
     )
-    _, inference = costs.traced_inference(trace)
+    progress = costs.Progress(np.random.default_rng)
+    _, inference = costs.traced_inference(trace, progress)
     assert [inference(0, True) for _ in range(3)] == [5, 6, 5]
     assert [inference(1, True), inference(3, True), inference(0, False)] == [7, 7, 1]
     assert inference(1, False) == costs.EXPLORING_NS
-    learning = costs.traced_learning(trace)
+    learning = costs.traced_learning(trace, progress)
     assert [learning(0), learning(0), learning(1)] == [(100, 3), (200, 4), (100, 3)]

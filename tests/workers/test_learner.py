@@ -15,7 +15,7 @@ from rtrl_jax.agents import dqn
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.layout import Board, Dimensions, size
 from rtrl_jax.workers.effects import Apply, Learn, Timed, WaitBell
-from rtrl_jax.workers.learner import INACTIVE_EVERY, NOT_BEGUN, Learner, Program, learner_loop, record
+from rtrl_jax.workers.learner import INACTIVE_EVERY, NOT_BEGUN, Learner, LearnerLoop, Program, record
 from rtrl_jax.workers.turns import Turns
 
 
@@ -153,7 +153,7 @@ def test_several_learners_are_sgd_with_delay_n_minus_1(learners):
         batches = Batches(j, step=learners, draw=lambda n: b[n])
         learning = make_learning(board, leaves, optimiser_leaves, quadratic(rate), batches, process=j + 1)
         rings.append(board.updates(j))
-        loop = learner_loop(j, learning, turns, board, learn_every=1, start_ns=0)
+        loop = LearnerLoop(j, learning, turns, board, learn_every=1, start_ns=0)
         loops.append([loop, next(loop), 0])
     # The clock: a gradient takes 100, applying nothing; learners are served in the order of their instants.
     clock = 0
@@ -292,7 +292,7 @@ def test_an_update_that_finds_no_room_after_all_is_applied_later_and_counted_onc
     learning = make_learning(board, leaves, optimiser_leaves, quadratic(0.1), replay)
     turns = Turns(board, nullcontext, [1])
     updates = board.updates(0)
-    loop = learner_loop(0, learning, turns, board, learn_every=4, start_ns=0)
+    loop = LearnerLoop(0, learning, turns, board, learn_every=4, start_ns=0)
     next(loop)
     computation = loop.send(0)
     apply = loop.send(Timed(computation.compute(), 0, 1))
