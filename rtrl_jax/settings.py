@@ -203,8 +203,8 @@ class Settings:
     zero_head: bool = setting(False, "the last layer begins at zero, and so do all values (noise apart)")
     normalisation: str = setting(
         "none",
-        "layer: layer normalisation of what the convolutions give and before each relu after them, against units that die",
-        ("none", "layer"),
+        "layer normalisation: features, of what the convolutions give; hidden, before each relu after them; layer, both",
+        ("none", "features", "hidden", "layer"),
     )
     device: str = setting("cpu", "where networks run: cpu, gpu or gpu:1, on which workers take turns")
 

@@ -16,14 +16,14 @@ class Variant(NamedTuple):
     support: tuple[float, float, int] | None = None  # least value, largest value, atoms; None without a distribution
     n_steps: int = 1
     shared_layer: bool = False
-    normalised: bool = False
+    normalisation: str = "none"
 
     def heads(self):
         """What the network needs for them: `networks.Heads`."""
         from rtrl_jax.networks import Heads
 
         atoms = self.support[2] if self.support else 1
-        return Heads(self.dueling, self.noisy, atoms, self.shared_layer, self.normalised)
+        return Heads(self.dueling, self.noisy, atoms, self.shared_layer, self.normalisation)
 
     def make(self, apply):
         """The `Agent`. Args: apply: of a network with these heads."""
@@ -50,7 +50,7 @@ def variant_of(settings) -> Variant:
         support=support if chosen(settings.categorical, everything) else None,
         n_steps=chosen(settings.n_steps, 3 if everything else 1),
         shared_layer=chosen(settings.shared_layer, everything),
-        normalised=settings.normalisation == "layer",
+        normalisation=settings.normalisation,
     )
 
 
