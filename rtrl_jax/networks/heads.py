@@ -20,9 +20,7 @@ class Heads(NamedTuple):
     noisy: bool = False  # noisy instead of dense layers; then `apply` needs rngs={"noise": key}
     atoms: int = 1  # of a categorical distribution of returns (Bellemare et al. 2017); 1: values only
     shared: bool = False  # a dense layer before all of it, as large as theirs, as the paper's Rainbow has
-    normalisation: str = (
-        "none"  # layer normalisation (Ba et al. 2016): of features, before hidden relus, or layer: both
-    )
+    normalisation: str = "none"  # layer normalisation (Ba et al. 2016): features, hidden or, both, layer
 
 
 VALUES = Heads()  # none of it
