@@ -38,6 +38,10 @@ WALL = Condition("the wall clock", lambda settings: not settings.is_virtual, "le
 EMULATED = Condition("--emulated_inference_ms", lambda settings: settings.emulated_inference_ms is not None)
 CATEGORICAL = Condition("--categorical", lambda settings: settings.has("categorical"))
 PRIORITISED = Condition("--prioritised", lambda settings: settings.has("prioritised"))
+SEVERAL_STEPS = Condition(
+    "--n_steps of at least 2, or rainbow's 3",
+    lambda settings: (settings.n_steps or (3 if settings.agent == "rainbow" else 1)) > 1,
+)
 FAST = Condition("--fast on --device=cpu", lambda settings: settings.fast and settings.device == "cpu")
 LEARNER = Condition(
     "a learner",
@@ -203,8 +207,8 @@ class Settings:
     zero_head: bool = setting(False, "the last layer begins at zero, and so do all values (noise apart)")
     normalisation: str = setting(
         "none",
-        "layer: layer normalisation of what the convolutions give and before each relu after them, against units that die",
-        ("none", "layer"),
+        "layer normalisation: features, of what the convolutions give; hidden, before each relu after them; layer, both",
+        ("none", "features", "hidden", "layer"),
     )
     device: str = setting("cpu", "where networks run: cpu, gpu or gpu:1, on which workers take turns")
 
@@ -222,6 +226,9 @@ class Settings:
     categorical: bool | None = setting(None, "the distribution of returns is learned, not its mean")
     n_steps: int | None = setting(
         None, "decisions from a transition's action to its bootstrap; 1, in rainbow 3", between=(1, 1000)
+    )
+    one_step_loss: bool = setting(
+        False, "the loss over one decision is added to that over n, as in the paper's code", belongs_to=SEVERAL_STEPS
     )
     atoms: int = setting(51, "categorical: values the distribution has", between=(2, 1000), belongs_to=CATEGORICAL)
     value_min: float = setting(0.0, "categorical: the least of them", belongs_to=CATEGORICAL)

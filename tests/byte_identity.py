@@ -93,6 +93,9 @@ CASES = {
     "Atari, rainbow": SMALL | {"environment": "atari/Boxing", "delay": 4, "agent": "rainbow"},
     "demonstration": SMALL
     | {"environment": "gameboy/stacks", "delay": 2, "demonstrations": "DEMONSTRATION", "pretrain_steps": 12},
+    "demonstration, by priority": SMALL
+    | {"environment": "gameboy/stacks", "delay": 2, "demonstrations": "DEMONSTRATION", "pretrain_steps": 12}
+    | {"agent": "rainbow", "one_step_loss": True},
     "encounters": {**SMALL, "environment": "gameboy/duel-battles", "policy": "random", "delay": 1, "max_ticks": 1500},
     "a world of its own": {**POLE, "environment": "toy/chain-0.9", "delay": 2, "rate_hz": None},
     "replayed": POLE | {"inference_latency_ms": "trace:ticket", "inference_workers": "4"},

@@ -84,6 +84,8 @@ from rtrl_jax.settings import Settings, as_flagfile, from_python
         ({"default_action_index": -1}, "at least 0"),
         ({"value_max": float("inf"), "categorical": True}, "finite"),
         ({"atoms": 11}, "belongs to --categorical"),
+        ({"one_step_loss": True}, "belongs to --n_steps of at least 2"),
+        ({"one_step_loss": True, "agent": "rainbow", "n_steps": 1}, "belongs to --n_steps of at least 2"),
         ({"importance_exponent": 1.0, "agent": "rainbow", "prioritised": False}, "belongs to --prioritised"),
         ({"demonstrations": "some.npz", "learn_every": 0}, "belongs to a learner"),
         ({"inference_dtype": "bfloat16", "fast": False}, "belongs to --fast"),

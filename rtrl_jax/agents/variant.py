@@ -15,22 +15,24 @@ class Variant(NamedTuple):
     noisy: bool = False
     support: tuple[float, float, int] | None = None  # least value, largest value, atoms; None without a distribution
     n_steps: int = 1
+    one_step: bool = False  # whether the loss of one step is added to that of n
     shared_layer: bool = False
-    normalised: bool = False
+    normalisation: str = "none"
 
     def heads(self):
         """What the network needs for them: `networks.Heads`."""
         from rtrl_jax.networks import Heads
 
         atoms = self.support[2] if self.support else 1
-        return Heads(self.dueling, self.noisy, atoms, self.shared_layer, self.normalised)
+        return Heads(self.dueling, self.noisy, atoms, self.shared_layer, self.normalisation)
 
     def make(self, apply):
         """The `Agent`. Args: apply: of a network with these heads."""
         from rtrl_jax.agents import dqn, rainbow
 
-        if self.double_q or self.noisy or self.support:
-            return rainbow.make(apply, double_q=self.double_q, noisy=self.noisy, support=self.support)
+        if self.double_q or self.noisy or self.support or self.one_step:
+            parts = {"double_q": self.double_q, "noisy": self.noisy, "support": self.support}
+            return rainbow.make(apply, **parts, one_step=self.one_step)
         return dqn.make(apply)
 
 
@@ -49,8 +51,9 @@ def variant_of(settings) -> Variant:
         noisy=chosen(settings.noisy, everything),
         support=support if chosen(settings.categorical, everything) else None,
         n_steps=chosen(settings.n_steps, 3 if everything else 1),
+        one_step=settings.one_step_loss,
         shared_layer=chosen(settings.shared_layer, everything),
-        normalised=settings.normalisation == "layer",
+        normalisation=settings.normalisation,
     )
 
 

@@ -42,6 +42,7 @@ class Dimensions:
     snapshot_bytes: int
     optimiser_bytes: int = 0
     priority_nodes: int = 0  # of the sum tree of a prioritised replay
+    demonstration_nodes: int = 0  # of that of its demonstrations
     samples: int = 0  # times that a process which only measures itself takes at most; none in a run
     pictures: int = 0  # kept of what a person sees, one a tick; 0 unless somebody wants to see them
     picture_shape: tuple[int, int, int] = (0, 0, 3)
@@ -146,6 +147,8 @@ def fields(d: Dimensions) -> list[Field]:
         ("priorities", (d.priority_nodes,), "f8", "the learner with the turn"),
         ("largest_priority", (1,), "f8", "the learner with the turn"),
         ("priorities_entered", (1,), "i8", "the learner with the turn: acts that have been given one"),
+        ("demonstration_priorities", (d.demonstration_nodes,), "f8", "the learner with the turn"),
+        ("demonstrations_entered", (1,), "i8", "the learner with the turn: acts of theirs that have been given one"),
         ("stop_wanted", (1,), "i8", "page: 1 once somebody there wants the run to end"),
         # For checkpoints: the state of random generators, and of the environment when it was last asked for.
         ("random_states", (workers + learners, RANDOM_WORDS), "u8", "worker w row w, learner l row workers + l"),

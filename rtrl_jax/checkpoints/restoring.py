@@ -195,6 +195,11 @@ def restore(past: Past, assembly, board, publish) -> None:
         board.due_at[0] = board.observations.count(per) + 1
     if kept_replay and board.priorities.size and "priorities" in arrays:
         _restore_priorities(board, arrays["priorities"], manifest, reached.acts)
+    shown = arrays.get("demonstration_priorities", ())
+    if len(shown) and 2 * len(shown) == board.demonstration_priorities.size:  # other demonstrations begin anew
+        SumTree(board.demonstration_priorities).set(np.arange(len(shown)), shown)
+        board.demonstrations_entered[0] = manifest["demonstrations_entered"]
+        board.largest_priority[0] = manifest["largest_priority"]
     same_stagger = manifest["settings"]["stagger"] == assembly.settings.stagger
     if same_stagger and assembly.inference_workers == manifest["inference_workers"]:
         board.stagger[:] = arrays["stagger"]

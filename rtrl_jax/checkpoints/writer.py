@@ -151,6 +151,9 @@ class Checkpointer:
             arrays = {"random_states": board.random_states.copy(), "stagger": board.stagger.copy()}
             if board.priorities.size:
                 arrays["priorities"] = board.priorities[len(board.priorities) // 2 :].copy()
+            if board.demonstration_priorities.size:
+                half = len(board.demonstration_priorities) // 2
+                arrays["demonstration_priorities"] = board.demonstration_priorities[half:].copy()
         files, oldest = {"environment": state}, None
         if self._under_way:
             under_way, data, more, oldest = self._under_way()
@@ -217,6 +220,7 @@ class Checkpointer:
             words["target_version"], target = self._reader.target()
             words["largest_priority"] = float(board.largest_priority[0])
             words["priorities_entered"] = int(board.priorities_entered[0])
+            words["demonstrations_entered"] = int(board.demonstrations_entered[0])
             tree |= {"target": _named(target), "optimiser": _named(self._reader.optimiser())}
         elif self._kept:
             tree |= self._kept.tree

@@ -1,6 +1,7 @@
 """The layout of a run: its processes, on which core each is, and how large the board is."""
 
 import math
+import pathlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,6 +14,7 @@ from rtrl_jax.board.snapshots import Leaf, arrange
 from rtrl_jax.core.accelerator import IN_PLACE
 from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec
+from rtrl_jax.replay import demonstrations
 from rtrl_jax.replay.sum_tree import nodes_for
 from rtrl_jax.settings import Settings
 from rtrl_jax.stagger.announcements import COLUMNS
@@ -184,6 +186,9 @@ def lay_board(
     )
     if learners and model.variant.prioritised and transitions:
         dimensions = replace(dimensions, priority_nodes=nodes_for(dimensions.act_rows))
+        if model.settings.demonstrations is not None:
+            shown = demonstrations.length(pathlib.Path(model.settings.demonstrations))
+            dimensions = replace(dimensions, demonstration_nodes=nodes_for(shown + 1))
     return Assembly(
         model=model,
         processes=tuple(processes),

@@ -64,18 +64,15 @@ def _publisher(context: Context) -> snapshots.Publisher:
 def _replay(context: Context):
     """Transitions of the run, and those of the demonstrations if there are any."""
     settings, spec, board, horizon = context.settings, context.spec, context.board, loops.horizon(context)
-    if context.model.variant.prioritised:
-        replay = PrioritisedReplay(
-            board.acts,
-            horizon,
-            board.priorities,
-            board.largest_priority,
-            board.priorities_entered,
-            exponent=settings.priority_exponent,
-            importance=settings.importance_exponent,
-        )
-    else:
-        replay = UniformReplay(board.acts, horizon)
+    prioritised = context.model.variant.prioritised
+
+    def replay_of(acts, nodes, entered):
+        if not prioritised:
+            return UniformReplay(acts, horizon)
+        exponents = {"exponent": settings.priority_exponent, "importance": settings.importance_exponent}
+        return PrioritisedReplay(acts, horizon, nodes, board.largest_priority, entered, **exponents)
+
+    replay = replay_of(board.acts, board.priorities, board.priorities_entered)
     if settings.demonstrations is None:
         return replay
     shown = demonstrations.read(pathlib.Path(settings.demonstrations), spec.observation_shape, spec.actions)
@@ -86,7 +83,8 @@ def _replay(context: Context):
         loops.accounting(context),
         beat=context.beat,
     )
-    return UnionReplay([replay, UniformReplay(acts, horizon)])
+    theirs = replay_of(acts, board.demonstration_priorities, board.demonstrations_entered)
+    return UnionReplay([replay, theirs], settings.importance_exponent if prioritised else 0.0)
 
 
 def _delay(context: Context) -> int:
@@ -186,4 +184,5 @@ def _blank_update(context: Context, program: Program, reader, publisher) -> Call
 def _blank_batch(context: Context) -> agents.Batch:
     size, shape = context.assembly.batch_size, (context.assembly.batch_size, *context.model.observation_shape)
     numbers, frames = np.zeros(size, np.float32), np.zeros(shape, context.spec.observation_dtype)
-    return agents.Batch(frames, np.zeros(size, np.int32), numbers, numbers, frames, np.ones(size, np.float32))
+    soon = agents.OneStep(numbers, numbers, frames) if context.model.variant.one_step else None
+    return agents.Batch(frames, np.zeros(size, np.int32), numbers, numbers, frames, np.ones(size, np.float32), soon)

@@ -116,6 +116,7 @@ def horizon(context: Context) -> Horizon:
         settings.gamma,
         per_tick=settings.discount_per == "tick",
         n=context.model.variant.n_steps,
+        one_step=context.model.variant.one_step,
         through_done="bootstrap" in settings.departures,
     )
 

@@ -20,7 +20,7 @@ class Heads(NamedTuple):
     noisy: bool = False  # noisy instead of dense layers; then `apply` needs rngs={"noise": key}
     atoms: int = 1  # of a categorical distribution of returns (Bellemare et al. 2017); 1: values only
     shared: bool = False  # a dense layer before all of it, as large as theirs, as the paper's Rainbow has
-    normalised: bool = False  # layer normalisation (Ba et al. 2016) of the features and before each relu here
+    normalisation: str = "none"  # layer normalisation (Ba et al. 2016): features, hidden or, both, layer
 
 
 VALUES = Heads()  # none of it
@@ -65,14 +65,14 @@ def action_values(x: jax.Array, actions: int, hidden: int, heads: Heads, names=(
     """
     dense = NoisyDense if heads.noisy else nn.Dense
 
-    def normalised(y: jax.Array, name: str) -> jax.Array:
-        return nn.LayerNorm(name=f"{name}_norm")(y) if heads.normalised else y
+    def normalised(y: jax.Array, name: str, kind: str = "hidden") -> jax.Array:
+        return nn.LayerNorm(name=f"{name}_norm")(y) if heads.normalisation in (kind, "layer") else y
 
     def stream(prefix: str, outputs: int) -> jax.Array:
         y = Relu()(normalised(dense(hidden, name=prefix + names[0])(x), prefix + names[0]))
         return dense(outputs * heads.atoms, name=prefix + names[1])(y).reshape(-1, outputs, heads.atoms)
 
-    x = normalised(x, "features")
+    x = normalised(x, "features", "features")
     if heads.shared:
         x = Relu()(normalised(nn.Dense(hidden, name="shared")(x), "shared"))
     if heads.dueling:

@@ -15,6 +15,12 @@ EPSILON = 1e-6  # so that an error of zero can still be drawn
 TRIES = 4
 
 
+def importance_weights(relative: np.ndarray, exponent: float) -> np.ndarray:
+    """float32 [n], the largest 1. Args: relative: probabilities times the number of transitions. exponent: β."""
+    weight = relative**-exponent
+    return (weight / weight.max()).astype(np.float32)
+
+
 class PrioritisedReplay:
     def __init__(
         self,
@@ -67,12 +73,21 @@ class PrioritisedReplay:
 
     def sample_with_keys(self, rng: np.random.Generator, size: int) -> tuple[Batch, np.ndarray]:
         """The same, with the transitions' keys [size] for `settle`."""
+        batch, keys, probabilities = self.sample_with_probabilities(rng, size)
+        return batch._replace(weight=importance_weights(len(self) * probabilities, self._importance)), keys
+
+    def sample_with_probabilities(self, rng: np.random.Generator, size: int) -> tuple[Batch, np.ndarray, np.ndarray]:
+        """The same with weights 1, and the probabilities [size] that each was drawn with."""
         while True:
             keys, probabilities = self._draw(rng, size)
             if (batch := self._index.gather(keys)) is not None:
-                weight = (len(self) * probabilities) ** -self._importance
-                return batch._replace(weight=(weight / weight.max()).astype(np.float32)), keys
+                return batch, keys, probabilities
             self._index.drop_overwritten()
+
+    @property
+    def mass(self) -> float:
+        """The sum of its priorities: what share of a union's draws it has. Before any was given, what they will be."""
+        return (self._tree.total or len(self) * (float(self._most[0]) or 1.0)) if len(self) else 0.0
 
     def _draw(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
         """Keys and their probabilities.

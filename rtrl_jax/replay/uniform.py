@@ -44,5 +44,14 @@ class UniformReplay:
                 return batch, keys
             self._index.drop_overwritten()
 
+    def sample_with_probabilities(self, rng: np.random.Generator, size: int) -> tuple[Batch, np.ndarray, np.ndarray]:
+        """The same, and the probabilities [size] that each was drawn with."""
+        return *self.sample_with_keys(rng, size), np.full(size, 1 / len(self))
+
+    @property
+    def mass(self) -> float:
+        """What share of a union's draws it has: each transition counts as a priority of 1."""
+        return float(len(self))
+
     def settle(self, keys: np.ndarray, errors: np.ndarray) -> None:
         """Errors make no difference here."""

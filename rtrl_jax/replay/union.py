@@ -1,14 +1,15 @@
-"""Several replays sampled as one: each in proportion to the number of its transitions."""
+"""Several replays sampled as one: each in proportion to the priorities of its transitions, or to their number."""
 
 import numpy as np
 
 from rtrl_jax.agents.agent import Batch
+from rtrl_jax.replay.prioritised import importance_weights
 
 
 class UnionReplay:
-    def __init__(self, parts):
-        """Args: parts: replays, as `uniform` and `prioritised` make them."""
-        self._parts = parts
+    def __init__(self, parts, importance: float = 0.0):
+        """Args: parts: replays, all uniform or all prioritised. importance: β, of the weights, over the whole batch."""
+        self._parts, self._importance = parts, importance
 
     def __len__(self) -> int:
         return sum(len(part) for part in self._parts)
@@ -35,14 +36,19 @@ class UnionReplay:
 
     def sample_with_keys(self, rng: np.random.Generator, size: int) -> tuple[Batch, np.ndarray]:
         """The same, with keys [size] for `settle`: a part's own key times the number of parts, plus the part's number."""
-        lengths = np.array([len(part) for part in self._parts])
-        if not lengths.sum():
+        masses = np.array([part.mass for part in self._parts])
+        if not masses.sum():
             raise ValueError("the replay is empty")
-        counts = rng.multinomial(size, lengths / lengths.sum())
-        drawn = [part.sample_with_keys(rng, int(n)) for part, n in zip(self._parts, counts, strict=True) if n]
-        batches, keys = zip(*drawn, strict=True)
+        shares = masses / masses.sum()
+        counts = rng.multinomial(size, shares)
+        parts = zip(self._parts, counts, strict=True)
+        batches, keys, within = zip(
+            *[part.sample_with_probabilities(rng, int(n)) for part, n in parts if n], strict=True
+        )
         numbers = np.repeat(np.arange(len(self._parts)), counts)
-        return _joined(batches), np.concatenate(keys) * len(self._parts) + numbers
+        relative = len(self) * np.concatenate(within) * shares[numbers]
+        batch = _joined(batches)._replace(weight=importance_weights(relative, self._importance))
+        return batch, np.concatenate(keys) * len(self._parts) + numbers
 
     def settle(self, keys: np.ndarray, errors: np.ndarray) -> None:
         """Gives each part the errors of the transitions that it brought."""

@@ -15,6 +15,7 @@ from rtrl_jax.checkpoints.writer import Checkpointer, describe
 from rtrl_jax.core.assembly import begin_board, by_cores, commit, lay_board
 from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec, saving
+from rtrl_jax.replay import demonstrations
 from rtrl_jax.replay.keeper import Keeper
 from rtrl_jax.replay.sum_tree import SumTree
 from rtrl_jax.settings import Settings
@@ -258,3 +259,23 @@ def test_after_a_reboot_the_old_records_lie_before_the_new_ones():
     assert (records["ticks"]["lateness_ns"] == 5).all()
     assert (records["decisions"]["decision"]["end_ns"] == -400).all()
     assert (records["updates"]["end_ns"] == -300).all()
+
+
+def test_priorities_of_demonstrations_are_kept_and_those_of_others_begin_anew(tmp_path):
+    for name, ticks in (("shown", 10), ("longer", 40)):
+        arrays = np.zeros((ticks, 84, 84, 1), np.uint8), *(np.zeros(ticks) for _ in range(3))
+        demonstrations.write(tmp_path / name, *arrays)
+    folder, shown = tmp_path / "run", str(tmp_path / "shown")
+    assembly, board = new_board(demonstrations=shown)
+    assert len(board.demonstration_priorities) == 2 * 16  # leaves for ten acts and the ring's brim
+    SumTree(board.demonstration_priorities).set(np.arange(10), np.arange(10.0))
+    board.demonstrations_entered[0], board.largest_priority[0] = 10, 9.0
+    played(board)
+    leave_state(board, {"environment": None, "ticket": {}})
+    save(assembly, board, folder)
+    _, after = restored(folder, demonstrations=shown)
+    np.testing.assert_array_equal(after.demonstration_priorities, board.demonstration_priorities)
+    assert (after.demonstrations_entered[0], after.largest_priority[0]) == (10, 9.0)
+    _, other = restored(folder, demonstrations=str(tmp_path / "longer"))
+    assert not other.demonstration_priorities.any()
+    assert other.demonstrations_entered[0] == 0

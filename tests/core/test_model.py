@@ -36,11 +36,12 @@ def test_first_values_are_those_that_the_settings_ask_for():
 
 
 def test_the_network_is_as_the_settings_ask_for():
-    assert (model().module.input_scale, model().module.heads.normalised) == ("unit", False)
+    assert (model().module.input_scale, model().module.heads.normalisation) == ("unit", "none")
     other = model(input_scale="byte", normalisation="layer")
-    assert (other.module.input_scale, other.module.heads.normalised) == ("byte", True)
-    added = other.parameter_count - model().parameter_count
-    assert added == 2 * (7 * 7 * 2 + 512)  # a scale and a shift for each feature and each hidden unit
+    assert (other.module.input_scale, other.module.heads.normalisation) == ("byte", "layer")
+    for where, sizes in (("features", 7 * 7 * 2), ("hidden", 512), ("layer", 7 * 7 * 2 + 512)):
+        added = model(normalisation=where).parameter_count - model().parameter_count
+        assert added == 2 * sizes  # a scale and a shift for each
 
 
 def test_the_optimiser_is_as_the_settings_ask_for():

@@ -74,7 +74,8 @@ def test_stacked_frames_and_every_head():
 
 @pytest.mark.parametrize("width", [1 / 16, 1])
 @pytest.mark.parametrize(
-    "heads", [Heads(normalised=True), Heads(dueling=True, noisy=True, atoms=3, shared=True, normalised=True)]
+    "heads",
+    [Heads(normalisation="layer"), Heads(dueling=True, noisy=True, atoms=3, shared=True, normalisation="layer")],
 )
 def test_normalised_and_with_bytes_for_pixels(width, heads):
     network, values = build(width=width, heads=heads, input_scale="byte")

@@ -79,7 +79,7 @@ def test_the_shared_layer_comes_before_the_streams_and_has_no_noise(noisy):
 
 
 def test_layer_normalisation_by_hand():
-    network, tree, x = made("mlp", Heads(normalised=True))
+    network, tree, x = made("mlp", Heads(normalisation="layer"))
     rng = np.random.default_rng(1)
     for name in ("features_norm", "Dense_1_norm"):
         assert (tree[name]["scale"] == 1).all()

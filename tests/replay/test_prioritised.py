@@ -179,6 +179,47 @@ def test_a_union_hands_each_part_its_own_errors():
     assert shared.most[0] == pytest.approx(10, rel=1e-4)
 
 
+def test_a_union_of_prioritised_parts_is_drawn_by_priority_and_weighed_as_one():
+    """As one replay of both would be: the demonstrations' errors count like those of the run."""
+    parts, rings, rng = [], [ring(), ring()], np.random.default_rng(0)
+    shared, most = [Shared(), Shared()], np.zeros(1)
+    for own, acts in zip(shared, rings, strict=True):
+        own.most = most
+        parts.append(own.replay(acts, exponent=1.0, importance=0.5))
+    union = UnionReplay(parts, importance=0.5)
+    for acts, count in zip(rings, (2, 3), strict=True):
+        publish(acts, count)
+    union.ingest()
+    union.settle(*NONE)
+    assert [part.mass for part in parts] == [2, 3], "what is new has the largest priority, here 1"
+    # Keys 0 and 1 of the first part, 0 to 2 of the second.
+    errors = {0: 1.0, 2: 4.0, 1: 2.0, 3: 2.0, 5: 7.0}
+    union.settle(np.array(list(errors)), np.array(list(errors.values())) - EPSILON)
+    counts, weights = dict.fromkeys(errors, 0), {}
+    for _ in range(200):
+        batch, keys = union.sample_with_keys(rng, 40)
+        assert (batch.action == keys // 2).all()
+        assert batch.weight.max() == 1
+        for key, weight in zip(keys.tolist(), batch.weight.tolist(), strict=True):
+            counts[key] += 1
+            weights.setdefault(key, set()).add(round(weight, 5))
+    for key, error in errors.items():
+        assert counts[key] / 8000 == pytest.approx(error / 16, abs=0.02)
+        # Relative to that of the rarest, which some batches do not have.
+        assert round(error**-0.5, 5) in weights[key]
+
+
+def test_a_part_that_has_nothing_yet_leaves_a_union_s_draws_to_the_others():
+    acts, others = ring(), ring()
+    union = UnionReplay([Shared().replay(acts), Shared().replay(others)], importance=0.6)
+    with pytest.raises(ValueError, match="empty"):
+        union.sample(np.random.default_rng(0), 4)
+    publish(others, 5)
+    union.ingest()
+    _, keys = union.sample_with_keys(np.random.default_rng(0), 50)
+    assert (keys % 2 == 1).all()
+
+
 @pytest.mark.parametrize("writer", ["settles", "scribbles"])
 def test_draws_are_right_while_another_process_writes(tmp_path, writer):
     """The writer goes round the ring all the time; or writes nonsense all over the tree, which no torn read can surpass."""

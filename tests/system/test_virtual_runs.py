@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import rtrl_jax
+from rtrl_jax.checkpoints import store
+from rtrl_jax.replay import demonstrations
 
 PLAY = {"environment": "gymnasium/MountainCar-v0", "rate_hz": 60.0, "display": "none", "checkpoint_every_s": 0.0}
 LEARN = {"learn_start": 20, "epsilon_steps": 50}
@@ -275,3 +277,19 @@ def test_a_duration_is_so_many_ticks_and_not_one_more(tmp_path, seconds, rate_hz
     play = {"environment": "toy/chain-0.9", "policy": "noop", "clock": "virtual", "display": "none"}
     summary = rtrl_jax.run(**play, rate_hz=rate_hz, duration_s=seconds, run_dir=str(tmp_path / "run"))
     assert summary["ticks"] == ticks
+
+
+def test_rainbow_learns_from_demonstrations_by_priority_and_over_one_step_too(tmp_path):
+    rng, path = np.random.default_rng(0), tmp_path / "shown.npz"
+    frames = rng.integers(256, size=(40, 84, 84, 1), dtype=np.uint8)
+    ends = np.arange(40) % 20 == 19
+    demonstrations.write(path, frames, rng.integers(6, size=40), rng.normal(size=40), ends)
+    game = {"environment": "gameboy/stacks", "network": "nature", "width": 1 / 16, "delay": 2, "max_ticks": 60}
+    learn = {"learn_start": 20, "agent": "rainbow", "one_step_loss": True, "pretrain_steps": 10, "seed": 1}
+    _, _, _, updates = run(tmp_path / "run", **game, **learn, demonstrations=str(path), checkpoint_every_s=100.0)
+    assert len(updates["loss"]) > 15
+    assert np.isfinite(updates["loss"]).all()
+    arrays = store.read_arrays(store.find(tmp_path / "run"))
+    shown = arrays["demonstration_priorities"]
+    assert (shown > 0).sum() == 36, "of each demonstrated act that the delay leaves"
+    assert len(np.unique(shown[shown > 0])) > 20, "those that were drawn have errors of their own"
