@@ -160,9 +160,7 @@ def to_beat(summary: dict) -> list[str]:
 
 
 def _caption(overall: dict | None) -> str:
-    explained = (
-        "n episodes; below mean and IQM their 95 % bootstrap intervals over episodes; human: 0 % random, 100 % a person."
-    )
+    explained = "n episodes; below mean and IQM their 95 % bootstrap intervals over episodes; human: 0 % random, 100 % a person."
     if overall is None:
         return explained
     low, high = overall["iqm_interval"]
