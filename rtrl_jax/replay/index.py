@@ -83,8 +83,8 @@ class Index:
     def gather(self, keys: np.ndarray) -> Batch | None:
         """These transitions with their frames, weights 1. None if the writer, who never waits, reached one of them meanwhile."""
         acts = self._acts.rows(keys[:, None] + np.arange(self._horizon.n))
-        reward, discount, last = outlook(acts, self._horizon)
-        began, final = acts[:, 0], acts[np.arange(len(keys)), last]
+        reward, discount, final = outlook(acts, self._horizon)
+        began = acts[:, 0]
         now, then = self._acts.stacks(began["frames"]), self._acts.stacks(final["next_frames"])
         one_step = None
         if self._horizon.one_step:

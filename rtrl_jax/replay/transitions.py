@@ -32,26 +32,30 @@ class Outlook(NamedTuple):
 
     reward: np.ndarray  # float32
     discount: np.ndarray  # float32, of the value of the observation that is led to; 0 where the episode terminated
-    last: np.ndarray  # int, which of the n acts leads there
+    final: np.ndarray  # of `act_dtype`, the last of the acts, which leads there
 
 
 def outlook(acts: np.ndarray, horizon: Horizon) -> Outlook:
     """Args: acts: [B, n] of `act_dtype`, each with those after it; what comes after an episode's last is not looked at."""
+    reward, count, final = _one(acts[:, 0]) if horizon.n == 1 else _several(acts, horizon)
+    until = final["apply_tick"] + final["ticks"] - acts["apply_tick"][:, 0]
+    discount = (horizon.gamma ** (until if horizon.per_tick else count)).astype(np.float32)
+    if not horizon.through_done:
+        discount[final["ended"] == TERMINATED] = 0
+    return Outlook(reward.astype(np.float32), discount, final)
+
+
+def _one(acts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return acts["reward"], np.ones(len(acts)), acts
+
+
+def _several(acts: np.ndarray, horizon: Horizon) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(sum of the rewards, discounted [B], how many acts have come to it [B], the last of them [B])."""
     ended = acts["ended"] != GOES_ON
     count = np.where(ended.any(axis=1), ended.argmax(axis=1) + 1, horizon.n)
-    every, last = np.arange(len(acts)), count - 1
-    began = acts["apply_tick"][:, 0]
-
-    def discount(until, decisions):
-        return horizon.gamma ** ((until - began) if horizon.per_tick else decisions)
-
-    reward = np.zeros(len(acts))
+    every, last, reward = np.arange(len(acts)), count - 1, np.zeros(len(acts))
     for j in range(horizon.n):
-        at = np.minimum(j, last)
-        factor = discount(acts["apply_tick"][every, at], np.full(len(acts), j))
-        reward += np.where(j < count, factor * acts["reward"][every, at], 0.0)
-    final = acts[every, last]
-    after = discount(final["apply_tick"] + final["ticks"], count).astype(np.float32)
-    if not horizon.through_done:
-        after[final["ended"] == TERMINATED] = 0
-    return Outlook(reward.astype(np.float32), after, last)
+        one = acts[every, np.minimum(j, last)]
+        passed = one["apply_tick"] - acts["apply_tick"][:, 0] if horizon.per_tick else np.full(len(acts), j)
+        reward += np.where(j < count, horizon.gamma**passed * one["reward"], 0.0)
+    return reward, count, acts[every, last]

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import rtrl_jax
+from rtrl_jax import environments
 from rtrl_jax.checkpoints import load_policy, store
-from rtrl_jax.evaluation.policies import _network, _shapes
+from rtrl_jax.evaluation.policies import model_of
 
 
 @pytest.mark.parametrize(
@@ -39,9 +40,11 @@ def test_decisions_are_those_of_the_plain_network_at_their_version(tmp_path, how
     decisions = np.load(tmp_path / "run" / "decisions.npz")
     ours = (decisions["version"] == manifest["updates"]) & np.isin(decisions["obs_tick"], list(seen))
     assert ours.any()  # on a busy machine the last update may have come late
-    tree = jax.tree.structure(_shapes(manifest, "uint8"))
-    values = jax.jit(_network(manifest).apply)(
-        {"params": jax.tree.unflatten(tree, policy.leaves)},
+    world = environments.make("gameboy/duel-battles")
+    model = model_of(manifest, world.spec)
+    world.close()
+    values = jax.jit(model.module.apply)(
+        {"params": jax.tree.unflatten(model.structure, policy.leaves)},
         frames[[seen[tick] for tick in decisions["obs_tick"][ours].tolist()]],
     )
     chosen = np.take_along_axis(np.asarray(values), decisions["action"][ours][:, None], 1)[:, 0]
