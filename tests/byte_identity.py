@@ -70,7 +70,8 @@ CASES = {
     | {"interaction": "sequential", "learn_per": "decision", "epsilon_per": "decision"},
     "delay": POLE | {"delay": 3},
     "delay, sequential": POLE | {"delay": 3, "interaction": "sequential"},
-    "delay, reference": POLE | {"delay": 3, "interaction": "sequential", "accounting": "reference"},
+    "delay, reference": POLE
+    | {"delay": 3, "interaction": "sequential", "accounting": "reference", "epsilon_per": "decision"},
     "two learners": POLE | GAMMA | SLOW_LEARNING | {"learner_workers": "2", "inference_workers": "3"},
     "parallel learning": POLE | SLOW_LEARNING | {"learner_workers": "2", "learning": "parallel"},
     "no learning": POLE | GAMMA | {"learner_workers": "0", "inference_workers": "3", "epsilon_end": 0.3},

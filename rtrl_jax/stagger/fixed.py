@@ -20,9 +20,8 @@ class Fixed:
     def __init__(self, cadence: Cadence):
         self._cadence = cadence
         self.playout = cadence.lag
-        self.before_episodes = (
-            cadence.lag if cadence.zero_frames else 0
-        )  # so much older than an episode are zero frames
+        # So many ticks before an episode's first observation zero frames stand for what was not there.
+        self.before_episodes = cadence.lag if cadence.zero_frames else 0
 
     def observe(self, ticks: int, used_network: bool) -> None:
         pass
