@@ -20,6 +20,7 @@ KINDS = {
     "delay": "return against delay; --results",
     "parameters": "return against the network's size; --results",
     "workers": "N* against inference time and size; --results, a table of tau_ticks, parameters, algorithm, workers, obtained",
+    "diagnostics": "Q and its target, |TD|, the gradient's norm and inactive units against updates; --runs",
     "histograms": "delays and inference times; --runs",
     "regret": "the regret study; --results, its regret.csv",
 }
@@ -82,12 +83,14 @@ def _out(out: pathlib.Path) -> pathlib.Path:
 
 
 def _draw(kind: str, runs: list[str], results: list[str], titles: list[str] | None):
-    from rtrl_jax.plots import against, histograms, learning, sources, timeline, workers
+    from rtrl_jax.plots import against, diagnostics, histograms, learning, sources, timeline, workers
 
     if kind == "timeline":
         return timeline.draw([sources.load(run) for run in runs], titles, FIRST_TICK.value, TICKS.value)
     if kind == "learning":
         return learning.draw(sources.group(runs), X.value, WINDOW.value)
+    if kind == "diagnostics":
+        return diagnostics.draw(sources.group(runs))
     if kind == "histograms":
         return histograms.draw(sources.group(runs))
     if kind == "workers":

@@ -172,7 +172,7 @@ class Learner:
         if not self._publisher.publish(parameters, version + 1, optimiser, target=target, prepared=prepared):
             return None
         self._replay.settle(found.keys, found.errors)
-        return Applied(version, float(norm))
+        return Applied(version, float(np.asarray(norm)))  # quicker than JAX's own float
 
     def _refresh_target(self) -> None:
         # A copy of one's own: the slot is refilled at every second change of the target, maybe during a gradient.

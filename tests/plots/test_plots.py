@@ -13,7 +13,7 @@ from scipy import stats
 from telemetry.records import records
 
 from rtrl_jax.errors import UserError
-from rtrl_jax.plots import against, histograms, learning, sources, style, timeline, workers
+from rtrl_jax.plots import against, diagnostics, histograms, learning, sources, style, timeline, workers
 from rtrl_jax.statistics import half_width
 from rtrl_jax.telemetry.files import write_arrays
 from rtrl_jax.telemetry.recorder import columns
@@ -26,7 +26,13 @@ def make_run(folder, seed=0, stagger="ticket", reward=1.0):
     run["ticks"]["episode"] = np.arange(600) // 20
     run["ticks"]["terminated"] = np.arange(600) % 20 == 19
     run["ticks"]["reward"] = reward / 20
-    for kind in ("ticks", "decisions"):
+    updates, each = run["updates"], np.arange(150)
+    updates["q"], updates["target_q"], updates["inactive"] = (
+        each,
+        each + 1,
+        np.where(each % 64 == 0, 0.2 + each / 640, np.nan),
+    )
+    for kind in ("ticks", "decisions", "updates"):
         write_arrays(folder / f"{kind}.npz", columns(run[kind]))
     summary = {
         "environment": "gymnasium/Made-up",
@@ -93,6 +99,7 @@ def test_every_kind_at_the_command_line(tmp_path, runs, monkeypatch, capsys):
     kinds = {
         "timeline": [f"--runs={runs['none'][0]},{runs['ticket'][0]}"],
         "learning": [f"--runs={everything}", "--x=time"],
+        "diagnostics": [f"--runs={everything}"],
         "histograms": [f"--runs=a={everything}"],
         "delay": [f"--results={returns(tmp_path / 'delay.csv', 'delay')}"],
         "parameters": [f"--results={returns(tmp_path / 'size.csv', 'parameters')},{runs['ticket'][0]}"],
@@ -209,6 +216,20 @@ def test_a_run_s_curve_is_the_mean_of_the_last_episodes(tmp_path):
     when, value = learning.smoothed(run, "time", window=4)
     assert when[:2] == pytest.approx([0.2, 0.4])
     assert value[8:15] == pytest.approx([0, 0, 0.25, 0.5, 0.75, 1, 1])
+
+
+def test_diagnostics_are_means_of_parts_and_of_what_was_counted(tmp_path):
+    (group,) = sources.group([f"ours={make_run(tmp_path / 'run')}"])
+    one = diagnostics.read(group.runs[0])
+    assert one.values["q"] == pytest.approx(np.arange(150))
+    assert one.updates["inactive"].tolist() == [0, 64, 128]
+    assert one.values["inactive"] == pytest.approx([0.2, 0.3, 0.4])
+    assert diagnostics.finding([("ours", [one, one])]) == "ours: inactive units rise from 20% to 40%"
+    same = one._replace(values=one.values | {"inactive": np.full(3, 0.5)})
+    assert diagnostics.finding([("ours", [same])]) == "ours: 50% of the hidden units are inactive throughout"
+    (tmp_path / "run" / "updates.npz").unlink()
+    with pytest.raises(UserError, match="no diagnostics of learning"):
+        diagnostics.read(group.runs[0])
 
 
 def test_titles_state_what_is_found(tmp_path, runs):

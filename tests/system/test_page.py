@@ -91,6 +91,18 @@ def moves(browser, canvas: str, seconds: float = 5.0) -> bool:
     return False
 
 
+def coloured(browser, canvas: str) -> int:
+    """How many of its pixels are of the colour of actions that acted."""
+    return browser.execute_script(
+        """const box = document.getElementById(arguments[0]);
+        const data = box.getContext("2d").getImageData(0, 0, box.width, box.height).data;
+        let count = 0;
+        for (let i = 0; i < data.length; i += 4) count += data[i + 3] === 255 && data[i + 2] - data[i] > 120;
+        return count;""",
+        canvas,
+    )
+
+
 def close_code(wire) -> int:
     """Reads until the server closes."""
     try:
@@ -208,8 +220,7 @@ def test_a_run_whose_numbers_are_none_is_watched_to_its_end(browser, begin, tmp_
     flags = ["--environment=gymnasium/broken:Broken-v0", "--rate_hz=30", "--learn_start=20", "--duration_s=60"]
     process, url, printed = begin(*command(*flags, "--page=0", f"--run_dir={run}"))
     wait_for(lambda: place_page(run))
-    time.sleep(1)
-    open_when_it_plays(browser, url)
+    open_when_it_plays(browser, url)  # maybe long before it does
     wait_for(lambda: "0.000, 0.500" in text(browser, "numbers"))
     wait_for(lambda: all(name in text(browser, "figures") for name in ("updates so far", "mean Q", "inactive units")))
     wait_for(lambda: "Inactive units" in text(browser, "learning"))
@@ -220,6 +231,7 @@ def test_a_run_whose_numbers_are_none_is_watched_to_its_end(browser, begin, tmp_
 
     wait_for(lambda: loss()["updates"] > 5 and loss()["loss"] is None)
     assert moves(browser, "timeline")
+    wait_for(lambda: coloured(browser, "timeline") > 100)
     browser.find_element(By.ID, "stop").click()
     browser.find_element(By.ID, "stop").click()
     assert process.wait(30) == 0, printed()

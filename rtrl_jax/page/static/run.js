@@ -5,6 +5,7 @@ import { Timeline, legend } from "./timeline.js";
 import { Chart } from "./charts.js";
 
 const $ = (id) => document.getElementById(id);
+const ANOTHER_ORIGIN_MS = 5000;
 const BEHIND_MS = 250; // the timeline runs so far behind, so that what it shows has been judged
 const paint = { picture: painter($("picture")), observation: painter($("observation")) };
 const timeline = new Timeline($("timeline"));
@@ -71,7 +72,9 @@ function greet(message) {
 
 function keepTime(now) {
   const offset = performance.now() - now;
-  state.offset = state.offset === null ? offset : Math.min(offset, state.offset + 0.5); // the quickest message tells best
+  // The quickest message tells best. Until the run begins its clock has another origin.
+  const moved = state.offset === null || Math.abs(offset - state.offset) > ANOTHER_ORIGIN_MS;
+  state.offset = moved ? offset : Math.min(offset, state.offset + 0.5);
 }
 
 function figures(message) {
