@@ -1,5 +1,6 @@
 """From one board through the disk to another: nothing that a run goes on with is lost on the way."""
 
+import shutil
 from contextlib import nullcontext
 from functools import partial
 
@@ -177,6 +178,7 @@ def test_what_is_due_by_ticks_says_nothing_of_decisions(saved):
 def test_a_session_without_learners_keeps_what_was_learned_and_owes_nothing(saved, tmp_path):
     _, folder = saved
     between = tmp_path / "between"
+    shutil.copytree(folder / "checkpoints" / "replay", between / "checkpoints" / "replay")
     save(*restored(folder, learners=0), between, past_of(folder))
     assembly, board = restored(between)
     publisher = snapshots.Publisher(board, assembly.leaves, assembly.optimiser_leaves)
