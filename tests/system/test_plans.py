@@ -60,7 +60,7 @@ def test_a_repeated_run_has_the_same_plan_and_a_new_one_what_was_measured_last(l
     assert models.choose(asked(), environments.make(GAME).spec).settings.plan == after
 
 
-def test_a_resumed_run_keeps_its_plan_unless_it_is_to_compute_otherwise(past):
+def test_a_resumed_run_keeps_its_plan_unless_it_is_to_compute_otherwise(past, monkeypatch):
     folder, _, before, after = past
 
     def resumed(**overrides):
@@ -68,6 +68,9 @@ def test_a_resumed_run_keeps_its_plan_unless_it_is_to_compute_otherwise(past):
 
     assert resumed(max_ticks=40).settings.plan == before
     assert fast.plan_text.write(resumed(max_ticks=40).fast) == before
+    with pytest.raises(rtrl_jax.UserError, match="goes on as it was"):
+        resumed(plan=after)
+    monkeypatch.setattr(restoring, "_check_virtual", lambda *_: None)  # as for a run on the wall clock, which may change it
     assert resumed(plan=after).settings.plan == after
     assert resumed(plan=None).settings.plan == after
     assert resumed(fast=False).settings.plan is None

@@ -120,7 +120,7 @@ def test_it_goes_on_from_any_tick(tmp_path, monkeypatch, stagger):
     rtrl_jax.run(**settings, run_dir=str(tmp_path / "run"))
     count = len(store.whole(tmp_path / "run"))
     assert count > 15  # one is asked for at a tick and made at the next
-    for number in range(0, count, 2):
+    for number in range(0, count - 1, 2):  # the last is of the end
         again = from_checkpoint(tmp_path / "run", number, tmp_path / f"{number}")
         rtrl_jax.resume(again)
         assert_same(tmp_path / "run", again)

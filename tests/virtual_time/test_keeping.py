@@ -28,6 +28,8 @@ CHECKPOINT |= {
     "priorities",
     "largest_priority",
     "priorities_entered",
+    "demonstration_priorities",
+    "demonstrations_entered",
 }
 CHECKPOINT |= {
     "latest",
