@@ -70,7 +70,9 @@ def test_a_resumed_run_keeps_its_plan_unless_it_is_to_compute_otherwise(past, mo
     assert fast.plan_text.write(resumed(max_ticks=40).fast) == before
     with pytest.raises(rtrl_jax.UserError, match="goes on as it was"):
         resumed(plan=after)
-    monkeypatch.setattr(restoring, "_check_virtual", lambda *_: None)  # as for a run on the wall clock, which may change it
+    monkeypatch.setattr(
+        restoring, "_check_virtual", lambda *_: None
+    )  # as for a run on the wall clock, which may change it
     assert resumed(plan=after).settings.plan == after
     assert resumed(plan=None).settings.plan == after
     assert resumed(fast=False).settings.plan is None
