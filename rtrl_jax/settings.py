@@ -471,6 +471,11 @@ class Settings:
                 f"--accounting={self.accounting} knows no order of inference and learning: give --interaction=sequential",
             ),
             (
+                self.learns_first and self.learns and self.learning_is_scheduled,
+                f"--interaction={self.interaction} has no effect where updates are scheduled and take no time: "
+                "give --learning_schedule=asynchronous and --learning_latency_ms, or --interaction=sequential",
+            ),
+            (
                 self.page is not None and self.display == "none" and not addresses.is_loopback(self.page_host),
                 "--display=none would not say the token that --page_host asks for: leave it out",
             ),
@@ -529,6 +534,11 @@ class Settings:
         """N of --learning_schedule=every:N, in what --learn_every counts; None if learners take their time."""
         schedule = self.learning_schedule or "asynchronous"
         return int(schedule.removeprefix("every:")) if schedule.startswith("every:") else None
+
+    @property
+    def learning_is_scheduled(self) -> bool:
+        """Whether updates take no time: as --learning_schedule=every:N says, or --delay, which implies it."""
+        return self.scheduled_period is not None or (self.delay is not None and self.learning_schedule is None)
 
     @property
     def exploring_takes_time(self) -> bool:

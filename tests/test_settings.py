@@ -74,6 +74,11 @@ from rtrl_jax.settings import Settings, as_flagfile, from_python
         ({"delay": 8, "accounting": "units", "epsilon_per": "update"}, "--epsilon_per"),
         ({"delay": 8, "accounting": "lag", "playout": 3}, "leave out --stagger and --playout"),
         ({"delay": 8, "accounting": "lag", "interaction": "sequential_learn_first"}, "no order"),
+        ({"delay": 8, "interaction": "sequential_learn_first"}, "give --learning_schedule=asynchronous and"),
+        (
+            {"clock": "virtual", "learning_schedule": "every:4", "interaction": "sequential_learn_first"},
+            "give --learning_schedule=asynchronous and",
+        ),
         ({"learn_every": -1}, "between 0 and"),
         ({"width": 1e9}, "at most 1000"),
         ({"width": 0.0}, "greater than 0"),

@@ -11,6 +11,10 @@ from rtrl_jax.replay import demonstrations
 
 PLAY = {"environment": "gymnasium/MountainCar-v0", "rate_hz": 60.0, "display": "none", "checkpoint_every_s": 0.0}
 LEARN = {"learn_start": 20, "epsilon_steps": 50}
+LEARN_FIRST = {
+    "learning_schedule": "asynchronous",
+    "learning_latency_ms": "6",
+}  # less than the half tick an inference leaves
 
 
 def run(folder, **settings):
@@ -78,13 +82,28 @@ def test_with_delay_every_decision_acts_exactly_so_much_later(tmp_path, delay):
 
 
 @pytest.mark.parametrize("delay", [1, 3, 8])
-@pytest.mark.parametrize("interaction", ["sequential", "sequential_learn_first"])
-def test_a_sequential_agent_acts_once_in_so_many_ticks(tmp_path, delay, interaction):
-    settings = {"delay": delay, "interaction": interaction, "max_ticks": 190, "environment": "gymnasium/Acrobot-v1"}
+@pytest.mark.parametrize("order", ["sequential", "sequential_learn_first"])
+def test_a_sequential_agent_acts_once_in_so_many_ticks(tmp_path, delay, order):
+    settings = {"delay": delay, "interaction": order, "max_ticks": 190, "environment": "gymnasium/Acrobot-v1"}
+    settings |= LEARN_FIRST if order == "sequential_learn_first" else {}
     _, ticks, _, _ = run(tmp_path / "run", **settings, **LEARN)
     acted = ~ticks["is_default"]
     assert (ticks["tick"][acted] - ticks["obs_tick"][acted] == delay).all()
     assert ticks["is_default"][1:].mean() == pytest.approx((delay - 1) / delay, abs=0.01)
+
+
+def test_learning_first_is_another_run_at_the_same_pace(tmp_path):
+    """As the paper's flagfiles have the two: an update after each action, which the next decision knows of or does not."""
+    settings = {"delay": 3, "learn_every": 1, "learn_per": "decision", "learn_start": 2, "max_ticks": 190}
+    settings["environment"] = "gymnasium/Acrobot-v1"
+    found = {}
+    for order, more in (("sequential", {}), ("sequential_learn_first", LEARN_FIRST)):
+        _, ticks, decisions, updates = run(tmp_path / order, **settings, **more, interaction=order)
+        assert (np.diff(ticks["tick"][~ticks["is_default"]]) == 3).all()
+        # How many updates had been made, or were due, when a decision's observation came, less those that it was made with.
+        due = np.searchsorted(updates["start_ns"], ticks["boundary_ns"][decisions["obs_tick"]], side="right")
+        found[order] = set((due - decisions["version"])[10:])
+    assert found == {"sequential": {1}, "sequential_learn_first": {0}}
 
 
 def test_an_update_in_every_n_ticks_that_takes_none(tmp_path):
