@@ -530,6 +530,14 @@ class Settings:
         return self.epsilon_per
 
     @property
+    def epsilons(self) -> tuple[float, float]:
+        """ε at the beginning and after --epsilon_steps. Without learning there are none: it stands where it would end."""
+        noisy = self.has("noisy")
+        end = self.epsilon_end if self.epsilon_end is not None else (0.0 if noisy else 0.05)
+        start = self.epsilon_start if self.epsilon_start is not None else (0.0 if noisy else 1.0)
+        return (start if self.learns else end), end
+
+    @property
     def scheduled_period(self) -> int | None:
         """N of --learning_schedule=every:N, in what --learn_every counts; None if learners take their time."""
         schedule = self.learning_schedule or "asynchronous"

@@ -84,20 +84,12 @@ def policy(context: Context, network: Network | None, worker: int) -> Callable[[
 def epsilon(context: Context) -> Callable[[int, int], float]:
     """(observation's tick, version) -> ε of how far the run had come with that observation, in the unit of --epsilon_per."""
     settings, observations = context.settings, context.board.observations
-    falling, per = linear(*epsilons(context), settings.epsilon_steps), settings.epsilon_unit
+    falling, per = linear(*settings.epsilons, settings.epsilon_steps), settings.epsilon_unit
     if per == "update":
         return lambda obs_tick, version: falling(version)
     # With a cadence it is decided in the tick before it acts, however old what it is decided from.
     later = settings.cadence.lag - 1 if settings.cadence else 0
     return lambda obs_tick, version: falling(observations.count(per, obs_tick + later))
-
-
-def epsilons(context: Context) -> tuple[float, float]:
-    """ε at the beginning and after --epsilon_steps. Without learning there are none: it stands where it would end."""
-    settings, noisy = context.settings, context.model.variant.noisy
-    end = settings.epsilon_end if settings.epsilon_end is not None else (0.0 if noisy else 0.05)
-    start = settings.epsilon_start if settings.epsilon_start is not None else (0.0 if noisy else 1.0)
-    return (start if settings.learns else end), end
 
 
 def blank_inference(context: Context, network: Network) -> Callable[[], None]:

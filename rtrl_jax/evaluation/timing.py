@@ -38,18 +38,15 @@ def of_run(checkpoint: pathlib.Path, manifest: dict) -> Timing:
     settings = settings_of(manifest)
     delay, source = _delay(store.find(checkpoint), settings, manifest["tick"])
     inaction = "sequential" if settings.is_sequential else "async"
-    epsilon = settings.epsilon_end
-    if epsilon is None:
-        epsilon = 0.0 if settings.has("noisy") else 0.05
-    return Timing(delay, source, inaction, settings.default_action, epsilon)
+    return Timing(delay, source, inaction, settings.default_action, settings.epsilons[1])
 
 
 def _delay(checkpoint: pathlib.Path, settings: Settings, tick: int) -> tuple[int | None, str]:
     """In ticks, and where it is known from."""
+    if settings.cadence:
+        return settings.cadence.lag, _unlike(settings)
     if settings.delay is not None:
-        left_out = settings.departures & {"period", "lag", "zero_frames"}
-        source = f"evaluation leaves out {', '.join(sorted(left_out))} of --accounting={settings.accounting}"
-        return settings.delay, source if left_out else ""
+        return settings.delay, ""
     tickets = not settings.is_sequential and stagger.by_name(settings.stagger).hands_out_tickets
     if tickets and settings.playout_ticks:
         return settings.playout_ticks, ""
@@ -60,6 +57,15 @@ def _delay(checkpoint: pathlib.Path, settings: Settings, tick: int) -> tuple[int
             1, math.ceil(mean - ROUNDING)
         ), f"its network's actions came {mean:.2f} ticks late on average, rounded up"
     return None, ""
+
+
+def _unlike(settings: Settings) -> str:
+    """What of the run's --accounting an evaluation of the same delay does not have."""
+    period, lag, zero_frames = settings.cadence
+    others = ["no zero frames"] if zero_frames else []
+    if settings.is_sequential and period != lag:
+        others.append(f"an action in every {lag} ticks, not {period}")
+    return f"evaluation differs from --accounting={settings.accounting}: {'; '.join(others)}" if others else ""
 
 
 def _playout(checkpoint: pathlib.Path) -> int | None:

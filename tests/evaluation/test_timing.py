@@ -43,13 +43,15 @@ def write_decisions(run, rows):
         (
             {"delay": 3, "interaction": "sequential", "accounting": "reference"},
             Timing(
-                3,
-                "evaluation leaves out lag, period, zero_frames of --accounting=reference",
+                13,  # a decision is from three of its like before, in every four ticks, and acts in the next tick
+                "evaluation differs from --accounting=reference: no zero frames; an action in every 13 ticks, not 4",
                 "sequential",
                 "noop",
                 0.05,
             ),
         ),
+        ({"delay": 3, "accounting": "lag,period"}, Timing(4, "", "async", "noop", 0.05)),
+        ({"delay": 3, "accounting": "units"}, Timing(3, "", "async", "noop", 0.05)),
         ({"playout": "7", "agent": "rainbow"}, Timing(7, "", "async", "noop", 0.0)),
         ({"interaction": "sequential_learn_first"}, Timing(None, "", "sequential", "noop", 0.05)),
         ({}, Timing(None, "", "async", "noop", 0.05)),
