@@ -40,6 +40,28 @@ def test_flagfile(name, settings):
     assert FLAGFILES[name].read_text().startswith("# ")  # which says what it is
 
 
+@pytest.mark.parametrize("name", FLAGFILES)
+def test_it_is_long_enough_to_learn(name, settings):
+    found = settings(name)
+    if found.duration_s:
+        ticks = found.duration_s * (found.rate_hz or 59) / found.frame_skip
+        assert ticks / (found.delay if found.is_sequential else 1) > 2 * found.learn_start
+
+
+def test_rainbow_is_the_paper_s():
+    """docs/semantics.md has where it departs from the one published."""
+    for path in (ROOT / "configs").rglob("*figure14*.flags"):
+        assert {"--one_step_loss=true", "--epsilon_start=1", "--epsilon_end=0.05"} <= set(path.read_text().splitlines())
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_another_learn_every_is_not_ignored(name, settings):
+    found = settings(name, "--learn_every=3")
+    if found.delay:
+        found = aliases.spell_out(found, rate_hz=60.0)
+        assert (found.learn_every, found.scheduled_period or 3) == (3, 3)
+
+
 def test_rainbow_s_support_holds_boxing_s_returns():
     """From −100 to 100, and discounting makes none larger."""
     for path in (ROOT / "configs").rglob("*boxing*rainbow*.flags"):
