@@ -100,7 +100,7 @@ class NoopStarts(Wrapper):
         for _ in range(int(self._rng.integers(1, self._most + 1))):
             frame, _, terminated, truncated = super().step(self.spec.default_action)
             if terminated or truncated:  # it cannot wait so long
-                return super().reset()
+                return super().reset(**which)
         return frame
 
     def _own(self) -> dict:

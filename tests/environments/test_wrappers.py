@@ -46,6 +46,17 @@ def test_no_op_starts():
     assert short.reset(0)[0] == 0
 
 
+def test_what_no_op_starts_begin_anew_is_the_encounter_that_was_asked_for():
+    class Encounters(Recorder):
+        def reset(self, seed=None, encounter=0):
+            self.encounter = encounter
+            return super().reset(seed)
+
+    inner = Encounters(1)  # over at once
+    NoopStarts(inner, 30).reset(0, encounter=2)
+    assert inner.encounter == 2
+
+
 def test_skipped_frames_hold_the_action_and_add_up_what_it_earned():
     inner = Recorder(10)
     world = FrameSkip(inner, 4)
