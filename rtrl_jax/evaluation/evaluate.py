@@ -1,6 +1,7 @@
 """A whole evaluation: checking what was asked for, playing it, writing what came of it."""
 
 import contextlib
+import json
 import pathlib
 import time
 from collections.abc import Generator, Sequence
@@ -221,6 +222,8 @@ def _facts(settings: Evaluation, name: str, game: Game, manifest: dict | None) -
         "delay": settings.delay_ticks(game.spec.rate_hz),
         "interaction": settings.inaction,
         "default_action": settings.default_action,
+        "default_action_index": game.spec.default_action,
+        "environment_kwargs": json.dumps(options["kwargs"], sort_keys=True),
         **{option: options[option] for option in ("sticky_actions", "noop_starts", "frame_skip")},
         "most_ticks": settings.max_ticks_per_episode,
     }

@@ -15,6 +15,8 @@ ALIKE = (
     "delay",
     "interaction",
     "default_action",
+    "default_action_index",
+    "environment_kwargs",
     "sticky_actions",
     "noop_starts",
     "frame_skip",

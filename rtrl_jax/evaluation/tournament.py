@@ -24,6 +24,7 @@ class Tournament:
         seeds, episodes: of the last round: so many with each seed. The other rounds have a seed of their own.
         """
         self.entered, self._encounters, self._seeds, self._episodes = entered, encounters, seeds, episodes
+        self.complete = False
         self.played: dict[tuple[str, int], list[Episode]] = {}  # by name of the round and place of the control
 
     def play(self, play: Callable[[list[Job], str], Generator[Episode]]) -> None:
@@ -41,6 +42,7 @@ class Tournament:
         last = [*chosen.controls, *(place for place, one in enumerate(self.entered) if not one.pattern)]
         jobs = [Job(seed, number, place) for seed in self._seeds for number in range(self._episodes) for place in last]
         self._take(play, jobs, FRESH)
+        self.complete = True
 
     def _take(self, play, jobs: list[Job], name: str) -> None:
         with contextlib.closing(play(jobs, name)) as finished:
@@ -53,9 +55,11 @@ class Tournament:
         return sorted(found, key=lambda pair: -np.mean([episode.episode_return for episode in pair[1]]))
 
     def table(self) -> list[dict]:
-        """A row for each control in each round that it was in."""
+        """A row for each control in each round that it was in; those of fresh episodes only once all are played."""
         rows = []
         for (name, place), played in self.played.items():
+            if name == FRESH and not self.complete:
+                continue
             returns, control = np.array([episode.episode_return for episode in played]), self.entered[place]
             low, high = scores.interval([returns], scores.mean)
             facts = {"round": name, "policy": control.name, "action_every": control.hold, "episodes": len(played)}

@@ -111,3 +111,17 @@ def test_the_best_of_all_is_played_anew():
     assert (
         next(row["mean"] for row in rows if row["policy"] == "alternate:A,DOWN") > 1.0
     )  # where luck helped to choose it
+
+
+def test_one_that_is_interrupted_has_nothing_to_beat():
+    def play(jobs, name):
+        for number, job in enumerate(jobs):
+            if name == FRESH and number == 5:
+                raise KeyboardInterrupt
+            yield Episode(job.seed, job.number, 0.0, 100, 0, True, 0, None, 0, job.player)
+
+    tournament = Tournament(controls.every(PAD, gaps=False), 1, [0], 5)
+    with pytest.raises(KeyboardInterrupt):
+        tournament.play(play)
+    assert {row["round"] for row in tournament.table()} == {"round 1", "round 2"}
+    assert sum(len(played) for _, played in tournament.last_round()) == 5

@@ -12,6 +12,8 @@ PLAYED = {
     "delay": 1,
     "interaction": "async",
     "default_action": "noop",
+    "default_action_index": 0,
+    "environment_kwargs": "{}",
     "sticky_actions": 0.0,
     "noop_starts": 30,
     "frame_skip": 1,
@@ -67,7 +69,15 @@ def test_the_best_on_fresh_episodes_is_to_be_beaten_by_the_interval(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("delay", 2), ("noop_starts", 0), ("interaction", "sequential"), ("most_ticks", 5)]
+    ("name", "value"),
+    [
+        ("delay", 2),
+        ("noop_starts", 0),
+        ("interaction", "sequential"),
+        ("most_ticks", 5),
+        ("default_action_index", 1),
+        ("environment_kwargs", '{"difficulty": 2}'),
+    ],
 )
 def test_controls_that_were_played_otherwise_are_no_measure(tmp_path, name, value):
     path = write(tmp_path / "c.csv", ("fresh", "random", 2.0), ("fresh", "noop", 0.0))
