@@ -52,6 +52,11 @@ class NoisyDense(nn.Module):
         return x @ mu_kernel + mu_bias + ((x * noise_in) @ sigma_kernel + sigma_bias) * noise_out
 
 
+def normalised(y: jax.Array, name: str, heads: Heads, kind: str = "hidden") -> jax.Array:
+    """After the layer of that name, if layers of this kind are. Called inside the `__call__` of their module."""
+    return nn.LayerNorm(name=f"{name}_norm")(y) if heads.normalisation in (kind, "layer") else y
+
+
 def action_values(x: jax.Array, actions: int, hidden: int, heads: Heads, names=("hidden", "values")) -> jax.Array:
     """The last two layers of a network, or three; called inside the `__call__` of the module that they belong to.
 
@@ -65,16 +70,13 @@ def action_values(x: jax.Array, actions: int, hidden: int, heads: Heads, names=(
     """
     dense = NoisyDense if heads.noisy else nn.Dense
 
-    def normalised(y: jax.Array, name: str, kind: str = "hidden") -> jax.Array:
-        return nn.LayerNorm(name=f"{name}_norm")(y) if heads.normalisation in (kind, "layer") else y
-
     def stream(prefix: str, outputs: int) -> jax.Array:
-        y = Relu()(normalised(dense(hidden, name=prefix + names[0])(x), prefix + names[0]))
+        y = Relu()(normalised(dense(hidden, name=prefix + names[0])(x), prefix + names[0], heads))
         return dense(outputs * heads.atoms, name=prefix + names[1])(y).reshape(-1, outputs, heads.atoms)
 
-    x = normalised(x, "features", "features")
+    x = normalised(x, "features", heads, "features")
     if heads.shared:
-        x = Relu()(normalised(nn.Dense(hidden, name="shared")(x), "shared"))
+        x = Relu()(normalised(nn.Dense(hidden, name="shared")(x), "shared", heads))
     if heads.dueling:
         advantages = stream("advantage_", actions)
         q = stream("state_", 1) + advantages - advantages.mean(1, keepdims=True)

@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 
-from rtrl_jax.networks.heads import VALUES, Heads, action_values
+from rtrl_jax.networks.heads import VALUES, Heads, action_values, normalised
 from rtrl_jax.networks.hidden import Relu
 
 
@@ -17,5 +17,5 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, observation: jax.Array) -> jax.Array:
         units = max(1, int(128 * self.width))
-        x = Relu()(nn.Dense(units)(observation))
+        x = Relu()(normalised(nn.Dense(units)(observation), "Dense_0", self.heads))
         return action_values(x, self.actions, units, self.heads, names=("Dense_1", "Dense_2"))

@@ -81,7 +81,7 @@ def test_the_shared_layer_comes_before_the_streams_and_has_no_noise(noisy):
 def test_layer_normalisation_by_hand():
     network, tree, x = made("mlp", Heads(normalisation="layer"))
     rng = np.random.default_rng(1)
-    for name in ("features_norm", "Dense_1_norm"):
+    for name in ("Dense_0_norm", "features_norm", "Dense_1_norm"):
         assert (tree[name]["scale"] == 1).all()
         assert not tree[name]["bias"].any()
         tree[name] = {part: rng.normal(size=leaf.shape).astype(np.float32) for part, leaf in tree[name].items()}
@@ -93,7 +93,7 @@ def test_layer_normalisation_by_hand():
         centred = y - y.mean(1, keepdims=True)
         return centred / np.sqrt((centred**2).mean(1, keepdims=True) + 1e-6) * tree[name]["scale"] + tree[name]["bias"]
 
-    features = norm("features_norm", np.maximum(dense("Dense_0", x), 0))
+    features = norm("features_norm", np.maximum(norm("Dense_0_norm", dense("Dense_0", x)), 0))
     expected = dense("Dense_2", np.maximum(norm("Dense_1_norm", dense("Dense_1", features)), 0))
     np.testing.assert_allclose(network.apply({"params": tree}, x), expected, rtol=1e-3, atol=1e-4)
 
