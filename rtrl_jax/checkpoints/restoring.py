@@ -27,6 +27,10 @@ LIMITS = ("duration_s", "max_ticks", "max_episodes")
 FREE = (*LIMITS, "checkpoint_every_s", "checkpoint_keep", "run_dir", "cores", "display", "trace_seconds")
 
 
+class NoWayOnError(UserError):
+    """There is nothing that a run could ever go on from: only a new one can take its place."""
+
+
 class Learned(NamedTuple):
     """What a session without learners passes on."""
 
@@ -69,25 +73,25 @@ class Past(NamedTuple):
 
 
 def open_run(run: pathlib.Path, overrides: dict) -> tuple[Past, Settings]:
-    """The newest checkpoint that a run's records cover, and its settings with some overridden. Raises UserError."""
+    """The newest checkpoint that a run's records cover, and its settings with some overridden. Raises UserError or NoWayOnError."""
     found, uncovered = store.whole(run), []
     if not found:
-        raise UserError(f"--run_dir={run} holds no checkpoint to go on from: start a new run, in another folder")
+        raise NoWayOnError(f"--run_dir={run} holds no checkpoint to go on from: start a new run, in another folder")
     records = _read_back(run)
     while not _is_covered(records, manifest := store.read_manifest(found[-1])):
         uncovered.append(found.pop())
         if not found:
-            raise UserError(f"--run_dir={run}: its records end before its oldest checkpoint; start a new run")
+            raise NoWayOnError(f"--run_dir={run}: its records end before its oldest checkpoint; start a new run")
     checkpoint = found[-1]
     if manifest["format"] != store.FORMAT:
-        raise UserError(
+        raise NoWayOnError(
             f"checkpoint {checkpoint} has format {manifest['format']}, of an earlier version of rtrl_jax: it can be evaluated, "
             "but not gone on from; start a new run"
         )
     try:
         before = Settings(**manifest["settings"])
     except TypeError as error:
-        raise UserError(f"checkpoint {checkpoint} has settings that this version does not know ({error})") from None
+        raise NoWayOnError(f"checkpoint {checkpoint} has settings that this version does not know ({error})") from None
     for name in FIXED:
         if name in overrides and overrides[name] != getattr(before, name):
             raise UserError(
@@ -104,7 +108,7 @@ def open_run(run: pathlib.Path, overrides: dict) -> tuple[Past, Settings]:
 
 def _check_virtual(checkpoint: pathlib.Path, manifest: dict, before: Settings, overrides: dict) -> None:
     if "recorded" not in manifest:
-        raise UserError(
+        raise NoWayOnError(
             f"checkpoint {checkpoint} is one of an earlier version, whose runs in virtual time cannot be resumed"
         )
     for name, value in overrides.items():

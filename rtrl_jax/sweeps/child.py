@@ -7,11 +7,14 @@ import json
 import os
 import pathlib
 import sys
+import time
 import traceback
 from typing import NamedTuple
 
 from rtrl_jax.core.one_thread import die_with
 from rtrl_jax.errors import UserError
+
+PATIENCE_S = 30.0  # with whoever is still in the run's folder
 
 
 class Message(NamedTuple):
@@ -64,20 +67,42 @@ def _play(settings, here) -> None:
     import dataclasses
 
     import rtrl_jax
-    from rtrl_jax.checkpoints import store
     from rtrl_jax.sweeps import place
 
-    if store.whole(here.run):
+    if here.run.is_dir() and _has_gone_on(settings, here.run):
+        return
+    place.clear(here.run)
+    rtrl_jax.run(**dataclasses.asdict(settings))
+
+
+def _has_gone_on(settings, run: pathlib.Path) -> bool:
+    """Plays the rest of it; or else it may begin again. Raises whatever else keeps it, which costs it nothing."""
+    import rtrl_jax
+    from rtrl_jax.checkpoints import restoring, store
+
+    until = time.monotonic() + PATIENCE_S
+    while True:
         try:
-            rtrl_jax.resume(here.run)
-            return
-        except UserError as error:
+            if not store.whole(run):
+                with store.locked(run):
+                    return False
+            rtrl_jax.resume(run)
+            return True
+        except store.BusyError:  # the process of a sweep that was killed is about to die
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+        except store.DamagedError as error:
+            if not settings.is_virtual and len(store.whole(run)) == 1:
+                raise
+            print(f"{error}: it is deleted", file=sys.stderr)
+            store.remove(error.checkpoint)
+        except restoring.NoWayOnError as error:
             if not settings.is_virtual:
                 raise
             # In virtual time the same comes of it again, so that all that is lost is time.
             print(f"it cannot be gone on with ({error}); it begins again", file=sys.stderr)
-    place.clear(here.run)
-    rtrl_jax.run(**dataclasses.asdict(settings))
+            return False
 
 
 def _evaluate(settings, here, message: Message) -> None:

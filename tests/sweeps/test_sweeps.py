@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT, processes_with
 
 import rtrl_jax
-from rtrl_jax.checkpoints import store
+from rtrl_jax.checkpoints import restoring, store
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings import Settings
 from rtrl_jax.sweeps import child, grid, place
@@ -145,6 +145,9 @@ def test_killed_and_started_again_it_goes_on_and_makes_nothing_twice(begun):
     assert done.returncode == 0, done.stderr
     assert "1 of them done before" in done.stderr
     assert "max_ticks-20000-seed0: goes on" in done.stderr
+    log = place.of(out, "max_ticks-20000-seed0").log.read_text()
+    assert "going on at tick" in log.split("the run is in")[-2]  # of its last session
+    assert "begins again" not in log
     assert before.items() <= marks(out).items()
     assert [row["state"] for row in read(out / "runs.csv")] == ["finished", "finished"]
     assert [row["ticks"] for row in read(out / "runs.csv")] == ["200", "20000"]
@@ -300,21 +303,60 @@ def test_what_has_become_of_a_run_is_what_its_folder_says(tmp_path, monkeypatch)
     assert [(row.state, row.reason) for row in rows] == [("failed", "killed by SIGABRT"), ("finished", "")]
 
 
-@pytest.mark.parametrize("delay", [1, None])
-def test_what_has_begun_is_resumed_and_begins_again_only_where_the_same_comes_of_it(tmp_path, monkeypatch, delay):
-    here, called = place.of(tmp_path, "one"), []
-    settings = Settings(delay=delay, run_dir=str(here.run))
+def make_checkpoint(run, tick):
+    (run / "checkpoints" / f"{tick:012d}").mkdir(parents=True)
 
-    def resume(folder):
-        called.append(("resume", folder))
-        raise UserError("no way")
+
+@pytest.fixture
+def called(monkeypatch):
+    """What is called of resume and run, in order; resume raises what is in `called.raises`, one after the other."""
+
+    class Calls(list):
+        raises = ()
+
+    calls = Calls()
+
+    def resume(folder, **_):
+        calls.append("resume")
+        if calls.raises:
+            raise calls.raises.pop(0)
 
     monkeypatch.setattr(rtrl_jax, "resume", resume)
-    monkeypatch.setattr(rtrl_jax, "run", lambda **given: called.append(("run", given["run_dir"])))
+    monkeypatch.setattr(rtrl_jax, "run", lambda **_: calls.append("run"))
+    return calls
+
+
+@pytest.mark.parametrize("delay", [1, None])
+def test_what_can_never_be_gone_on_with_begins_again_where_the_same_comes_of_it(tmp_path, called, delay):
+    here = place.of(tmp_path, "one")
+    settings = Settings(delay=delay, run_dir=str(here.run))
     child._play(settings, here)
-    (here.run / "checkpoints" / "000000000100").mkdir(parents=True)
+    make_checkpoint(here.run, 100)
+    called.raises = [restoring.NoWayOnError("no way")]
     with contextlib.nullcontext() if delay else pytest.raises(UserError):
         child._play(settings, here)
-    again = [("run", str(here.run))] if delay else []
-    assert called == [("run", str(here.run)), ("resume", here.run), *again]
+    assert called == ["run", "resume", *(["run"] if delay else [])]
     assert here.run.exists() == (delay is None)
+
+
+@pytest.mark.parametrize("delay", [1, None])
+def test_a_run_that_cannot_be_gone_on_with_just_now_keeps_its_checkpoints(tmp_path, called, delay):
+    here = place.of(tmp_path, "one")
+    make_checkpoint(here.run, 100)
+    called.raises = [UserError("too little memory")]
+    with pytest.raises(UserError, match="memory"):
+        child._play(Settings(delay=delay, run_dir=str(here.run)), here)
+    assert (called, len(store.whole(here.run))) == (["resume"], 1)
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_a_lock_is_waited_for(tmp_path, called):
+    here = place.of(tmp_path, "one")
+    for tick in (100, 200):
+        make_checkpoint(here.run, tick)
+    called.raises = [store.BusyError("still going on"), store.DamagedError(store.whole(here.run)[-1], "it has changed")]
+    child._play(Settings(run_dir=str(here.run)), here)
+    assert (called, [path.name for path in store.whole(here.run)]) == (["resume"] * 3, ["000000000100"])
+    called.raises = [store.DamagedError(store.whole(here.run)[-1], "it has changed")]
+    with pytest.raises(store.DamagedError):  # the last one of a run that would not repeat is for somebody to look at
+        child._play(Settings(run_dir=str(here.run)), here)
+    assert len(store.whole(here.run)) == 1
