@@ -31,6 +31,10 @@ class NoWayOnError(UserError):
     """There is nothing that a run could ever go on from: only a new one can take its place."""
 
 
+class AtItsEndError(UserError):
+    """The run has reached its limits."""
+
+
 class Learned(NamedTuple):
     """What a session without learners passes on."""
 
@@ -73,7 +77,10 @@ class Past(NamedTuple):
 
 
 def open_run(run: pathlib.Path, overrides: dict) -> tuple[Past, Settings]:
-    """The newest checkpoint that a run's records cover, and its settings with some overridden. Raises UserError or NoWayOnError."""
+    """The newest checkpoint that a run's records cover, and its settings with some overridden.
+
+    Raises UserError, and NoWayOnError if that will always be so.
+    """
     found, uncovered = store.whole(run), []
     if not found:
         raise NoWayOnError(f"--run_dir={run} holds no checkpoint to go on from: start a new run, in another folder")
@@ -120,12 +127,12 @@ def _check_virtual(checkpoint: pathlib.Path, manifest: dict, before: Settings, o
 
 
 def check_goes_on(settings: Settings, rate_hz: float, ticks: np.ndarray) -> None:
-    """Raises UserError if a run that is to be resumed has reached its limits already. Args: ticks: recorded so far."""
+    """Raises AtItsEndError if a run that is to be resumed has reached its limits already. Args: ticks: recorded so far."""
     so_far = (summaries.played_s(ticks), int(ticks["tick"][-1]) + 1, len(summaries.episode_returns(ticks)))
     for name, reached in zip(LIMITS, so_far, strict=True):
         limit = getattr(settings, name)
         if limit is not None and reached >= limit - 1 / rate_hz:
-            raise UserError(
+            raise AtItsEndError(
                 f"the run has reached its --{name}={limit:g}: raise it to go on, e.g. --{name}={2 * limit:g}"
             )
 

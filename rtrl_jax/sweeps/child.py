@@ -56,11 +56,30 @@ def perform(message: Message) -> None:
 
     here = place.of(pathlib.Path(message.out), message.name)
     settings = Settings(**message.settings)
-    if not here.is_over():
+    is_evaluated = message.episodes and not here.scores()
+    plays_its_checkpoint = is_evaluated and settings.policy == "agent"
+
+    def is_done() -> bool:
+        return here.is_over() and (not plays_its_checkpoint or _has_checkpoint_of_its_end(here.run))
+
+    if not is_done():
         _play(settings, here)
-    if message.episodes and here.is_over() and not here.scores():
+    if is_evaluated and here.is_over():
+        if not is_done():
+            raise RuntimeError(
+                f"there is no checkpoint of its end in {here.run} to evaluate: --retry_failed plays the rest"
+            )
         place.clear(here.evaluation)
         _evaluate(settings, here, message)
+
+
+def _has_checkpoint_of_its_end(run: pathlib.Path) -> bool:
+    """Its last one may have failed, for want of space perhaps."""
+    from rtrl_jax.checkpoints import store
+    from rtrl_jax.telemetry.recorder import read_back
+
+    found = store.whole(run)
+    return bool(found) and int(found[-1].name) == read_back(run)["ticks"]["tick"][-1]
 
 
 def _play(settings, here) -> None:
@@ -79,6 +98,7 @@ def _has_gone_on(settings, run: pathlib.Path) -> bool:
     """Plays the rest of it; or else it may begin again. Raises whatever else keeps it, which costs it nothing."""
     import rtrl_jax
     from rtrl_jax.checkpoints import restoring, store
+    from rtrl_jax.core.finishing import finish
 
     until = time.monotonic() + PATIENCE_S
     while True:
@@ -86,7 +106,10 @@ def _has_gone_on(settings, run: pathlib.Path) -> bool:
             if not store.whole(run):
                 with store.locked(run):
                     return False
-            rtrl_jax.resume(run)
+            rtrl_jax.resume(run, cores=settings.cores)
+            return True
+        except restoring.AtItsEndError:  # killed between its last checkpoint and its summary
+            finish(run)
             return True
         except store.BusyError:  # the process of a sweep that was killed is about to die
             if time.monotonic() > until:

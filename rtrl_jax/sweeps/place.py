@@ -9,10 +9,10 @@ from typing import NamedTuple
 from rtrl_jax.core.folder import make
 from rtrl_jax.errors import UserError
 from rtrl_jax.telemetry.files import write_text
+from rtrl_jax.telemetry.summary import ITS_LIMITS
 
 FILE = "sweep.json"  # what says that a folder is a sweep's
 WAITING, UNFINISHED, FINISHED, FAILED = "waiting", "unfinished", "finished", "failed"
-ITS_LIMITS = "its limits"  # what `ended_by` says of a run that is over
 
 
 class Place(NamedTuple):

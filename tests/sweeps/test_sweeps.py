@@ -20,6 +20,7 @@ from rtrl_jax.settings import Settings
 from rtrl_jax.sweeps import child, grid, place
 from rtrl_jax.sweeps import sweep as playing
 from rtrl_jax.sweeps.definition import Played, Sweep
+from rtrl_jax.telemetry.recorder import read_back
 from rtrl_jax.telemetry.terminal import Display
 
 TOY = ("--environment=toy/chain-0.9", "--delay=2", "--policy=random", "--checkpoint_every_s=0.2")
@@ -360,3 +361,43 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_a_lock_is_waited_f
     with pytest.raises(store.DamagedError):  # the last one of a run that would not repeat is for somebody to look at
         child._play(Settings(run_dir=str(here.run)), here)
     assert len(store.whole(here.run)) == 1
+
+
+@pytest.fixture
+def played(tmp_path):
+    """A finished run of 60 ticks by nobody's clock, and its settings."""
+    here = place.of(tmp_path, "one")
+    given = {"environment": "toy/chain-0.9", "delay": 1, "policy": "random", "max_ticks": 60, "display": "none"}
+    settings = Settings(**given, run_dir=str(here.run), checkpoint_every_s=1000.0)
+    here.run.parent.mkdir()
+    rtrl_jax.run(**dataclasses.asdict(settings))
+    return here, settings
+
+
+def test_a_run_that_was_killed_before_its_summary_is_finished_from_its_records(played, called):
+    here, settings = played
+    before, records = here.summary(), read_back(here.run)
+    for kind, rows in records.items():
+        (here.run / f"{kind}.raw").write_bytes(rows.tobytes())
+        (here.run / f"{kind}.npz").unlink()
+    (here.run / "summary.json").unlink()
+    called.raises = [restoring.AtItsEndError("has reached its --max_ticks")]
+    child._play(settings, here)
+    assert called == ["resume"]
+    unknown = ("records_lost", "not_finite", "realtime_priority", "startup_s", "seconds")
+    assert {**here.summary(), **{name: before[name] for name in unknown}} == before
+    assert all((read_back(here.run)[kind] == rows).all() for kind, rows in records.items())
+    assert here.is_over()
+
+
+def test_going_on_with_a_run_at_its_end_says_so_by_name(played):
+    with pytest.raises(restoring.AtItsEndError):
+        rtrl_jax.resume(played[0].run)
+
+
+def test_only_a_checkpoint_of_the_end_is_evaluated(played):
+    run = played[0].run
+    assert child._has_checkpoint_of_its_end(run)
+    (at,) = store.whole(run)
+    at.rename(at.with_name(f"{int(at.name) - 1:012d}"))
+    assert not child._has_checkpoint_of_its_end(run)
