@@ -27,7 +27,6 @@ class Message(NamedTuple):
     settings: dict  # by name, those of `Settings`
     episodes: int  # 0: no evaluation
     most_ticks: int
-    cores: str | None  # of the evaluation; None: the one that this process is on
 
 
 def main() -> None:
@@ -129,28 +128,12 @@ def _has_gone_on(settings, run: pathlib.Path) -> bool:
 
 
 def _evaluate(settings, here, message: Message) -> None:
-    """Greedily, with the delay and the inaction that it learned with where they are stated."""
-    from rtrl_jax.evaluation import world
     from rtrl_jax.evaluation.evaluate import evaluate
-    from rtrl_jax.evaluation.settings import Evaluation
+    from rtrl_jax.sweeps.definition import Played
 
-    what = {"checkpoint": str(here.run)}
-    if settings.policy != "agent":
-        names = ("policy", *world.FLAGS)
-        what = {"environments": settings.environment, **{name: getattr(settings, name) for name in names}}
-    evaluate(
-        Evaluation(
-            **what,
-            epsilon=0.0,
-            episodes=message.episodes,
-            seeds=str(settings.seed),
-            max_ticks_per_episode=message.most_ticks,
-            delay=settings.delay,
-            inaction="sequential" if settings.is_sequential else "async",
-            cores=message.cores or str(_processor()),
-            out=str(here.evaluation),
-        )
-    )
+    os.sched_setaffinity(0, settings.core_list())
+    cores = [_processor()] if settings.is_virtual else settings.core_list()  # other runs have the others
+    evaluate(Played(message.episodes, message.most_ticks).evaluation(settings, here, ",".join(map(str, cores))))
 
 
 def _processor() -> int:

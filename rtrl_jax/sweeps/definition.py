@@ -10,12 +10,15 @@ from typing import NamedTuple
 from rtrl_jax.core import preparation
 from rtrl_jax.core.folder import make
 from rtrl_jax.errors import UserError
+from rtrl_jax.evaluation import world
+from rtrl_jax.evaluation.settings import Evaluation
 from rtrl_jax.settings import Settings
 from rtrl_jax.sweeps.grid import Cell
-from rtrl_jax.sweeps.place import FILE, name_of
+from rtrl_jax.sweeps.place import FILE, Place, name_of
 from rtrl_jax.telemetry import files
 
 FORMAT = 1
+ITS_OWN = ("display", "cores")  # settings that make no other sweep of it
 
 
 class Played(NamedTuple):
@@ -23,6 +26,23 @@ class Played(NamedTuple):
 
     episodes: int = 0  # 0: not at all
     most_ticks: int = 0  # longer episodes are cut off
+
+    def evaluation(self, settings: Settings, where: Place, cores: str | None = None) -> Evaluation:
+        """Of a run with these settings: greedily, as it acted; what needs no checkpoint in the world that the run had."""
+        what = {"checkpoint": str(where.run)}
+        if settings.policy != "agent":
+            names = ("policy", "default_action", *world.FLAGS)
+            what = {"environments": settings.environment, **{name: getattr(settings, name) for name in names}}
+            what |= {"delay": settings.delay, "inaction": "sequential" if settings.is_sequential else "async"}
+        return Evaluation(
+            **what,
+            epsilon="0",
+            episodes=self.episodes,
+            seeds=str(settings.seed),
+            max_ticks_per_episode=self.most_ticks,
+            cores=cores,
+            out=str(where.evaluation),
+        )
 
 
 class Run(NamedTuple):
@@ -70,7 +90,7 @@ class Sweep(NamedTuple):
         given = {
             item.name: value
             for item in dataclasses.fields(Settings)
-            if (value := getattr(self.settings, item.name)) != item.default and item.name != "display"
+            if (value := getattr(self.settings, item.name)) != item.default and item.name not in ITS_OWN
         }
         return {
             "format": FORMAT,

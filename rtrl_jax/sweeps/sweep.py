@@ -113,7 +113,6 @@ class Playing:
             settings=dataclasses.asdict(settings),
             episodes=played.episodes,
             most_ticks=played.most_ticks,
-            cores=None if settings.is_virtual else ",".join(map(str, topology.cores())),
         )
         goes_on = here.state(bool(played.episodes)) == place.UNFINISHED
         self._display.say(f"{run.name}: {'goes on' if goes_on else 'begins'}")

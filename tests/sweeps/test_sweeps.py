@@ -395,9 +395,39 @@ def test_going_on_with_a_run_at_its_end_says_so_by_name(played):
         rtrl_jax.resume(played[0].run)
 
 
-def test_only_a_checkpoint_of_the_end_is_evaluated(played):
+def test_only_a_checkpoint_of_the_end_is_evaluated(played, tmp_path, monkeypatch):
     run = played[0].run
     assert child._has_checkpoint_of_its_end(run)
     (at,) = store.whole(run)
     at.rename(at.with_name(f"{int(at.name) - 1:012d}"))
     assert not child._has_checkpoint_of_its_end(run)
+    came = []
+    monkeypatch.setattr(child, "_play", lambda *_: came.append("play"))
+    monkeypatch.setattr(child, "_evaluate", lambda *_: came.append("evaluate"))
+    for policy in ("random", "agent"):
+        given = dataclasses.asdict(dataclasses.replace(played[1], policy=policy))
+        message = child.Message(0, 0, str(tmp_path), "one", given, episodes=1, most_ticks=10)
+        with contextlib.nullcontext() if policy == "random" else pytest.raises(RuntimeError, match="of its end"):
+            child.perform(message)
+    assert came == ["evaluate", "play"]
+
+
+def test_an_evaluation_has_the_run_s_cores_and_acts_as_it_did(tmp_path, monkeypatch):
+    here, evaluated = place.of(tmp_path, "one"), []
+    monkeypatch.setattr("rtrl_jax.evaluation.evaluate.evaluate", evaluated.append)
+    allowed = os.sched_getaffinity(0)
+    core = str(max(allowed))
+    try:
+        for given in ({"policy": "random", "default_action": "repeat", "delay": 3}, {"delay": 3}, {}):
+            settings = Settings(**given, cores=core)
+            child._evaluate(settings, here, child.Message(0, 0, str(tmp_path), "one", {}, 5, 100))
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert [one.cores for one in evaluated] == [core] * 3
+    assert (evaluated[0].default_action, evaluated[0].delay) == ("repeat", 3)
+    assert (evaluated[1].delay, evaluated[1].inaction) == (None, None)  # left to the checkpoint's run
+
+
+def test_on_which_cores_is_not_what_a_sweep_is():
+    one, other = (Sweep(Settings(cores=cores), grid.cells([]), [0]).as_dict() for cores in (None, "0"))
+    assert one == other
