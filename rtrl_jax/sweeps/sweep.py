@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from rtrl_jax import processes, topology
+from rtrl_jax import memory, processes, topology
 from rtrl_jax.core import preparation
 from rtrl_jax.core.signals import ENDING, signals_to
 from rtrl_jax.settings import Settings
@@ -40,10 +40,11 @@ def room(settings: Settings) -> int:
 class Playing:
     """A sweep in progress, in a folder that is this process's alone."""
 
-    def __init__(self, sweep: Sweep, out: pathlib.Path, jobs: int, display: Display):
-        """Args: jobs: at a time; one if runs go by the wall clock."""
-        self._sweep, self._out, self._display = sweep, out, display
-        self._jobs = jobs if sweep.is_virtual else 1
+    def __init__(self, sweep: Sweep, out: pathlib.Path, jobs: int, display: Display, takes: int = 1):
+        """Args: jobs: at a time; one if runs go by the wall clock. takes: bytes that one takes, which may make them fewer."""
+        self._sweep, self._out, self._display, self._takes = sweep, out, display, takes
+        self._wanted = jobs if sweep.is_virtual else 1
+        self._jobs = max(1, min(self._wanted, memory.available() // takes))
         self._active: dict[str, _Job] = {}
         self._signals: list[str] = []
         self._stopping_since = self._asked = -math.inf
@@ -96,6 +97,10 @@ class Playing:
             + (f", {done} of them done before" if done else "")
             + f"; {at_a_time} at a time, in {self._out}"
         )
+        if self._jobs < min(self._wanted, len(left)):
+            self._display.say(
+                f"memory has room for no more: a run may come to {self._takes / 2**30:.1f} GiB; --replay_capacity lowers that"
+            )
         if not self._sweep.is_virtual:
             self._display.say("runs by the wall clock cannot share the machine: one at a time")
 

@@ -431,3 +431,32 @@ def test_an_evaluation_has_the_run_s_cores_and_acts_as_it_did(tmp_path, monkeypa
 def test_on_which_cores_is_not_what_a_sweep_is():
     one, other = (Sweep(Settings(cores=cores), grid.cells([]), [0]).as_dict() for cores in (None, "0"))
     assert one == other
+
+
+@pytest.mark.parametrize(
+    ("given", "cells", "played", "says"),
+    [
+        ({"delay": 2}, "inference_workers=auto,3", Played(), "makes --inference_workers 2"),
+        ({"delay": 1}, "network=mlp,resnet15", Played(), "does not take the vectors"),
+        ({"clock": "virtual"}, "inference_latency_ms=30,trace:/no/such/run", Played(), "/no/such/run"),
+        ({"delay": 1, "policy": "random"}, "sticky_actions=0,0.2", Played(5, 10**12), "--max_ticks_per_episode"),
+    ],
+)
+def test_what_a_run_would_refuse_is_refused_before_the_sweep_begins(given, cells, played, says):
+    settings = Settings(environment="gymnasium/CartPole-v1", rate_hz=50.0, **given)
+    with pytest.raises(UserError, match=says):
+        Sweep(settings, grid.cells([cells]), [0], played).check()
+
+
+def test_there_are_no_more_runs_at_a_time_than_memory_has_room_for(tmp_path, monkeypatch, capsys):
+    sweep = Sweep(Settings(environment="toy/chain-0.9", delay=1, max_ticks=100), grid.cells([]), list(range(6)))
+    takes = sweep.check()
+    large = sweep._replace(settings=dataclasses.replace(sweep.settings, replay_capacity=1_000_000))
+    assert 0 < takes < large.check()
+    monkeypatch.setattr(playing.memory, "available", lambda: 2 * takes + 1)
+    told = []
+    monkeypatch.setattr(Display, "say", lambda self, line: told.append(line))
+    one = playing.Playing(sweep, tmp_path, 4, Display("", enabled=False), takes)
+    one._say_start(sweep.runs())
+    assert "6 runs; 2 at a time" in told[0]
+    assert "memory has room for no more" in told[1]
