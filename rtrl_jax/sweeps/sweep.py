@@ -46,6 +46,7 @@ class Playing:
         self._wanted = jobs if sweep.is_virtual else 1
         self._jobs = max(1, min(self._wanted, memory.available() // takes))
         self._active: dict[str, _Job] = {}
+        self._over: set[str] = set()  # names of runs that are finished
         self._signals: list[str] = []
         self._stopping_since = self._asked = -math.inf
         self._elapsed = -time.monotonic()
@@ -164,7 +165,7 @@ class Playing:
             return
         self._shown = time.monotonic()
         share = self._share_done(waiting)
-        states = collections.Counter(self._place(run).state(False) for run in self._sweep.runs())
+        states = self._states()
         seconds = self._elapsed + time.monotonic()
         words = f"{states[place.FINISHED]} of {len(self._sweep.runs())} finished"
         words += f", {states[place.FAILED]} failed" if states[place.FAILED] else ""
@@ -174,6 +175,16 @@ class Playing:
             words += f", about {clock(seconds * (1 - done) / done)} to go"
         rows = [(name, *job.words()) for name, job in self._active.items()]
         self._display.figures(rows, words, share)
+
+    def _states(self) -> collections.Counter:
+        """How many runs are in which state, evaluations left aside. What is finished is looked at once."""
+        found = collections.Counter()
+        for run in self._sweep.runs():
+            state = place.FINISHED if run.name in self._over else self._place(run).state(False)
+            if state == place.FINISHED and run.name not in self._active:  # an evaluation may still fail
+                self._over.add(run.name)
+            found[state] += 1
+        return found
 
     def _share_done(self, waiting) -> float:
         total = len(self._sweep.runs())

@@ -460,3 +460,14 @@ def test_there_are_no_more_runs_at_a_time_than_memory_has_room_for(tmp_path, mon
     one._say_start(sweep.runs())
     assert "6 runs; 2 at a time" in told[0]
     assert "memory has room for no more" in told[1]
+
+
+def test_a_finished_run_is_looked_at_once(played, tmp_path, monkeypatch):
+    looks = []
+    summary = place.Place.summary
+    monkeypatch.setattr(place.Place, "summary", lambda self: looks.append(self.run) or summary(self))
+    played[0].run.rename(tmp_path / "runs" / "base-seed0")
+    sweep = Sweep(Settings(delay=1), grid.cells([]), [0])
+    one = playing.Playing(sweep, tmp_path, 1, Display("", enabled=False))
+    assert [one._states(), one._states()] == [{"finished": 1}] * 2
+    assert len(looks) == 1
