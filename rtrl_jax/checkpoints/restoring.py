@@ -27,6 +27,14 @@ LIMITS = ("duration_s", "max_ticks", "max_episodes")
 FREE = (*LIMITS, "checkpoint_every_s", "checkpoint_keep", "run_dir", "cores", "display", "trace_seconds")
 
 
+class NoWayOnError(UserError):
+    """There is nothing that a run could ever go on from: only a new one can take its place."""
+
+
+class AtItsEndError(UserError):
+    """The run has reached its limits."""
+
+
 class Learned(NamedTuple):
     """What a session without learners passes on."""
 
@@ -69,25 +77,28 @@ class Past(NamedTuple):
 
 
 def open_run(run: pathlib.Path, overrides: dict) -> tuple[Past, Settings]:
-    """The newest checkpoint that a run's records cover, and its settings with some overridden. Raises UserError."""
+    """The newest checkpoint that a run's records cover, and its settings with some overridden.
+
+    Raises UserError, and NoWayOnError if that will always be so.
+    """
     found, uncovered = store.whole(run), []
     if not found:
-        raise UserError(f"--run_dir={run} holds no checkpoint to go on from: start a new run, in another folder")
+        raise NoWayOnError(f"--run_dir={run} holds no checkpoint to go on from: start a new run, in another folder")
     records = _read_back(run)
     while not _is_covered(records, manifest := store.read_manifest(found[-1])):
         uncovered.append(found.pop())
         if not found:
-            raise UserError(f"--run_dir={run}: its records end before its oldest checkpoint; start a new run")
+            raise NoWayOnError(f"--run_dir={run}: its records end before its oldest checkpoint; start a new run")
     checkpoint = found[-1]
     if manifest["format"] != store.FORMAT:
-        raise UserError(
+        raise NoWayOnError(
             f"checkpoint {checkpoint} has format {manifest['format']}, of an earlier version of rtrl_jax: it can be evaluated, "
             "but not gone on from; start a new run"
         )
     try:
         before = Settings(**manifest["settings"])
     except TypeError as error:
-        raise UserError(f"checkpoint {checkpoint} has settings that this version does not know ({error})") from None
+        raise NoWayOnError(f"checkpoint {checkpoint} has settings that this version does not know ({error})") from None
     for name in FIXED:
         if name in overrides and overrides[name] != getattr(before, name):
             raise UserError(
@@ -104,7 +115,7 @@ def open_run(run: pathlib.Path, overrides: dict) -> tuple[Past, Settings]:
 
 def _check_virtual(checkpoint: pathlib.Path, manifest: dict, before: Settings, overrides: dict) -> None:
     if "recorded" not in manifest:
-        raise UserError(
+        raise NoWayOnError(
             f"checkpoint {checkpoint} is one of an earlier version, whose runs in virtual time cannot be resumed"
         )
     for name, value in overrides.items():
@@ -116,12 +127,12 @@ def _check_virtual(checkpoint: pathlib.Path, manifest: dict, before: Settings, o
 
 
 def check_goes_on(settings: Settings, rate_hz: float, ticks: np.ndarray) -> None:
-    """Raises UserError if a run that is to be resumed has reached its limits already. Args: ticks: recorded so far."""
+    """Raises AtItsEndError if a run that is to be resumed has reached its limits already. Args: ticks: recorded so far."""
     so_far = (summaries.played_s(ticks), int(ticks["tick"][-1]) + 1, len(summaries.episode_returns(ticks)))
     for name, reached in zip(LIMITS, so_far, strict=True):
         limit = getattr(settings, name)
         if limit is not None and reached >= limit - 1 / rate_hz:
-            raise UserError(
+            raise AtItsEndError(
                 f"the run has reached its --{name}={limit:g}: raise it to go on, e.g. --{name}={2 * limit:g}"
             )
 

@@ -29,6 +29,20 @@ UNDER_WAY = "under_way"  # the file of what was under way in virtual time; so be
 LINGER_S = 1.0  # after a failure: what orbax had begun to write goes on, and fails too
 
 
+class DamagedError(UserError):
+    """A checkpoint is not what it was when it was made."""
+
+    def __init__(self, checkpoint: pathlib.Path, what: str):
+        super().__init__(
+            f"checkpoint {checkpoint} is damaged ({what}): delete that folder to go on from the one before it"
+        )
+        self.checkpoint = checkpoint
+
+
+class BusyError(UserError):
+    """Somebody works in the folder just now."""
+
+
 def folder_of(run: pathlib.Path) -> pathlib.Path:
     return run / "checkpoints"
 
@@ -175,9 +189,9 @@ def read_manifest(checkpoint: pathlib.Path) -> dict:
         sealed = {name: value for name, value in manifest.items() if name != "crc"}
         files, version = dict(manifest["files"]), manifest["format"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _damaged(checkpoint, f"manifest.json: {' '.join(str(error).split())}") from None
+        raise DamagedError(checkpoint, f"manifest.json: {' '.join(str(error).split())}") from None
     if manifest.get("crc") != _crc(sealed):
-        raise _damaged(checkpoint, "manifest.json has changed since")
+        raise DamagedError(checkpoint, "manifest.json has changed since")
     if version not in ACTS:
         raise UserError(f"{checkpoint} has format {version}, and this version of rtrl_jax reads {FORMAT}")
     for name, expected in files.items():
@@ -189,15 +203,11 @@ def check(checkpoint: pathlib.Path, path: pathlib.Path, expected: list[int]) -> 
     """Raises UserError unless the file is what it was when the checkpoint was made."""
     name = os.path.relpath(path, checkpoint)
     if not path.is_file():
-        raise _damaged(checkpoint, f"{name} is missing")
+        raise DamagedError(checkpoint, f"{name} is missing")
     if path.stat().st_size != expected[0]:
-        raise _damaged(checkpoint, f"{name} has {path.stat().st_size} bytes, not {expected[0]}")
+        raise DamagedError(checkpoint, f"{name} has {path.stat().st_size} bytes, not {expected[0]}")
     if checksum(path) != list(expected):
-        raise _damaged(checkpoint, f"{name} has changed since")
-
-
-def _damaged(checkpoint: pathlib.Path, what: str) -> UserError:
-    return UserError(f"checkpoint {checkpoint} is damaged ({what}): delete that folder to go on from the one before it")
+        raise DamagedError(checkpoint, f"{name} has changed since")
 
 
 def read_tree(checkpoint: pathlib.Path) -> dict:
@@ -205,7 +215,7 @@ def read_tree(checkpoint: pathlib.Path) -> dict:
     try:
         return checkpointer().restore((checkpoint / "state").absolute())
     except (ValueError, OSError, KeyError) as error:
-        raise _damaged(checkpoint, f"state: {' '.join(str(error).split())[:200]}") from None
+        raise DamagedError(checkpoint, f"state: {' '.join(str(error).split())[:200]}") from None
 
 
 def read_under_way(checkpoint: pathlib.Path) -> tuple[bytes, dict[str, np.ndarray]]:
@@ -222,7 +232,7 @@ def read_arrays(checkpoint: pathlib.Path) -> dict[str, np.ndarray]:
 
 @contextlib.contextmanager
 def locked(run: pathlib.Path, flag: str = "--run_dir", what: str = "a run"):
-    """Keeps a second run out of the folder. The kernel frees the lock with its holder. Raises UserError.
+    """Keeps a second run out of the folder. The kernel frees the lock with its holder. Raises BusyError.
 
     Args: flag, what: what the user said it by, and what works in it.
     """
@@ -233,7 +243,7 @@ def locked(run: pathlib.Path, flag: str = "--run_dir", what: str = "a run"):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise UserError(f"{flag}={run} belongs to {what} that is still going on: end it first") from None
+        raise BusyError(f"{flag}={run} belongs to {what} that is still going on: end it first") from None
     try:
         yield
     finally:

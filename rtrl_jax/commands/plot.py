@@ -99,7 +99,8 @@ def _draw(kind: str, runs: list[str], results: list[str], titles: list[str] | No
         from rtrl_jax.studies import regret_figure
 
         return regret_figure.draw(regret_figure.read(pathlib.Path(results[0])))
-    return against.draw(against.read(results, kind, RETURN_COLUMN.value), kind)
+    series = place.series(RESULTS.value, against.NO_SERIES[kind])
+    return against.draw(against.read(results, kind, RETURN_COLUMN.value, series), kind)
 
 
 def command() -> int:

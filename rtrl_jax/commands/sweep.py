@@ -29,7 +29,9 @@ GRID = flags.DEFINE_multi_string(
 )
 SEEDS = flags.DEFINE_string("seeds", "0,1,2", "a run of each cell for each, e.g. 0,1,2 or 0-4")
 OUT = flags.DEFINE_string("out", None, "folder of the sweep: new, empty, or with this sweep in it, which goes on")
-JOBS = flags.DEFINE_integer("jobs", None, "runs at a time; default: as many as there are cores", lower_bound=1)
+JOBS = flags.DEFINE_integer(
+    "jobs", None, "runs at a time; default: as many as there are cores and memory for", lower_bound=1
+)
 EPISODES = flags.DEFINE_integer(
     "evaluate_episodes", 0, "episodes to play greedily with the last checkpoint of each run; 0 for none", lower_bound=0
 )
@@ -61,11 +63,11 @@ def main() -> int:
     sweep = definition.Sweep(Settings(**given), grid.cells(GRID.value), grid.seeds(SEEDS.value), played)
     out = pathlib.Path(OUT.value).expanduser().absolute()
     definition.check_folder(out, sweep)
-    sweep.check()
+    takes = sweep.check()
 
     display = Display(f"sweep {out.name}", given["display"] == "auto", line_every_s=60.0)
     with definition.opened(out, sweep), display:
-        rows = Playing(sweep, out, JOBS.value or room(sweep.settings), display).play(RETRY.value)
+        rows = Playing(sweep, out, JOBS.value or room(sweep.settings), display, takes).play(RETRY.value)
     if given["display"] == "auto":
         _show(rows, out)
     return 0 if all(row.state == "finished" for row in rows) else 1

@@ -97,20 +97,31 @@ def _observations(settings: Settings, spec: Spec) -> int:
     return max(LEAST_CAPACITY, looked_back, 2 * (settings.playout_ticks or 0))
 
 
-def check_room(model: Model) -> None:
-    """Before anything is allocated: raises UserError if the network, or an update of it, is too large for this machine."""
-    settings, room = model.settings, memory.available()
-    parameters = 4 * model.parameter_count
+def needed(model: Model) -> int:
+    """Bytes that computing with the network takes, about: its copies and, if it learns, its updates."""
+    settings, parameters = model.settings, 4 * model.parameter_count
     learners = max(1, settings.learner_count or 1)
     batch = 4 * math.prod(model.observation_shape) * settings.batch_size * LAYERS_KEPT * max(1.0, model.width)
     if settings.learning == "parallel":  # one learner, with batches so many times as large
         learning = LEARNING_COPIES * parameters + learners * batch
     else:
         learning = learners * (LEARNING_COPIES * parameters + batch)
-    needed = COPIES * parameters + (learning if settings.learns else 0)
-    if needed > room:
+    return int(COPIES * parameters + (learning if settings.learns else 0))
+
+
+def kept_bytes(settings: Settings, spec: Spec) -> int:
+    """Bytes that what is kept comes to once all of it is there."""
+    has = kept(settings, spec)
+    frames = has.kept_frames * _frame_bytes(spec) + has.transitions * act_dtype(settings.frame_stack).itemsize
+    return frames + has.capacity * (_frame_bytes(spec) + TICK.itemsize)
+
+
+def check_room(model: Model) -> None:
+    """Before anything is allocated: raises UserError if the network, or an update of it, is too large for this machine."""
+    settings, room, takes = model.settings, memory.available(), needed(model)
+    if takes > room:
         raise UserError(
             f"{model.parameter_count:,} parameters and batches of {settings.batch_size} observations of "
-            f"{math.prod(model.observation_shape):,} numbers take about {needed / 2**30:.0f} GiB, "
+            f"{math.prod(model.observation_shape):,} numbers take about {takes / 2**30:.0f} GiB, "
             f"and {room / 2**30:.0f} are free: lower --width or --parameters, --batch_size, --frame_stack or --learner_workers"
         )

@@ -16,6 +16,12 @@ from rtrl_jax.statistics import half_width
 
 AXES = {"delay": "delay from observation to action (ticks)", "parameters": "parameters of the network"}
 
+TOLD = ("environment", "policy", "interaction", "stagger")  # flags that a panel or a series is called by in any case
+NO_SERIES = {  # flags that are what a picture is drawn against, or are told
+    "delay": (*TOLD, "delay", "emulated_inference_ms", "inference_latency_ms"),
+    "parameters": (*TOLD, "parameters", "width"),
+}
+
 
 class Row(NamedTuple):
     """One measurement."""
@@ -35,12 +41,13 @@ class Point(NamedTuple):
     high: float | None
 
 
-def read(results: list[str], x: str, y_column: str = "return") -> list[Row]:
+def read(results: list[str], x: str, y_column: str = "return", series: dict[str, str] | None = None) -> list[Row]:
     """Measurements out of evaluations' and runs' folders, their summary.json files, or tables.
 
     Args:
       x: "delay" or "parameters", and so called in tables, which also have `y_column` and may have environment, series, low, high
         and, for several rows of one point, seed.
+      series: words by run folder that tell its series from others of the same stagger.
 
     Raises:
       UserError: what is named holds nothing of the kind.
@@ -63,7 +70,8 @@ def read(results: list[str], x: str, y_column: str = "return") -> list[Row]:
             ]
             continue
         report = sources.read_json(path / "summary.json" if path.is_dir() else path)
-        rows += _of_evaluation(report, x) if "rows" in report else _of_run(report, x)
+        folder = path if path.is_dir() else path.parent
+        rows += _of_evaluation(report, x) if "rows" in report else _of_run(report, x, folder, (series or {}).get(name))
     rows = [row for row in rows if row.x is not None and row.y is not None]
     if not rows:
         raise UserError(f"--results={','.join(results)} say nothing of return against {x}")
@@ -83,11 +91,13 @@ def _of_evaluation(report: dict, x: str) -> list[Row]:
     ]
 
 
-def _of_run(report: dict, x: str) -> list[Row]:
+def _of_run(report: dict, x: str, folder: pathlib.Path, series: str | None) -> list[Row]:
     try:
         way = report["inference"]["stagger"] if report["interaction"] == "async" else report["interaction"]
         value = report["delay"]["mean"] if x == "delay" else report["parameters"]
-        return [Row(report["environment"], way, value and round(value, 1), report["episodes"]["return_mean"])]
+        policy = sources.policy(folder)
+        name = ", ".join(part for part in (series, way, policy if policy != "agent" else "") if part)
+        return [Row(report["environment"], name, value and round(value, 1), report["episodes"]["return_mean"])]
     except (KeyError, TypeError):
         raise UserError("--results: a summary.json that is neither an evaluation's nor a run's") from None
 

@@ -104,6 +104,14 @@ def _flags(folder: pathlib.Path) -> dict[str, str]:
     return {name: value for name, _, value in given if name and name not in NOT_A_DIFFERENCE}
 
 
+def policy(folder: pathlib.Path) -> str:
+    """What acted in a run."""
+    try:
+        return _flags(folder).get("policy", "agent")
+    except UserError:  # its summary.json has been copied elsewhere
+        return "agent"
+
+
 def read_table(path: pathlib.Path, columns: tuple[str, ...]) -> list[dict]:
     """Rows of a CSV file, numbers as numbers and what is empty as None. Raises UserError if a column is missing."""
     try:

@@ -15,6 +15,7 @@ from rtrl_jax.networks import fast
 from rtrl_jax.realtime import message as messages
 from rtrl_jax.realtime.drive import now_ns
 from rtrl_jax.realtime.process import STARTUP_TIMEOUT_S, Child
+from rtrl_jax.telemetry.summary import ITS_LIMITS
 from rtrl_jax.telemetry.terminal import Display
 from rtrl_jax.workers.turns import Turns
 
@@ -82,7 +83,7 @@ class Supervisor:
         finally:
             lifecycle.stop(self._board)
             self._end_processes()
-        ended_by = self.fatal or self._stop_reason or "its limits"
+        ended_by = self.fatal or self._stop_reason or ITS_LIMITS
         summary = self._output.close(died=self._environment_died, ended_by=ended_by, startup_s=startup_s)
         if self._output.end_is_lost and not self.fatal:
             self.fatal = "the run has ended, but it cannot be gone on with from its end"

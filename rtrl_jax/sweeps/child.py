@@ -7,11 +7,14 @@ import json
 import os
 import pathlib
 import sys
+import time
 import traceback
 from typing import NamedTuple
 
 from rtrl_jax.core.one_thread import die_with
 from rtrl_jax.errors import UserError
+
+PATIENCE_S = 30.0  # with whoever is still in the run's folder
 
 
 class Message(NamedTuple):
@@ -24,7 +27,6 @@ class Message(NamedTuple):
     settings: dict  # by name, those of `Settings`
     episodes: int  # 0: no evaluation
     most_ticks: int
-    cores: str | None  # of the evaluation; None: the one that this process is on
 
 
 def main() -> None:
@@ -53,56 +55,85 @@ def perform(message: Message) -> None:
 
     here = place.of(pathlib.Path(message.out), message.name)
     settings = Settings(**message.settings)
-    if not here.is_over():
+    is_evaluated = message.episodes and not here.scores()
+    plays_its_checkpoint = is_evaluated and settings.policy == "agent"
+
+    def is_done() -> bool:
+        return here.is_over() and (not plays_its_checkpoint or _has_checkpoint_of_its_end(here.run))
+
+    if not is_done():
         _play(settings, here)
-    if message.episodes and here.is_over() and not here.scores():
+    if is_evaluated and here.is_over():
+        if not is_done():
+            raise RuntimeError(
+                f"there is no checkpoint of its end in {here.run} to evaluate: --retry_failed plays the rest"
+            )
         place.clear(here.evaluation)
         _evaluate(settings, here, message)
+
+
+def _has_checkpoint_of_its_end(run: pathlib.Path) -> bool:
+    """Its last one may have failed, for want of space perhaps."""
+    from rtrl_jax.checkpoints import store
+    from rtrl_jax.telemetry.recorder import read_back
+
+    found = store.whole(run)
+    return bool(found) and int(found[-1].name) == read_back(run)["ticks"]["tick"][-1]
 
 
 def _play(settings, here) -> None:
     import dataclasses
 
     import rtrl_jax
-    from rtrl_jax.checkpoints import store
     from rtrl_jax.sweeps import place
 
-    if store.whole(here.run):
-        try:
-            rtrl_jax.resume(here.run)
-            return
-        except UserError as error:
-            if not settings.is_virtual:
-                raise
-            # In virtual time the same comes of it again, so that all that is lost is time.
-            print(f"it cannot be gone on with ({error}); it begins again", file=sys.stderr)
+    if here.run.is_dir() and _has_gone_on(settings, here.run):
+        return
     place.clear(here.run)
     rtrl_jax.run(**dataclasses.asdict(settings))
 
 
-def _evaluate(settings, here, message: Message) -> None:
-    """Greedily, with the delay and the inaction that it learned with where they are stated."""
-    from rtrl_jax.evaluation import world
-    from rtrl_jax.evaluation.evaluate import evaluate
-    from rtrl_jax.evaluation.settings import Evaluation
+def _has_gone_on(settings, run: pathlib.Path) -> bool:
+    """Plays the rest of it; or else it may begin again. Raises whatever else keeps it, which costs it nothing."""
+    import rtrl_jax
+    from rtrl_jax.checkpoints import restoring, store
+    from rtrl_jax.core.finishing import finish
 
-    what = {"checkpoint": str(here.run)}
-    if settings.policy != "agent":
-        names = ("policy", *world.FLAGS)
-        what = {"environments": settings.environment, **{name: getattr(settings, name) for name in names}}
-    evaluate(
-        Evaluation(
-            **what,
-            epsilon=0.0,
-            episodes=message.episodes,
-            seeds=str(settings.seed),
-            max_ticks_per_episode=message.most_ticks,
-            delay=settings.delay,
-            inaction="sequential" if settings.is_sequential else "async",
-            cores=message.cores or str(_processor()),
-            out=str(here.evaluation),
-        )
-    )
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            if not store.whole(run):
+                with store.locked(run):
+                    return False
+            rtrl_jax.resume(run, cores=settings.cores)
+            return True
+        except restoring.AtItsEndError:  # killed between its last checkpoint and its summary
+            finish(run)
+            return True
+        except store.BusyError:  # the process of a sweep that was killed is about to die
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+        except store.DamagedError as error:
+            if not settings.is_virtual and len(store.whole(run)) == 1:
+                raise
+            print(f"{error}: it is deleted", file=sys.stderr)
+            store.remove(error.checkpoint)
+        except restoring.NoWayOnError as error:
+            if not settings.is_virtual:
+                raise
+            # In virtual time the same comes of it again, so that all that is lost is time.
+            print(f"it cannot be gone on with ({error}); it begins again", file=sys.stderr)
+            return False
+
+
+def _evaluate(settings, here, message: Message) -> None:
+    from rtrl_jax.evaluation.evaluate import evaluate
+    from rtrl_jax.sweeps.definition import Played
+
+    os.sched_setaffinity(0, settings.core_list())
+    cores = [_processor()] if settings.is_virtual else settings.core_list()  # other runs have the others
+    evaluate(Played(message.episodes, message.most_ticks).evaluation(settings, here, ",".join(map(str, cores))))
 
 
 def _processor() -> int:

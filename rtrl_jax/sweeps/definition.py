@@ -7,15 +7,23 @@ import os
 import pathlib
 from typing import NamedTuple
 
-from rtrl_jax.core import preparation
+from rtrl_jax.core import preparation, sizing
+from rtrl_jax.core.accelerator import IN_PLACE
 from rtrl_jax.core.folder import make
+from rtrl_jax.environments import Spec, fresh
 from rtrl_jax.errors import UserError
+from rtrl_jax.evaluation import world
+from rtrl_jax.evaluation.settings import Evaluation
 from rtrl_jax.settings import Settings
 from rtrl_jax.sweeps.grid import Cell
-from rtrl_jax.sweeps.place import FILE, name_of
+from rtrl_jax.sweeps.place import FILE, Place, name_of, of
 from rtrl_jax.telemetry import files
+from rtrl_jax.virtual_time import aliases, costs
 
 FORMAT = 1
+OF_A_WORLD = ("environment", "is_virtual", "checkpoint_every_s", *world.FLAGS)
+A_PROCESS = 500 << 20  # bytes: the interpreter, JAX and what it has compiled
+ITS_OWN = ("display", "cores")  # settings that make no other sweep of it
 
 
 class Played(NamedTuple):
@@ -23,6 +31,23 @@ class Played(NamedTuple):
 
     episodes: int = 0  # 0: not at all
     most_ticks: int = 0  # longer episodes are cut off
+
+    def evaluation(self, settings: Settings, where: Place, cores: str | None = None) -> Evaluation:
+        """Of a run with these settings: greedily, as it acted; what needs no checkpoint in the world that the run had."""
+        what = {"checkpoint": str(where.run)}
+        if settings.policy != "agent":
+            names = ("policy", "default_action", *world.FLAGS)
+            what = {"environments": settings.environment, **{name: getattr(settings, name) for name in names}}
+            what |= {"delay": settings.delay, "inaction": "sequential" if settings.is_sequential else "async"}
+        return Evaluation(
+            **what,
+            epsilon="0",
+            episodes=self.episodes,
+            seeds=str(settings.seed),
+            max_ticks_per_episode=self.most_ticks,
+            cores=cores,
+            out=str(where.evaluation),
+        )
 
 
 class Run(NamedTuple):
@@ -52,25 +77,28 @@ class Sweep(NamedTuple):
         """Whether no run needs the wall clock."""
         return all(self.settings_of(run).is_virtual for run in self.runs())
 
-    def check(self) -> None:
-        """Raises UserError if one of its runs cannot be."""
-        worlds = set()
+    def check(self) -> int:
+        """Raises UserError if one of its runs cannot be. Returns how many bytes the largest takes, about."""
+        specs, most = {}, 0
         for cell in self.cells:
-            settings = self.settings_of(Run("", cell, self.seeds[0]))
-            preparation.checked(settings)
-            if self.played.episodes and not settings.checkpoint_every_s:
-                raise UserError("--evaluate_episodes plays checkpoints: leave out --checkpoint_every_s=0")
-            world = (settings.environment, settings.environment_kwargs, settings.rate_hz, settings.default_action_index)
-            if world not in worlds:
-                worlds.add(world)
-                preparation.probe(settings)
+            settings = preparation.checked(self.settings_of(Run("", cell, self.seeds[0])))
+            if self.played.episodes:
+                if not settings.checkpoint_every_s:
+                    raise UserError("--evaluate_episodes plays checkpoints: leave out --checkpoint_every_s=0")
+                self.played.evaluation(settings, of(pathlib.Path(), cell.name)).check()
+                fresh.check(settings.environment)  # its processes are new ones
+            its = tuple(getattr(settings, name) for name in OF_A_WORLD)
+            if its not in specs:
+                specs[its] = preparation.probe(settings)
+            most = max(most, _look_at(settings, specs[its]))
+        return most
 
     def as_dict(self) -> dict:
         """What sweep.json holds."""
         given = {
             item.name: value
             for item in dataclasses.fields(Settings)
-            if (value := getattr(self.settings, item.name)) != item.default and item.name != "display"
+            if (value := getattr(self.settings, item.name)) != item.default and item.name not in ITS_OWN
         }
         return {
             "format": FORMAT,
@@ -79,6 +107,18 @@ class Sweep(NamedTuple):
             "seeds": self.seeds,
             "evaluate": self.played._asdict(),
         }
+
+
+def _look_at(settings: Settings, spec: Spec) -> int:
+    """What the run itself would find out before it begins, so that it is found out before the sweep does. Returns bytes."""
+    if settings.is_virtual:
+        settings = aliases.spell_out(settings, spec.rate_hz)
+        settings.check()
+        costs.read_traces(settings)
+    if settings.device != IN_PLACE:  # an accelerator is for the runs: whoever looks for it holds its memory
+        return A_PROCESS + sizing.kept_bytes(settings, spec)
+    model = preparation.prepare(settings, spec)
+    return A_PROCESS + sizing.needed(model) + sizing.kept_bytes(model.settings, spec)
 
 
 def check_folder(out: pathlib.Path, sweep: Sweep) -> None:

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from rtrl_jax.core.folder import make
 from rtrl_jax.errors import UserError
 from rtrl_jax.telemetry.files import write_text
+from rtrl_jax.telemetry.summary import ITS_LIMITS
 
 FILE = "sweep.json"  # what says that a folder is a sweep's
 WAITING, UNFINISHED, FINISHED, FAILED = "waiting", "unfinished", "finished", "failed"
-ITS_LIMITS = "its limits"  # what `ended_by` says of a run that is over
 
 
 class Place(NamedTuple):
@@ -72,33 +72,71 @@ def name_of(cell: str, seed: int) -> str:
     return f"{cell}-seed{seed}"
 
 
+class _Sweep(NamedTuple):
+    """One that an entry names."""
+
+    label: str  # given with it, or ""
+    folder: pathlib.Path
+    cells: dict[str, dict]  # by name, the settings in which each differs
+    seeds: list[int]
+
+    def finished(self, cell: str) -> list[str]:
+        """Run folders."""
+        places = (of(self.folder, name_of(cell, seed)) for seed in self.seeds)
+        return [str(here.run) for here in places if here.is_over()]
+
+
+def _sweep(entry: str) -> _Sweep | None:
+    """What a folder, or label=folder, holds. Raises UserError if it is another version's."""
+    label, _, name = ("", "", entry) if os.path.exists(entry) else entry.rpartition("=")
+    folder = pathlib.Path(name)
+    found = _read(folder / FILE) if name else None
+    if found is None:
+        return None
+    try:
+        return _Sweep(label, folder, {cell: dict(values) for cell, values in found["cells"].items()}, found["seeds"])
+    except (KeyError, AttributeError, TypeError, ValueError):
+        raise UserError(f"{folder / FILE} is of an unknown format: name the folders of runs") from None
+
+
 def expanded(entries: list[str], labelled: bool) -> list[str]:
     """Run folders, with the finished runs of a sweep in the place of its folder.
 
     Args:
       entries: folders, or label=folder.
-      labelled: whether each cell of several becomes a group, as `plots.sources.group` has them.
+      labelled: whether each cell becomes a group, as `plots.sources.group` has them.
 
-    Raises UserError if no run of a sweep is finished.
+    Raises UserError if no run of a sweep is finished, or it is not said what comes after one.
     """
-    found = []
+    found, after_sweep = [], False
     for entry in entries:
-        label, _, folder = ("", "", entry) if os.path.exists(entry) else entry.rpartition("=")
-        sweep = _read(pathlib.Path(folder) / FILE) if folder else None
+        sweep = _sweep(entry)
         if sweep is None:
+            if labelled and after_sweep and (os.path.exists(entry) or "=" not in entry):
+                raise UserError(f"--runs=…,{entry}: give what comes after a sweep a label, e.g. other={entry}")
+            after_sweep = False
             found.append(entry)
             continue
-        runs = []
-        for cell in sweep["cells"]:
-            names = [name_of(cell, seed) for seed in sweep["seeds"]]
-            mine = [
-                str(of(pathlib.Path(folder), name).run) for name in names if of(pathlib.Path(folder), name).is_over()
-            ]
-            group = " ".join(part for part in (label, cell if len(sweep["cells"]) > 1 else "") if part)
-            runs += [f"{group}={run}" if group and labelled and run == mine[0] else run for run in mine]
+        runs, after_sweep = [], True
+        is_one = len(sweep.cells) == 1
+        label = sweep.label or (sweep.folder.name if is_one or len(entries) > 1 else "")
+        for cell in sweep.cells:
+            mine = sweep.finished(cell)
+            group = " ".join(part for part in (label, "" if is_one else cell) if part)
+            runs += [f"{group}={run}" if labelled and run == mine[0] else run for run in mine]
         if not runs:
-            raise UserError(f"{folder} is a sweep's, and none of its runs is finished")
+            raise UserError(f"{sweep.folder} is a sweep's, and none of its runs is finished")
         found += runs
+    return found
+
+
+def series(entries: list[str], left_out: tuple[str, ...]) -> dict[str, str]:
+    """{run folder: its cell in words}, of the finished runs of the sweeps among them. Args: left_out: flags not to name."""
+    found = {}
+    for sweep in filter(None, map(_sweep, entries)):
+        for cell, values in sweep.cells.items():
+            words = [f"{flag}={value}" for flag, value in values.items() if flag not in left_out]
+            found |= dict.fromkeys(sweep.finished(cell), ", ".join(filter(None, (sweep.label, *words))))
     return found
 
 

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from rtrl_jax import processes, topology
+from rtrl_jax import memory, processes, topology
 from rtrl_jax.core import preparation
 from rtrl_jax.core.signals import ENDING, signals_to
 from rtrl_jax.settings import Settings
@@ -40,11 +40,13 @@ def room(settings: Settings) -> int:
 class Playing:
     """A sweep in progress, in a folder that is this process's alone."""
 
-    def __init__(self, sweep: Sweep, out: pathlib.Path, jobs: int, display: Display):
-        """Args: jobs: at a time; one if runs go by the wall clock."""
-        self._sweep, self._out, self._display = sweep, out, display
-        self._jobs = jobs if sweep.is_virtual else 1
+    def __init__(self, sweep: Sweep, out: pathlib.Path, jobs: int, display: Display, takes: int = 1):
+        """Args: jobs: at a time; one if runs go by the wall clock. takes: bytes that one takes, which may make them fewer."""
+        self._sweep, self._out, self._display, self._takes = sweep, out, display, takes
+        self._wanted = jobs if sweep.is_virtual else 1
+        self._jobs = max(1, min(self._wanted, memory.available() // takes))
         self._active: dict[str, _Job] = {}
+        self._over: set[str] = set()  # names of runs that are finished
         self._signals: list[str] = []
         self._stopping_since = self._asked = -math.inf
         self._elapsed = -time.monotonic()
@@ -96,6 +98,10 @@ class Playing:
             + (f", {done} of them done before" if done else "")
             + f"; {at_a_time} at a time, in {self._out}"
         )
+        if self._jobs < min(self._wanted, len(left)):
+            self._display.say(
+                f"memory has room for no more: a run may come to {self._takes / 2**30:.1f} GiB; --replay_capacity lowers that"
+            )
         if not self._sweep.is_virtual:
             self._display.say("runs by the wall clock cannot share the machine: one at a time")
 
@@ -113,7 +119,6 @@ class Playing:
             settings=dataclasses.asdict(settings),
             episodes=played.episodes,
             most_ticks=played.most_ticks,
-            cores=None if settings.is_virtual else ",".join(map(str, topology.cores())),
         )
         goes_on = here.state(bool(played.episodes)) == place.UNFINISHED
         self._display.say(f"{run.name}: {'goes on' if goes_on else 'begins'}")
@@ -160,7 +165,7 @@ class Playing:
             return
         self._shown = time.monotonic()
         share = self._share_done(waiting)
-        states = collections.Counter(self._place(run).state(False) for run in self._sweep.runs())
+        states = self._states()
         seconds = self._elapsed + time.monotonic()
         words = f"{states[place.FINISHED]} of {len(self._sweep.runs())} finished"
         words += f", {states[place.FAILED]} failed" if states[place.FAILED] else ""
@@ -170,6 +175,16 @@ class Playing:
             words += f", about {clock(seconds * (1 - done) / done)} to go"
         rows = [(name, *job.words()) for name, job in self._active.items()]
         self._display.figures(rows, words, share)
+
+    def _states(self) -> collections.Counter:
+        """How many runs are in which state, evaluations left aside. What is finished is looked at once."""
+        found = collections.Counter()
+        for run in self._sweep.runs():
+            state = place.FINISHED if run.name in self._over else self._place(run).state(False)
+            if state == place.FINISHED and run.name not in self._active:  # an evaluation may still fail
+                self._over.add(run.name)
+            found[state] += 1
+        return found
 
     def _share_done(self, waiting) -> float:
         total = len(self._sweep.runs())

@@ -65,7 +65,7 @@ def finish(folder: pathlib.Path | str, trace_seconds: float = trace.SECONDS) -> 
     records["updates"].sort(order="end_ns")
     for kind, rows in records.items():
         write_arrays(folder / f"{kind}.npz", columns(rows))
-        (folder / f"{kind}.raw").unlink()
+        (folder / f"{kind}.raw").unlink(missing_ok=True)
     trace.write(folder, records, trace_seconds)
     return records
 

@@ -10,6 +10,7 @@ import psutil
 from rtrl_jax.board.records import APPLIED, OVERWRITTEN, STALE
 
 PROGRESS = ("encounter", "wins", "losses", "attempts")
+ITS_LIMITS = "its limits"  # what `ended_by` says of a run that has reached them
 LATE_MS = 0.5  # a boundary later than this counts as late
 DIAGNOSTICS = ("gradient_norm", "q", "target_q", "td_error", "inactive", "inactive_channels")
 LAST = 0.1  # of a run's updates and actions: where it stands at its end

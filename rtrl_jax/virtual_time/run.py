@@ -27,6 +27,7 @@ from rtrl_jax.core.output import Output
 from rtrl_jax.core.signals import signals_to
 from rtrl_jax.settings import Settings, as_flagfile
 from rtrl_jax.telemetry.files import write_text
+from rtrl_jax.telemetry.summary import ITS_LIMITS
 from rtrl_jax.telemetry.terminal import Display
 from rtrl_jax.virtual_time import aliases, costs, keeping, sizing
 from rtrl_jax.virtual_time.drive import Clock, Driver
@@ -163,7 +164,7 @@ class _Run:
             fatal = f"died: {type(error).__name__}: {error}"
             self._output.fail("run", fatal, trace=traceback.format_exc())
         lifecycle.stop(board)
-        ended_by = fatal or self._stop_reason or "its limits"
+        ended_by = fatal or self._stop_reason or ITS_LIMITS
         summary = self._output.close(died=fatal is not None, ended_by=ended_by, startup_s=started - began)
         if self._world:
             self._world.environment.close()

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from rtrl_jax.errors import UserError
+from rtrl_jax.plots import against
 from rtrl_jax.settings import Settings
 from rtrl_jax.sweeps import place, table
 from rtrl_jax.sweeps.definition import Played, Sweep
@@ -152,7 +153,36 @@ def test_pictures_take_a_sweep_for_its_finished_runs_by_cell(made):
     ]
     assert place.expanded([f"ours={out}"], labelled=True)[0] == f"ours delay-1={first[0]}"
     assert place.expanded(["a", str(out), "b=c"], labelled=False) == ["a", *first, *second, "b=c"]
+    assert place.expanded([f"{out}", f"b={out}"], labelled=True)[0] == f"{out.name} delay-1={first[0]}"
+    with pytest.raises(UserError, match="other=runs/other"):  # not one more seed of the last cell
+        place.expanded([str(out), "runs/other"], labelled=True)
+    assert place.expanded([str(out), "b=c", "d"], labelled=True)[-2:] == ["b=c", "d"]
+    (out / "sweep.json").write_text(json.dumps({**sweep.as_dict(), "cells": {"delay-4": {"delay": 4}}}))
+    assert place.expanded([str(out)], labelled=True)[0] == f"{out.name}={second[0]}"
+    (out / "sweep.json").write_text('{"cells": 3}')
+    with pytest.raises(UserError, match="unknown format"):
+        place.expanded([str(out)], labelled=True)
+    (out / "sweep.json").write_text(json.dumps(sweep.as_dict()))
     for run in (out / "runs").iterdir():
         place.clear(run)
     with pytest.raises(UserError, match="none of its runs is finished"):
         place.expanded([str(out)], labelled=True)
+
+
+def test_cells_that_differ_are_no_seeds_of_one_point(tmp_path):
+    sweep = Sweep(Settings(), cells(["delay=1,4;policy=agent,random;learning_rate=0.1,0.2"]), [0, 1])
+    (tmp_path / "sweep.json").write_text(json.dumps(sweep.as_dict()))
+    for run in sweep.runs():
+        write_run(tmp_path, run.name, 1.0 + run.seed)
+        folder, values = place.of(tmp_path, run.name).run, run.cell.values
+        more = {"interaction": "async", "inference": {"stagger": "ticket"}, "delay": {"mean": values["delay"]}}
+        summary = json.loads((folder / "summary.json").read_text())
+        (folder / "summary.json").write_text(json.dumps(summary | more))
+        (folder / "flags.txt").write_text(f"--policy={values['policy']}\n")
+    runs = place.expanded([str(tmp_path)], labelled=False)
+    series = place.series([str(tmp_path)], against.NO_SERIES["delay"])
+    (found,) = against.points(against.read(runs, "delay", series=series)).values()
+    assert {name: [point.x for point in line] for name, line in found.items()} == {
+        f"learning_rate={rate}, ticket{policy}": [1, 4] for rate in (0.1, 0.2) for policy in ("", ", random")
+    }
+    assert {point.y for line in found.values() for point in line} == {1.5}

@@ -14,12 +14,13 @@ import pytest
 from conftest import ROOT, processes_with
 
 import rtrl_jax
-from rtrl_jax.checkpoints import store
+from rtrl_jax.checkpoints import restoring, store
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings import Settings
 from rtrl_jax.sweeps import child, grid, place
 from rtrl_jax.sweeps import sweep as playing
 from rtrl_jax.sweeps.definition import Played, Sweep
+from rtrl_jax.telemetry.recorder import read_back
 from rtrl_jax.telemetry.terminal import Display
 
 TOY = ("--environment=toy/chain-0.9", "--delay=2", "--policy=random", "--checkpoint_every_s=0.2")
@@ -145,6 +146,9 @@ def test_killed_and_started_again_it_goes_on_and_makes_nothing_twice(begun):
     assert done.returncode == 0, done.stderr
     assert "1 of them done before" in done.stderr
     assert "max_ticks-20000-seed0: goes on" in done.stderr
+    log = place.of(out, "max_ticks-20000-seed0").log.read_text()
+    assert "going on at tick" in log.split("the run is in")[-2]  # of its last session
+    assert "begins again" not in log
     assert before.items() <= marks(out).items()
     assert [row["state"] for row in read(out / "runs.csv")] == ["finished", "finished"]
     assert [row["ticks"] for row in read(out / "runs.csv")] == ["200", "20000"]
@@ -300,21 +304,170 @@ def test_what_has_become_of_a_run_is_what_its_folder_says(tmp_path, monkeypatch)
     assert [(row.state, row.reason) for row in rows] == [("failed", "killed by SIGABRT"), ("finished", "")]
 
 
-@pytest.mark.parametrize("delay", [1, None])
-def test_what_has_begun_is_resumed_and_begins_again_only_where_the_same_comes_of_it(tmp_path, monkeypatch, delay):
-    here, called = place.of(tmp_path, "one"), []
-    settings = Settings(delay=delay, run_dir=str(here.run))
+def make_checkpoint(run, tick):
+    (run / "checkpoints" / f"{tick:012d}").mkdir(parents=True)
 
-    def resume(folder):
-        called.append(("resume", folder))
-        raise UserError("no way")
+
+@pytest.fixture
+def called(monkeypatch):
+    """What is called of resume and run, in order; resume raises what is in `called.raises`, one after the other."""
+
+    class Calls(list):
+        raises = ()
+
+    calls = Calls()
+
+    def resume(folder, **_):
+        calls.append("resume")
+        if calls.raises:
+            raise calls.raises.pop(0)
 
     monkeypatch.setattr(rtrl_jax, "resume", resume)
-    monkeypatch.setattr(rtrl_jax, "run", lambda **given: called.append(("run", given["run_dir"])))
+    monkeypatch.setattr(rtrl_jax, "run", lambda **_: calls.append("run"))
+    return calls
+
+
+@pytest.mark.parametrize("delay", [1, None])
+def test_what_can_never_be_gone_on_with_begins_again_where_the_same_comes_of_it(tmp_path, called, delay):
+    here = place.of(tmp_path, "one")
+    settings = Settings(delay=delay, run_dir=str(here.run))
     child._play(settings, here)
-    (here.run / "checkpoints" / "000000000100").mkdir(parents=True)
+    make_checkpoint(here.run, 100)
+    called.raises = [restoring.NoWayOnError("no way")]
     with contextlib.nullcontext() if delay else pytest.raises(UserError):
         child._play(settings, here)
-    again = [("run", str(here.run))] if delay else []
-    assert called == [("run", str(here.run)), ("resume", here.run), *again]
+    assert called == ["run", "resume", *(["run"] if delay else [])]
     assert here.run.exists() == (delay is None)
+
+
+@pytest.mark.parametrize("delay", [1, None])
+def test_a_run_that_cannot_be_gone_on_with_just_now_keeps_its_checkpoints(tmp_path, called, delay):
+    here = place.of(tmp_path, "one")
+    make_checkpoint(here.run, 100)
+    called.raises = [UserError("too little memory")]
+    with pytest.raises(UserError, match="memory"):
+        child._play(Settings(delay=delay, run_dir=str(here.run)), here)
+    assert (called, len(store.whole(here.run))) == (["resume"], 1)
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_a_lock_is_waited_for(tmp_path, called):
+    here = place.of(tmp_path, "one")
+    for tick in (100, 200):
+        make_checkpoint(here.run, tick)
+    called.raises = [store.BusyError("still going on"), store.DamagedError(store.whole(here.run)[-1], "it has changed")]
+    child._play(Settings(run_dir=str(here.run)), here)
+    assert (called, [path.name for path in store.whole(here.run)]) == (["resume"] * 3, ["000000000100"])
+    called.raises = [store.DamagedError(store.whole(here.run)[-1], "it has changed")]
+    with pytest.raises(store.DamagedError):  # the last one of a run that would not repeat is for somebody to look at
+        child._play(Settings(run_dir=str(here.run)), here)
+    assert len(store.whole(here.run)) == 1
+
+
+@pytest.fixture
+def played(tmp_path):
+    """A finished run of 60 ticks by nobody's clock, and its settings."""
+    here = place.of(tmp_path, "one")
+    given = {"environment": "toy/chain-0.9", "delay": 1, "policy": "random", "max_ticks": 60, "display": "none"}
+    settings = Settings(**given, run_dir=str(here.run), checkpoint_every_s=1000.0)
+    here.run.parent.mkdir()
+    rtrl_jax.run(**dataclasses.asdict(settings))
+    return here, settings
+
+
+def test_a_run_that_was_killed_before_its_summary_is_finished_from_its_records(played, called):
+    here, settings = played
+    before, records = here.summary(), read_back(here.run)
+    for kind, rows in records.items():
+        (here.run / f"{kind}.raw").write_bytes(rows.tobytes())
+        (here.run / f"{kind}.npz").unlink()
+    (here.run / "summary.json").unlink()
+    called.raises = [restoring.AtItsEndError("has reached its --max_ticks")]
+    child._play(settings, here)
+    assert called == ["resume"]
+    unknown = ("records_lost", "not_finite", "realtime_priority", "startup_s", "seconds")
+    assert {**here.summary(), **{name: before[name] for name in unknown}} == before
+    assert all((read_back(here.run)[kind] == rows).all() for kind, rows in records.items())
+    assert here.is_over()
+
+
+def test_going_on_with_a_run_at_its_end_says_so_by_name(played):
+    with pytest.raises(restoring.AtItsEndError):
+        rtrl_jax.resume(played[0].run)
+
+
+def test_only_a_checkpoint_of_the_end_is_evaluated(played, tmp_path, monkeypatch):
+    run = played[0].run
+    assert child._has_checkpoint_of_its_end(run)
+    (at,) = store.whole(run)
+    at.rename(at.with_name(f"{int(at.name) - 1:012d}"))
+    assert not child._has_checkpoint_of_its_end(run)
+    came = []
+    monkeypatch.setattr(child, "_play", lambda *_: came.append("play"))
+    monkeypatch.setattr(child, "_evaluate", lambda *_: came.append("evaluate"))
+    for policy in ("random", "agent"):
+        given = dataclasses.asdict(dataclasses.replace(played[1], policy=policy))
+        message = child.Message(0, 0, str(tmp_path), "one", given, episodes=1, most_ticks=10)
+        with contextlib.nullcontext() if policy == "random" else pytest.raises(RuntimeError, match="of its end"):
+            child.perform(message)
+    assert came == ["evaluate", "play"]
+
+
+def test_an_evaluation_has_the_run_s_cores_and_acts_as_it_did(tmp_path, monkeypatch):
+    here, evaluated = place.of(tmp_path, "one"), []
+    monkeypatch.setattr("rtrl_jax.evaluation.evaluate.evaluate", evaluated.append)
+    allowed = os.sched_getaffinity(0)
+    core = str(max(allowed))
+    try:
+        for given in ({"policy": "random", "default_action": "repeat", "delay": 3}, {"delay": 3}, {}):
+            settings = Settings(**given, cores=core)
+            child._evaluate(settings, here, child.Message(0, 0, str(tmp_path), "one", {}, 5, 100))
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert [one.cores for one in evaluated] == [core] * 3
+    assert (evaluated[0].default_action, evaluated[0].delay) == ("repeat", 3)
+    assert (evaluated[1].delay, evaluated[1].inaction) == (None, None)  # left to the checkpoint's run
+
+
+def test_on_which_cores_is_not_what_a_sweep_is():
+    one, other = (Sweep(Settings(cores=cores), grid.cells([]), [0]).as_dict() for cores in (None, "0"))
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("given", "cells", "played", "says"),
+    [
+        ({"delay": 2}, "inference_workers=auto,3", Played(), "makes --inference_workers 2"),
+        ({"delay": 1}, "network=mlp,resnet15", Played(), "does not take the vectors"),
+        ({"clock": "virtual"}, "inference_latency_ms=30,trace:/no/such/run", Played(), "/no/such/run"),
+        ({"delay": 1, "policy": "random"}, "sticky_actions=0,0.2", Played(5, 10**12), "--max_ticks_per_episode"),
+    ],
+)
+def test_what_a_run_would_refuse_is_refused_before_the_sweep_begins(given, cells, played, says):
+    settings = Settings(environment="gymnasium/CartPole-v1", rate_hz=50.0, **given)
+    with pytest.raises(UserError, match=says):
+        Sweep(settings, grid.cells([cells]), [0], played).check()
+
+
+def test_there_are_no_more_runs_at_a_time_than_memory_has_room_for(tmp_path, monkeypatch, capsys):
+    sweep = Sweep(Settings(environment="toy/chain-0.9", delay=1, max_ticks=100), grid.cells([]), list(range(6)))
+    takes = sweep.check()
+    large = sweep._replace(settings=dataclasses.replace(sweep.settings, replay_capacity=1_000_000))
+    assert 0 < takes < large.check()
+    monkeypatch.setattr(playing.memory, "available", lambda: 2 * takes + 1)
+    told = []
+    monkeypatch.setattr(Display, "say", lambda self, line: told.append(line))
+    one = playing.Playing(sweep, tmp_path, 4, Display("", enabled=False), takes)
+    one._say_start(sweep.runs())
+    assert "6 runs; 2 at a time" in told[0]
+    assert "memory has room for no more" in told[1]
+
+
+def test_a_finished_run_is_looked_at_once(played, tmp_path, monkeypatch):
+    looks = []
+    summary = place.Place.summary
+    monkeypatch.setattr(place.Place, "summary", lambda self: looks.append(self.run) or summary(self))
+    played[0].run.rename(tmp_path / "runs" / "base-seed0")
+    sweep = Sweep(Settings(delay=1), grid.cells([]), [0])
+    one = playing.Playing(sweep, tmp_path, 1, Display("", enabled=False))
+    assert [one._states(), one._states()] == [{"finished": 1}] * 2
+    assert len(looks) == 1
