@@ -225,7 +225,7 @@ class _Run:
             for context in contexts:
                 learners.append(learning.learner(context, self._lock))
                 if context.process.learner == 0:
-                    learning.pretrain(context, learners[0], self._clock.now_ns)
+                    learning.pretrain(context, learners[0], self._clock.now_ns, self._drain_if_full)
             return learners
         states = (
             self._saved["learners"] if self._past.manifest["settings"]["checkpoint_replay"] else [None] * len(contexts)
@@ -236,6 +236,16 @@ class _Run:
         """Keeps what is under way, as the environment leaves its state; `_running` or the end of the run saves it."""
         self._under_way = keeping.keep(self._board, self._parts, self._measured)
         self._is_left = True
+
+    def _drain_if_full(self) -> None:
+        board = self._board
+        if (
+            int(board.tick_head[0]) - self._drained >= DRAIN_TICKS
+            or int(board.outcome_head[0]) - self._outcomes > OUTCOME_ROWS // 2
+            or int(board.update_head.max()) - self._updates > UPDATE_ROWS // 2
+        ):
+            self._note_drained()
+            self._output.take_in()
 
     def _note_drained(self) -> None:
         board = self._board
@@ -250,14 +260,8 @@ class _Run:
         self._board.warm_up_ns[:] = np.maximum(times, 1).reshape(workers, WARM_UP_INFERENCES)
 
     def _running(self) -> bool:
-        board, tick = self._board, int(self._board.tick_head[0])
-        full = (
-            int(board.outcome_head[0]) - self._outcomes > OUTCOME_ROWS // 2
-            or int(board.update_head.max()) - self._updates > UPDATE_ROWS // 2
-        )
-        if full or tick - self._drained >= DRAIN_TICKS:
-            self._note_drained()
-            self._output.take_in()
+        tick = int(self._board.tick_head[0])
+        self._drain_if_full()
         if tick >= self._look_at:
             self._look_at = tick + LOOK_TICKS
             self._output.look(played_s=self._clock.ns / 1e9)
