@@ -73,17 +73,19 @@ def open_run(run: pathlib.Path, overrides: dict) -> tuple[Past, Settings]:
     found, uncovered = store.whole(run), []
     if not found:
         raise UserError(f"--run_dir={run} holds no checkpoint to go on from: start a new run, in another folder")
+    manifest = store.read_manifest(found[-1])
+    if manifest["format"] != store.FORMAT:  # looked at first, since the records of such a run lack columns
+        raise UserError(
+            f"checkpoint {found[-1]} has format {manifest['format']}, of an earlier version of rtrl_jax: it can be evaluated, "
+            "but not gone on from; start a new run"
+        )
     records = _read_back(run)
-    while not _is_covered(records, manifest := store.read_manifest(found[-1])):
+    while not _is_covered(records, manifest):
         uncovered.append(found.pop())
         if not found:
             raise UserError(f"--run_dir={run}: its records end before its oldest checkpoint; start a new run")
+        manifest = store.read_manifest(found[-1])
     checkpoint = found[-1]
-    if manifest["format"] != store.FORMAT:
-        raise UserError(
-            f"checkpoint {checkpoint} has format {manifest['format']}, of an earlier version of rtrl_jax: it can be evaluated, "
-            "but not gone on from; start a new run"
-        )
     try:
         before = Settings(**manifest["settings"])
     except TypeError as error:
@@ -95,18 +97,14 @@ def open_run(run: pathlib.Path, overrides: dict) -> tuple[Past, Settings]:
                 "start a new run"
             )
     if before.is_virtual:
-        _check_virtual(checkpoint, manifest, before, overrides)
+        _check_virtual(before, overrides)
     settings = dataclasses.replace(before, **{"video": None, **overrides, "run_dir": str(run)})
     if "plan" not in overrides and any(getattr(settings, name) != getattr(before, name) for name in PLANNED_FOR):
         settings = dataclasses.replace(settings, plan=None)  # it is kept otherwise, whatever has been measured since
     return Past(checkpoint, manifest, tuple(uncovered)), settings
 
 
-def _check_virtual(checkpoint: pathlib.Path, manifest: dict, before: Settings, overrides: dict) -> None:
-    if "recorded" not in manifest:
-        raise UserError(
-            f"checkpoint {checkpoint} is one of an earlier version, whose runs in virtual time cannot be resumed"
-        )
+def _check_virtual(before: Settings, overrides: dict) -> None:
     for name, value in overrides.items():
         if name not in FREE and value != getattr(before, name):
             raise UserError(

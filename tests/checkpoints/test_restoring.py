@@ -189,6 +189,12 @@ def test_a_manifest_that_was_changed_by_hand_is_damaged(tmp_path):
         store.read_manifest(checkpoint)
 
 
+def test_a_run_of_an_earlier_version_is_told_so_whatever_its_records_are(tmp_path):
+    write(tmp_path, 5, format=1)
+    with pytest.raises(UserError, match="has format 1, of an earlier version of rtrl_jax: it can be evaluated"):
+        restoring.open_run(tmp_path, {})
+
+
 def recorded(ticks, decided, updates):
     """Records as far as they were written: of so many ticks, of the decisions that acted until one, of so many updates."""
     rows = {
