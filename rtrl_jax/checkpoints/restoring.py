@@ -22,6 +22,8 @@ from rtrl_jax.workers.learner import NOT_BEGUN
 PLANNED_FOR = ("network", "width", "parameters", "fast", "device", "inference_dtype")  # what --plan depends on
 # Another value of these makes another world.
 FIXED = ("environment", "frame_stack", "rate_hz", "sticky_actions", "noop_starts", "frame_skip")
+# Of these, other units than the spans of the replay are summed up in; of γ too where spans are discounted within.
+UNITS = ("reward_clipping", "discount_per")
 # In virtual time a run goes on as if nothing had happened: nothing changes but where it ends, and what it makes no difference to.
 LIMITS = ("duration_s", "max_ticks", "max_episodes")
 FREE = (*LIMITS, "checkpoint_every_s", "checkpoint_keep", "run_dir", "cores", "display", "trace_seconds")
@@ -90,7 +92,7 @@ def open_run(run: pathlib.Path, overrides: dict) -> tuple[Past, Settings]:
         before = Settings(**manifest["settings"])
     except TypeError as error:
         raise UserError(f"checkpoint {checkpoint} has settings that this version does not know ({error})") from None
-    for name in FIXED:
+    for name in (*FIXED, *UNITS, *(["gamma"] if before.discount_per == "tick" else [])):
         if name in overrides and overrides[name] != getattr(before, name):
             raise UserError(
                 f"--{name}={overrides[name]}: the checkpoint {checkpoint} has {getattr(before, name)}; leave it out, or "
