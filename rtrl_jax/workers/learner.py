@@ -106,7 +106,10 @@ class Learner:
 
     def scheduled(self, learn_every: int) -> None:
         """The update that was due has been made. In one's turn only."""
-        self._board.due_at[0] += learn_every
+        if (
+            self._board.due_at[0] != NOT_BEGUN
+        ):  # one that was under way in a run resumed without its replay counts for nothing
+            self._board.due_at[0] += learn_every
 
     def can_apply(self) -> bool:
         """False while slow readers hold every slot."""

@@ -201,12 +201,18 @@ def test_a_world_that_cannot_be_saved_begins_a_new_episode_and_this_is_said(tmp_
         assert updates["applied_version"].tolist() == list(range(summary["learning"]["updates"]))
 
 
-def test_without_its_replay_it_learns_anew_and_this_is_said(tmp_path, capsys):
-    rtrl_jax.run(**CASES["delay"] | {"checkpoint_replay": False}, run_dir=str(tmp_path / "run"))
-    again = from_checkpoint(tmp_path / "run", 3, tmp_path / "again")
+@pytest.mark.parametrize("name", ["delay", "ticket"])  # with updates that take no time, and with one under way
+def test_without_its_replay_it_learns_anew_and_this_is_said(tmp_path, capsys, name):
+    rtrl_jax.run(**CASES[name] | {"checkpoint_replay": False}, run_dir=str(tmp_path / "run"))
+    again = from_checkpoint(tmp_path / "run", 2, tmp_path / "again")
+    at = store.read_manifest(store.find(again))["tick"]
     summary = rtrl_jax.resume(again, display="auto")
     assert "its replay was not saved" in capsys.readouterr().err
     assert (summary["ticks"], summary["sessions"]) == (TICKS, 2)
+    with np.load(again / "ticks.npz") as ticks, np.load(again / "updates.npz") as updates:
+        since = (updates["start_ns"] - ticks["boundary_ns"][at]) // 20_000_000
+    assert 5 < (since >= 0).sum() <= (TICKS - at - 40) // 4 + 1
+    assert since[since > 0].min() >= 40
 
 
 @pytest.mark.parametrize(
