@@ -53,13 +53,13 @@ class Kept(NamedTuple):
     kept_frames: int  # their frames
 
 
-def kept(settings: Settings, spec: Spec, least_observations: int = 0) -> Kept:
+def kept(settings: Settings, spec: Spec, least_observations: int = 0, transitions: int | None = None) -> Kept:
     """What to keep: as many transitions as asked for, else all that the run can make, within the paper's million and memory.
 
-    Args: least_observations: keep so many, whatever else.
+    Args: least_observations: keep so many, whatever else. transitions: just so many, as a run had that goes on; None: choose.
     """
     each = _frames_each(settings)
-    transitions = settings.replay_capacity or _default_transitions(settings, spec, each)
+    transitions = transitions or settings.replay_capacity or _default_transitions(settings, spec, each)
     frames = transitions * each + transitions // LAST_ONES + BRIM + 2 * settings.frame_stack
     return Kept(max(least_observations, _observations(settings, spec)), transitions, frames)
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from rtrl_jax import latency
 from rtrl_jax.board import lifecycle, segment
-from rtrl_jax.board.layout import OUTCOME_ROWS, UPDATE_ROWS, WARM_UP_INFERENCES, Board, size
+from rtrl_jax.board.layout import BRIM, OUTCOME_ROWS, UPDATE_ROWS, WARM_UP_INFERENCES, Board, size
 from rtrl_jax.checkpoints import restoring, store
+from rtrl_jax.checkpoints.replay import Reached
 from rtrl_jax.checkpoints.writer import UnderWay
 from rtrl_jax.core import acting, learning, loops, preparation
 from rtrl_jax.core import folder as folders
@@ -25,6 +26,8 @@ from rtrl_jax.core.context import LATENCY, Context
 from rtrl_jax.core.one_thread import ONE_THREAD
 from rtrl_jax.core.output import Output
 from rtrl_jax.core.signals import signals_to
+from rtrl_jax.core.sizing import kept
+from rtrl_jax.environments import Spec
 from rtrl_jax.settings import Settings, as_flagfile
 from rtrl_jax.telemetry.files import write_text
 from rtrl_jax.telemetry.terminal import Display
@@ -59,7 +62,7 @@ def play(settings: Settings, began: float, past: restoring.Past | None = None) -
         earlier, saved = restoring.read_records(folder, past), keeping.read(past)
         restoring.check_goes_on(settings, spec.rate_hz, earlier["ticks"])
     with Display(f"{settings.environment}, virtual time", settings.display == "auto") as display:
-        assembly = sizing.assemble_for(model, traces, *_numbers_and_session(past))
+        assembly = sizing.assemble_for(model, traces, *_numbers_and_session(past, settings, spec))
         if past:
             restoring.check_fits(past, assembly)
         else:
@@ -84,12 +87,26 @@ def play(settings: Settings, began: float, past: restoring.Past | None = None) -
                 return run.play(began)
 
 
-def _numbers_and_session(past: restoring.Past | None) -> tuple[sizing.Numbers | None, int]:
+def _numbers_and_session(
+    past: restoring.Past | None, settings: Settings, spec: Spec
+) -> tuple[sizing.Numbers | None, int]:
     """Going on as if nothing had happened is no new session."""
     if past is None:
         return None, 0
-    numbers = sizing.Numbers(past.manifest["inference_workers"], past.manifest["learner_workers"])
-    return numbers, past.manifest["session"] + (past.why_not_exact is not None)
+    manifest = past.manifest
+    numbers = sizing.Numbers(
+        manifest["inference_workers"], manifest["learner_workers"], _transitions(manifest, settings, spec)
+    )
+    return numbers, manifest["session"] + (past.why_not_exact is not None)
+
+
+def _transitions(manifest: dict, settings: Settings, spec: Spec) -> int:
+    """As many as the run has kept, whatever memory there is here; more if a higher limit asks for it and none has been lost."""
+    before = manifest["act_rows"] - BRIM
+    same_limits = all(getattr(settings, name) == manifest["settings"][name] for name in restoring.LIMITS)
+    if same_limits or Reached(*manifest["reached"]).acts > before:
+        return before
+    return max(before, kept(settings, spec).transitions)
 
 
 @contextmanager
