@@ -28,7 +28,7 @@ def learner(context: Context, lock, saved=None) -> Learner:
 
     Args:
       lock: see `workers.turns`.
-      saved: the state of another, to the letter; None: it takes in all that there is to learn from.
+      saved: the state of another, to the letter; None: it takes in what there is to learn from when it first needs it.
     """
     runtime.configure()
     assembly, settings, board = context.assembly, context.settings, context.board
@@ -49,9 +49,7 @@ def learner(context: Context, lock, saved=None) -> Learner:
         note=note,
         lock=lock,
     )
-    if saved is None:
-        found.catch_up(context.beat)
-    else:
+    if saved is not None:
         found.restore(saved)
     return found
 
