@@ -33,7 +33,7 @@ class Learned(NamedTuple):
     """What a session without learners passes on."""
 
     tree: dict  # target and optimiser
-    words: dict
+    target_version: int
 
 
 class Past(NamedTuple):
@@ -66,7 +66,7 @@ class Past(NamedTuple):
             return None
         return Learned(
             {name: stored[name] for name in ("target", "optimiser")},
-            {name: self.manifest[name] for name in ("target_version", "largest_priority", "priorities_entered")},
+            self.manifest["target_version"],
         )
 
 
@@ -189,9 +189,9 @@ def restore(past: Past, assembly, board, publish) -> None:
         publish(parameters, blank, version=version, target=learns, prepared=prepared)
     kept_replay = manifest["settings"]["checkpoint_replay"]
     board.due_at[0] = manifest["due_at"] if kept_replay else NOT_BEGUN
-    per = assembly.settings.learn_unit
+    per, before = assembly.settings.learn_unit, Settings(**manifest["settings"]).learn_unit
     # Nothing is owed for the time without learners; and what was counted in ticks says nothing of decisions.
-    if board.due_at[0] != NOT_BEGUN and not (manifest["learners"] and manifest["learn_unit"] == per):
+    if board.due_at[0] != NOT_BEGUN and not (manifest["learners"] and before == per):
         board.due_at[0] = board.observations.count(per) + 1
     if kept_replay and board.priorities.size and "priorities" in arrays:
         _restore_priorities(board, arrays["priorities"], manifest, reached.acts)
