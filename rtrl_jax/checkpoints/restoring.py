@@ -22,6 +22,8 @@ from rtrl_jax.workers.learner import NOT_BEGUN
 PLANNED_FOR = ("network", "width", "parameters", "fast", "device", "inference_dtype")  # what --plan depends on
 # Another value of these makes another world.
 FIXED = ("environment", "frame_stack", "rate_hz", "sticky_actions", "noop_starts", "frame_skip")
+# Of these, other units than the spans of the replay are summed up in; of γ too where spans are discounted within.
+UNITS = ("reward_clipping", "discount_per")
 # In virtual time a run goes on as if nothing had happened: nothing changes but where it ends, and what it makes no difference to.
 LIMITS = ("duration_s", "max_ticks", "max_episodes")
 FREE = (*LIMITS, "checkpoint_every_s", "checkpoint_keep", "run_dir", "cores", "display", "trace_seconds")
@@ -39,7 +41,7 @@ class Learned(NamedTuple):
     """What a session without learners passes on."""
 
     tree: dict  # target and optimiser
-    words: dict
+    target_version: int
 
 
 class Past(NamedTuple):
@@ -72,7 +74,7 @@ class Past(NamedTuple):
             return None
         return Learned(
             {name: stored[name] for name in ("target", "optimiser")},
-            {name: self.manifest[name] for name in ("target_version", "largest_priority", "priorities_entered")},
+            self.manifest["target_version"],
         )
 
 
@@ -84,40 +86,38 @@ def open_run(run: pathlib.Path, overrides: dict) -> tuple[Past, Settings]:
     found, uncovered = store.whole(run), []
     if not found:
         raise NoWayOnError(f"--run_dir={run} holds no checkpoint to go on from: start a new run, in another folder")
+    manifest = store.read_manifest(found[-1])
+    if manifest["format"] != store.FORMAT:  # looked at first, since the records of such a run lack columns
+        raise NoWayOnError(
+            f"checkpoint {found[-1]} has format {manifest['format']}, of an earlier version of rtrl_jax: it can be evaluated, "
+            "but not gone on from; start a new run"
+        )
     records = _read_back(run)
-    while not _is_covered(records, manifest := store.read_manifest(found[-1])):
+    while not _is_covered(records, manifest):
         uncovered.append(found.pop())
         if not found:
             raise NoWayOnError(f"--run_dir={run}: its records end before its oldest checkpoint; start a new run")
+        manifest = store.read_manifest(found[-1])
     checkpoint = found[-1]
-    if manifest["format"] != store.FORMAT:
-        raise NoWayOnError(
-            f"checkpoint {checkpoint} has format {manifest['format']}, of an earlier version of rtrl_jax: it can be evaluated, "
-            "but not gone on from; start a new run"
-        )
     try:
         before = Settings(**manifest["settings"])
     except TypeError as error:
         raise NoWayOnError(f"checkpoint {checkpoint} has settings that this version does not know ({error})") from None
-    for name in FIXED:
+    for name in (*FIXED, *UNITS, *(["gamma"] if before.discount_per == "tick" else [])):
         if name in overrides and overrides[name] != getattr(before, name):
             raise UserError(
                 f"--{name}={overrides[name]}: the checkpoint {checkpoint} has {getattr(before, name)}; leave it out, or "
                 "start a new run"
             )
     if before.is_virtual:
-        _check_virtual(checkpoint, manifest, before, overrides)
+        _check_virtual(before, overrides)
     settings = dataclasses.replace(before, **{"video": None, **overrides, "run_dir": str(run)})
     if "plan" not in overrides and any(getattr(settings, name) != getattr(before, name) for name in PLANNED_FOR):
         settings = dataclasses.replace(settings, plan=None)  # it is kept otherwise, whatever has been measured since
     return Past(checkpoint, manifest, tuple(uncovered)), settings
 
 
-def _check_virtual(checkpoint: pathlib.Path, manifest: dict, before: Settings, overrides: dict) -> None:
-    if "recorded" not in manifest:
-        raise NoWayOnError(
-            f"checkpoint {checkpoint} is one of an earlier version, whose runs in virtual time cannot be resumed"
-        )
+def _check_virtual(before: Settings, overrides: dict) -> None:
     for name, value in overrides.items():
         if name not in FREE and value != getattr(before, name):
             raise UserError(
@@ -200,9 +200,9 @@ def restore(past: Past, assembly, board, publish) -> None:
         publish(parameters, blank, version=version, target=learns, prepared=prepared)
     kept_replay = manifest["settings"]["checkpoint_replay"]
     board.due_at[0] = manifest["due_at"] if kept_replay else NOT_BEGUN
-    per = assembly.settings.learn_unit
+    per, before = assembly.settings.learn_unit, Settings(**manifest["settings"]).learn_unit
     # Nothing is owed for the time without learners; and what was counted in ticks says nothing of decisions.
-    if board.due_at[0] != NOT_BEGUN and not (manifest["learners"] and manifest["learn_unit"] == per):
+    if board.due_at[0] != NOT_BEGUN and not (manifest["learners"] and before == per):
         board.due_at[0] = board.observations.count(per) + 1
     if kept_replay and board.priorities.size and "priorities" in arrays:
         _restore_priorities(board, arrays["priorities"], manifest, reached.acts)

@@ -214,7 +214,6 @@ class Checkpointer:
             "updates": int(board.slot_version[slot]),
             "turn": int(board.turn[0]),
             "due_at": int(board.due_at[0]),
-            "learn_unit": self._assembly.settings.learn_unit,
         }
         if board.dimensions.learners:
             words["target_version"], target = self._reader.target()
@@ -224,7 +223,7 @@ class Checkpointer:
             tree |= {"target": _named(target), "optimiser": _named(self._reader.optimiser())}
         elif self._kept:
             tree |= self._kept.tree
-            words |= self._kept.words
+            words["target_version"] = self._kept.target_version
         return tree, words
 
 

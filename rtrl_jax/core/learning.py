@@ -28,7 +28,7 @@ def learner(context: Context, lock, saved=None) -> Learner:
 
     Args:
       lock: see `workers.turns`.
-      saved: the state of another, to the letter; None: it takes in all that there is to learn from.
+      saved: the state of another, to the letter; None: it takes in what there is to learn from when it first needs it.
     """
     runtime.configure()
     assembly, settings, board = context.assembly, context.settings, context.board
@@ -49,9 +49,7 @@ def learner(context: Context, lock, saved=None) -> Learner:
         note=note,
         lock=lock,
     )
-    if saved is None:
-        found.catch_up(context.beat)
-    else:
+    if saved is not None:
         found.restore(saved)
     return found
 
@@ -104,8 +102,13 @@ def _delay(context: Context) -> int:
     return max(1, longest) + (0 if in_step or longest <= 1 else 1)
 
 
-def pretrain(context: Context, learner: Learner, now_ns: Callable[[], int]) -> None:
-    """Learns from the demonstrations, if there are any, before the run first begins."""
+def pretrain(
+    context: Context, learner: Learner, now_ns: Callable[[], int], noted: Callable[[], None] = lambda: None
+) -> None:
+    """Learns from the demonstrations, if there are any, before the run first begins.
+
+    Args: noted: called after each update, for a process that has nobody beside it who takes the records in.
+    """
     settings, updates = context.settings, context.board.updates(context.process.learner)
     if settings.demonstrations is None or context.incarnation > 0 or context.assembly.session > 0:
         return
@@ -115,6 +118,7 @@ def pretrain(context: Context, learner: Learner, now_ns: Callable[[], int]) -> N
         ended = now_ns()
         updates.append(record(0, found, applied, began[0], ended, ended, ended))
         context.beat(ended - began[0])
+        noted()
         began[0] = ended
 
     def wait() -> None:

@@ -16,7 +16,9 @@ from rtrl_jax.settings import LEAST_CAPACITY, MOST_LEARNERS, MOST_WORKERS, Setti
 PAPER_CAPACITY, SHARE_OF_MEMORY = 1_000_000, 0.25  # transitions kept, unless told otherwise
 LOOKED_BACK_S = 10.0  # how far back observations are there, at a high rate
 SHARE_OF_OBSERVATIONS = 1 / 64  # of memory, at most, for those beyond the fewest
-LAST_ONES = 256  # one frame for so many acts is for the last observations of episodes
+EPISODE = (
+    256  # acts in one, at least, that there is room for the last observation of, and for a zero frame if it has one
+)
 COPIES, LEARNING_COPIES = 3, 6  # of the parameters, in the supervisor at the start; in a learner
 LAYERS_KEPT = 16  # a gradient keeps about so many times the width's worth of its batch
 WHOLE_LEARNER = 0.05  # N_L* is not raised for less
@@ -53,14 +55,14 @@ class Kept(NamedTuple):
     kept_frames: int  # their frames
 
 
-def kept(settings: Settings, spec: Spec, least_observations: int = 0) -> Kept:
+def kept(settings: Settings, spec: Spec, least_observations: int = 0, transitions: int | None = None) -> Kept:
     """What to keep: as many transitions as asked for, else all that the run can make, within the paper's million and memory.
 
-    Args: least_observations: keep so many, whatever else.
+    Args: least_observations: keep so many, whatever else. transitions: just so many, as a run had that goes on; None: choose.
     """
     each = _frames_each(settings)
-    transitions = settings.replay_capacity or _default_transitions(settings, spec, each)
-    frames = transitions * each + transitions // LAST_ONES + BRIM + 2 * settings.frame_stack
+    transitions = transitions or settings.replay_capacity or _default_transitions(settings, spec, each)
+    frames = transitions * each + _frames_besides(settings, transitions, each) + BRIM + 2 * settings.frame_stack
     return Kept(max(least_observations, _observations(settings, spec)), transitions, frames)
 
 
@@ -69,9 +71,21 @@ def _frames_each(settings: Settings) -> int:
 
     An agent that blocks itself acts every so many ticks, so stacks of a few frames have none in common.
     """
-    apart = min(settings.frame_stack, settings.delay or settings.frame_stack) if settings.is_sequential else 1
-    leads_elsewhere = "next_obs" in settings.departures  # to another observation than it goes on from
-    return apart * (2 if leads_elsewhere else 1)
+    cadence = settings.cadence
+    period = cadence.period if cadence else settings.delay
+    apart = min(settings.frame_stack, period or settings.frame_stack) if settings.is_sequential else 1
+    leads_elsewhere = "next_obs" in settings.departures  # to another observation than the next act goes on from
+    # Which a later one does go on from, and it is kept in that order, if all begin at the same zero frame.
+    comes_up = cadence and cadence.zero_frames and (cadence.lag - 1) % cadence.period == 0
+    return apart * (2 if leads_elsewhere and not comes_up else 1)
+
+
+def _frames_besides(settings: Settings, transitions: int, each: int) -> int:
+    """What episodes take, and what is held from the act that leads to it until the one that goes on from it."""
+    cadence = settings.cadence
+    if cadence is None or not cadence.zero_frames:
+        return transitions // EPISODE
+    return 2 * transitions // EPISODE + cadence.lag // cadence.period * each
 
 
 def _ticks(settings: Settings, spec: Spec) -> int | None:

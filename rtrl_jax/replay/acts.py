@@ -77,12 +77,16 @@ class ActBuilder:
             if frames is not None:
                 self._oldest = min(frames)
                 self._open = Span(tick, obs_tick, episode_start, action, frames)
+                if self._accounting.undelayed_next and obs_tick < episode_start:
+                    # What is decided from next is kept first: a later number would leave behind all that are kept until then.
+                    self._stack(episode_start, episode_start)
         if self._open is not None:
             span = self._open
             gained = span.reward + self._accounting.discount**span.ticks * self._clip(reward)
             self._open = span._replace(reward=gained, ticks=span.ticks + 1)
             if ended != GOES_ON:
                 rows.append(self.close(tick, ended))
+                self._oldest = max(rows[-1][1]) + 1  # nor is a zero frame of this episode named in another
         return rows
 
     def _follow(self, frames: list[int] | None, tick: int) -> tuple:

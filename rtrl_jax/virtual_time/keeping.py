@@ -1,6 +1,7 @@
 """What a checkpoint of a run in virtual time has besides: all that is under way, so that the run goes on to the byte.
 
-On the board every field that is not kept elsewhere in the checkpoint is `BOARD`'s; in the process it is what has a `state`.
+On the board every field that is not kept elsewhere in the checkpoint, and that the run depends on, is `BOARD`'s (`not_finite`,
+for one, counts anew); in the process it is what has a `state`.
 """
 
 from typing import NamedTuple

@@ -15,8 +15,9 @@ import numpy as np
 
 from rtrl_jax import latency
 from rtrl_jax.board import lifecycle, segment
-from rtrl_jax.board.layout import OUTCOME_ROWS, UPDATE_ROWS, WARM_UP_INFERENCES, Board, size
+from rtrl_jax.board.layout import BRIM, OUTCOME_ROWS, UPDATE_ROWS, WARM_UP_INFERENCES, Board, size
 from rtrl_jax.checkpoints import restoring, store
+from rtrl_jax.checkpoints.replay import Reached
 from rtrl_jax.checkpoints.writer import UnderWay
 from rtrl_jax.core import acting, learning, loops, preparation
 from rtrl_jax.core import folder as folders
@@ -25,6 +26,8 @@ from rtrl_jax.core.context import LATENCY, Context
 from rtrl_jax.core.one_thread import ONE_THREAD
 from rtrl_jax.core.output import Output
 from rtrl_jax.core.signals import signals_to
+from rtrl_jax.core.sizing import kept
+from rtrl_jax.environments import Spec
 from rtrl_jax.settings import Settings, as_flagfile
 from rtrl_jax.telemetry.files import write_text
 from rtrl_jax.telemetry.summary import ITS_LIMITS
@@ -60,7 +63,7 @@ def play(settings: Settings, began: float, past: restoring.Past | None = None) -
         earlier, saved = restoring.read_records(folder, past), keeping.read(past)
         restoring.check_goes_on(settings, spec.rate_hz, earlier["ticks"])
     with Display(f"{settings.environment}, virtual time", settings.display == "auto") as display:
-        assembly = sizing.assemble_for(model, traces, *_numbers_and_session(past))
+        assembly = sizing.assemble_for(model, traces, *_numbers_and_session(past, settings, spec))
         if past:
             restoring.check_fits(past, assembly)
         else:
@@ -85,12 +88,26 @@ def play(settings: Settings, began: float, past: restoring.Past | None = None) -
                 return run.play(began)
 
 
-def _numbers_and_session(past: restoring.Past | None) -> tuple[sizing.Numbers | None, int]:
+def _numbers_and_session(
+    past: restoring.Past | None, settings: Settings, spec: Spec
+) -> tuple[sizing.Numbers | None, int]:
     """Going on as if nothing had happened is no new session."""
     if past is None:
         return None, 0
-    numbers = sizing.Numbers(past.manifest["inference_workers"], past.manifest["learner_workers"])
-    return numbers, past.manifest["session"] + (past.why_not_exact is not None)
+    manifest = past.manifest
+    numbers = sizing.Numbers(
+        manifest["inference_workers"], manifest["learner_workers"], _transitions(manifest, settings, spec)
+    )
+    return numbers, manifest["session"] + (past.why_not_exact is not None)
+
+
+def _transitions(manifest: dict, settings: Settings, spec: Spec) -> int:
+    """As many as the run has kept, whatever memory there is here; more if a higher limit asks for it and none has been lost."""
+    before = manifest["act_rows"] - BRIM
+    same_limits = all(getattr(settings, name) == manifest["settings"][name] for name in restoring.LIMITS)
+    if same_limits or Reached(*manifest["reached"]).acts > before:
+        return before
+    return max(before, kept(settings, spec).transitions)
 
 
 @contextmanager
@@ -226,7 +243,7 @@ class _Run:
             for context in contexts:
                 learners.append(learning.learner(context, self._lock))
                 if context.process.learner == 0:
-                    learning.pretrain(context, learners[0], self._clock.now_ns)
+                    learning.pretrain(context, learners[0], self._clock.now_ns, self._drain_if_full)
             return learners
         states = (
             self._saved["learners"] if self._past.manifest["settings"]["checkpoint_replay"] else [None] * len(contexts)
@@ -237,6 +254,16 @@ class _Run:
         """Keeps what is under way, as the environment leaves its state; `_running` or the end of the run saves it."""
         self._under_way = keeping.keep(self._board, self._parts, self._measured)
         self._is_left = True
+
+    def _drain_if_full(self) -> None:
+        board = self._board
+        if (
+            int(board.tick_head[0]) - self._drained >= DRAIN_TICKS
+            or int(board.outcome_head[0]) - self._outcomes > OUTCOME_ROWS // 2
+            or int(board.update_head.max()) - self._updates > UPDATE_ROWS // 2
+        ):
+            self._note_drained()
+            self._output.take_in()
 
     def _note_drained(self) -> None:
         board = self._board
@@ -251,14 +278,8 @@ class _Run:
         self._board.warm_up_ns[:] = np.maximum(times, 1).reshape(workers, WARM_UP_INFERENCES)
 
     def _running(self) -> bool:
-        board, tick = self._board, int(self._board.tick_head[0])
-        full = (
-            int(board.outcome_head[0]) - self._outcomes > OUTCOME_ROWS // 2
-            or int(board.update_head.max()) - self._updates > UPDATE_ROWS // 2
-        )
-        if full or tick - self._drained >= DRAIN_TICKS:
-            self._note_drained()
-            self._output.take_in()
+        tick = int(self._board.tick_head[0])
+        self._drain_if_full()
         if tick >= self._look_at:
             self._look_at = tick + LOOK_TICKS
             self._output.look(played_s=self._clock.ns / 1e9)

@@ -27,6 +27,7 @@ class Numbers(NamedTuple):
 
     inference_workers: int
     learner_workers: int
+    transitions: int | None = None  # kept; None: as many as `core.sizing` chooses
 
 
 def assemble_for(
@@ -49,13 +50,13 @@ def assemble_for(
                 f"--accounting={settings.accounting} keeps three times as many observations as actions lag behind them, "
                 f"{least}: give a smaller --delay"
             )
-    workers, learners = numbers or _numbers(model, traces)
+    workers, learners, transitions = numbers or _numbers(model, traces)
     return assemble(
         model,
         one_each(workers, min(1, learners) if settings.learning == "parallel" else learners),
         inference_workers=workers,
         learner_workers=learners,
-        **sizing.kept(settings, model.spec, least)._asdict(),
+        **sizing.kept(settings, model.spec, least, transitions)._asdict(),
         session=session,
     )
 

@@ -106,26 +106,21 @@ class Learner:
 
     def scheduled(self, learn_every: int) -> None:
         """The update that was due has been made. In one's turn only."""
-        self._board.due_at[0] += learn_every
+        if (
+            self._board.due_at[0] != NOT_BEGUN
+        ):  # one that was under way in a run resumed without its replay counts for nothing
+            self._board.due_at[0] += learn_every
 
     def can_apply(self) -> bool:
         """False while slow readers hold every slot."""
         return self._publisher.has_room()
-
-    def catch_up(self, beat: Callable[[], None] = lambda: None) -> None:
-        """Takes in all that there is to learn from, a portion at a time."""
-        before = -1
-        while self._replay.ingested > before:
-            before = self._replay.ingested
-            self._replay.ingest()
-            beat()
 
     def state(self):
         """What is not on the board: how far its replay has come. Its copy of the target is made anew when it is needed."""
         return self._replay.state()
 
     def restore(self, saved) -> None:
-        """Goes on from there, in place of `catch_up`."""
+        """Goes on from there, to the letter."""
         self._replay.restore(saved)
 
     def pretrain(self, steps: int, record: Callable[[Gradients, Applied], None], wait: Callable[[], None]) -> None:
@@ -135,7 +130,7 @@ class Learner:
           record: called after each.
           wait: called while others, warming up, hold every slot.
         """
-        self.catch_up()
+        self._replay.ingest()
         for _ in range(steps if len(self._replay) else 0):  # with too long a delay no action is left to learn from
             while not self.can_apply():
                 wait()

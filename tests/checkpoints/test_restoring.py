@@ -1,7 +1,9 @@
 """What a checkpoint puts back: the replay, priorities and counters, also into a ring of another size."""
 
+import dataclasses
 import json
 import types
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from rtrl_jax.checkpoints import replay, restoring, store
 from rtrl_jax.replay.index import Index
 from rtrl_jax.replay.sum_tree import SumTree, nodes_for
 from rtrl_jax.replay.transitions import Horizon
+from rtrl_jax.settings import Settings
 
 
 def play(played, ticks, episode_length=50):
@@ -187,6 +190,30 @@ def test_a_manifest_that_was_changed_by_hand_is_damaged(tmp_path):
     path.write_text('{"format": 2, "files": {}}')
     with pytest.raises(UserError, match="damaged"):
         store.read_manifest(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("before", "given", "is_refused"),
+    [
+        ({}, {"reward_clipping": "sign"}, True),
+        ({}, {"discount_per": "tick"}, True),
+        ({"discount_per": "tick"}, {"gamma": 0.9}, True),
+        ({}, {"gamma": 0.9}, False),
+        ({"reward_clipping": "sign"}, {"reward_clipping": "sign"}, False),
+    ],
+)
+def test_what_the_spans_of_the_replay_are_summed_up_in_stays(tmp_path, monkeypatch, before, given, is_refused):
+    write(tmp_path, 99, updates=20, learners=1, settings=dataclasses.asdict(Settings(**before)))
+    monkeypatch.setattr(restoring, "_read_back", lambda run: recorded(100, 100, 20))
+    (name,) = given
+    with pytest.raises(UserError, match=f"--{name}=.*leave it out") if is_refused else nullcontext():
+        assert getattr(restoring.open_run(tmp_path, given)[1], name) == given[name]
+
+
+def test_a_run_of_an_earlier_version_is_told_so_whatever_its_records_are(tmp_path):
+    write(tmp_path, 5, format=1)
+    with pytest.raises(UserError, match="has format 1, of an earlier version of rtrl_jax: it can be evaluated"):
+        restoring.open_run(tmp_path, {})
 
 
 def recorded(ticks, decided, updates):

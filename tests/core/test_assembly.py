@@ -140,18 +140,26 @@ def test_the_replay_keeps_all_of_a_run_that_it_can(given, expected):
 
 
 @pytest.mark.parametrize(
-    ("given", "each"),
+    ("given", "each", "besides"),
     [
-        ({}, 1),
-        ({"frame_stack": 4}, 1),  # of stacks that overlap
-        ({"frame_stack": 4, "interaction": "sequential"}, 4),
-        ({"frame_stack": 4, "interaction": "sequential", "delay": 2}, 2),
-        ({"interaction": "sequential", "delay": 5, "accounting": "reference"}, 2),
+        ({}, 1, 39),
+        ({"frame_stack": 4}, 1, 39),  # of stacks that overlap
+        ({"frame_stack": 4, "interaction": "sequential"}, 4, 39),
+        ({"frame_stack": 4, "interaction": "sequential", "delay": 2}, 2, 39),
+        ({"interaction": "sequential", "delay": 5, "accounting": "next_obs"}, 2, 39),
+        ({"interaction": "sequential", "delay": 5, "accounting": "next_obs,zero_frames"}, 2, 78 + 2),
+        (
+            {"interaction": "sequential", "delay": 5, "accounting": "reference"},
+            1,
+            78 + 5,
+        ),  # what it leads to is gone on from
+        ({"interaction": "sequential", "delay": 2, "accounting": "reference", "frame_stack": 4}, 3, 78 + 2 * 3),
+        ({"delay": 5, "accounting": "reference"}, 1, 78 + 6),
     ],
 )
-def test_there_is_a_frame_for_each_transition_or_a_stack_where_they_are_far_apart(given, each):
+def test_there_is_a_frame_for_each_transition_or_a_stack_where_they_are_far_apart(given, each, besides):
     kept = sizing.kept(Settings(replay_capacity=10_000, **given), SPEC)
-    assert kept.kept_frames == each * 10_000 + 39 + 64 + 2 * given.get("frame_stack", 1)
+    assert kept.kept_frames == each * 10_000 + besides + 64 + 2 * given.get("frame_stack", 1)
 
 
 @pytest.mark.parametrize(

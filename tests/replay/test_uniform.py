@@ -57,6 +57,31 @@ def test_the_replay_holds_its_capacity_whatever_the_interaction(ticks, delay, pe
         assert (batch.next_observation[:, -1] == leads_to).all()
 
 
+@pytest.mark.parametrize(("period", "depth"), [(1, 1), (1, 3), (4, 1), (4, 3)])
+@pytest.mark.parametrize("length", [3, 90])
+def test_an_act_of_the_released_script_brings_one_observation_and_an_episode_two_frames(period, depth, length):
+    """What an act leads to is what a later one goes on from; and a zero frame is one of its own episode's."""
+    delay, each = 3, min(depth, period)
+    lag = delay * period + 1
+    held = CAPACITY * each + lag // period * each + depth
+    in_them = 2 * (CAPACITY // (1 + (length - 2) // period) + 2)  # the frames that this many episodes add
+    played = Played(CAPACITY, depth=depth, kept_frames=held + in_them, undelayed_next=True)
+    replay = UniformReplay(played.acts, horizon())
+    for tick in range(20 + 900):
+        since = (tick - 20) % length if tick >= 20 else -1
+        acts = since > 0 and (since - 1) % period == 0
+        played.publish(
+            tick,
+            tick - lag if acts else -1,
+            max(0, tick - since) if tick >= 20 else 0,
+            truncated=tick == 19 or since == length - 1,
+        )
+    replay.ingest()
+    episodes = -(-900 // length)
+    assert played.board.kept.head <= played.acts.head * each + 2 * episodes
+    assert len(replay) == CAPACITY
+
+
 def test_a_stack_never_reaches_into_the_episode_before():
     played = Played(CAPACITY, depth=3)
     replay = UniformReplay(played.acts, horizon())

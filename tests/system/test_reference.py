@@ -8,8 +8,7 @@ import pytest
 import released_script
 
 import rtrl_jax
-from rtrl_jax.core import acting
-from rtrl_jax.workers.learner import Learner
+from rtrl_jax.core import acting, learning
 
 LEARN_EVERY, ACTIONS = 3, 4
 
@@ -57,10 +56,7 @@ class Seen:
         self.frames, self.epsilons = {}, []
         monkeypatch.setattr(acting, "network", self._network(acting.network))
         monkeypatch.setattr(acting, "linear", self._linear(acting.linear))
-        catch_up = Learner.catch_up
-        monkeypatch.setattr(
-            Learner, "catch_up", lambda learner, beat: catch_up(learner, beat) or setattr(self, "learner", learner)
-        )
+        monkeypatch.setattr(learning, "learner", self._learner(learning.learner))
         self.summary = rtrl_jax.run(**PLAY, **settings, run_dir=str(folder))
         assert self.summary["failures"] == []
         self.ticks, self.decisions, self.updates = (
@@ -73,6 +69,13 @@ class Seen:
             return found._replace(act=self._act)
 
         return network
+
+    def _learner(self, make):
+        def learner(*arguments):
+            self.learner = make(*arguments)
+            return self.learner
+
+        return learner
 
     def _act(self, parameters, observation, seed):
         if self.epsilons:  # else it warms up

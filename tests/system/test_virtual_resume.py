@@ -13,6 +13,7 @@ from system.test_failures import wait_for
 
 import rtrl_jax
 from rtrl_jax import UserError
+from rtrl_jax.board import layout
 from rtrl_jax.checkpoints import store
 from rtrl_jax.replay import demonstrations
 from rtrl_jax.virtual_time import run as virtual_run
@@ -165,7 +166,9 @@ def test_a_recorded_run_is_replayed_on_from_where_it_was(tmp_path):
     assert_same(tmp_path / "run", again)
 
 
-def test_what_was_learned_from_demonstrations_is_not_learned_again(tmp_path):
+def test_what_was_learned_from_demonstrations_is_not_learned_again(tmp_path, monkeypatch):
+    for module in (layout, virtual_run):  # the ring holds fewer than are made before the run begins
+        monkeypatch.setattr(module, "UPDATE_ROWS", 8)
     rng, length = np.random.default_rng(0), 80
     shown = (
         rng.integers(0, 255, (length, 84, 84, 1)),
@@ -174,8 +177,9 @@ def test_what_was_learned_from_demonstrations_is_not_learned_again(tmp_path):
         np.zeros(length),
     )
     demonstrations.write(tmp_path / "shown.npz", *shown)
-    settings = CASES["images"] | {"max_ticks": 90, "demonstrations": str(tmp_path / "shown.npz"), "pretrain_steps": 5}
-    rtrl_jax.run(**settings, run_dir=str(tmp_path / "run"))
+    settings = CASES["images"] | {"max_ticks": 90, "demonstrations": str(tmp_path / "shown.npz"), "pretrain_steps": 20}
+    summary = rtrl_jax.run(**settings, run_dir=str(tmp_path / "run"))
+    assert summary["records_lost"] == 0
     again = from_checkpoint(tmp_path / "run", 1, tmp_path / "again")
     rtrl_jax.resume(again)
     assert_same(tmp_path / "run", again)
@@ -197,12 +201,18 @@ def test_a_world_that_cannot_be_saved_begins_a_new_episode_and_this_is_said(tmp_
         assert updates["applied_version"].tolist() == list(range(summary["learning"]["updates"]))
 
 
-def test_without_its_replay_it_learns_anew_and_this_is_said(tmp_path, capsys):
-    rtrl_jax.run(**CASES["delay"] | {"checkpoint_replay": False}, run_dir=str(tmp_path / "run"))
-    again = from_checkpoint(tmp_path / "run", 3, tmp_path / "again")
+@pytest.mark.parametrize("name", ["delay", "ticket"])  # with updates that take no time, and with one under way
+def test_without_its_replay_it_learns_anew_and_this_is_said(tmp_path, capsys, name):
+    rtrl_jax.run(**CASES[name] | {"checkpoint_replay": False}, run_dir=str(tmp_path / "run"))
+    again = from_checkpoint(tmp_path / "run", 2, tmp_path / "again")
+    at = store.read_manifest(store.find(again))["tick"]
     summary = rtrl_jax.resume(again, display="auto")
     assert "its replay was not saved" in capsys.readouterr().err
     assert (summary["ticks"], summary["sessions"]) == (TICKS, 2)
+    with np.load(again / "ticks.npz") as ticks, np.load(again / "updates.npz") as updates:
+        since = (updates["start_ns"] - ticks["boundary_ns"][at]) // 20_000_000
+    assert 5 < (since >= 0).sum() <= (TICKS - at - 40) // 4 + 1
+    assert since[since > 0].min() >= 40
 
 
 @pytest.mark.parametrize(

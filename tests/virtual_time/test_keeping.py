@@ -1,16 +1,23 @@
 """What a checkpoint in virtual time keeps: every field of the board is somebody's, and what is packed comes back to the bit."""
 
+import dataclasses
 import json
 import math
+import pathlib
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rtrl_jax.board.layout import Dimensions, fields
+from rtrl_jax.board.layout import BRIM, Dimensions, fields
 from rtrl_jax.board.records import DECISION
+from rtrl_jax.checkpoints.restoring import Past
+from rtrl_jax.core import sizing
+from rtrl_jax.environments import Spec
+from rtrl_jax.settings import Settings
 from rtrl_jax.stagger import Ticket
 from rtrl_jax.virtual_time import packing
+from rtrl_jax.virtual_time import run as virtual_run
 from rtrl_jax.virtual_time.costs import Progress
 from rtrl_jax.virtual_time.keeping import BOARD
 from rtrl_jax.workers.arbiter import Arbiter
@@ -135,3 +142,24 @@ def test_a_dispatcher_goes_on_as_if_nothing_had_happened(make):
         before.observe(taken, True)
         after.observe(taken, True)
         assert after.playout == before.playout
+
+
+@pytest.mark.parametrize(
+    ("acts", "max_ticks", "memory", "expected"),
+    [
+        (15_000, 50_000, 1 << 20, 20_000),
+        (15_000, 50_000, 1 << 36, 20_000),
+        (15_000, 60_000, 1 << 36, 60_064),  # as a run with that limit would have kept from the beginning
+        (15_000, 60_000, 1 << 20, 20_000),
+        (25_000, 60_000, 1 << 36, 20_000),  # what has been overwritten is gone
+    ],
+)
+def test_the_replay_stays_as_large_whatever_memory_there_is(monkeypatch, acts, max_ticks, memory, expected):
+    monkeypatch.setattr("rtrl_jax.memory.total", lambda: memory)
+    settings = dataclasses.asdict(Settings(max_ticks=50_000))
+    manifest = {"act_rows": 20_000 + BRIM, "reached": [49_000, acts, acts, acts], "settings": settings}
+    manifest |= {"inference_workers": 2, "learner_workers": 1, "session": 0, "resumes_at_new_episode": False}
+    goes_on = Settings(max_ticks=max_ticks)
+    spec = Spec((84, 84, 1), "uint8", 6, 0, 60.0, 1e-5)
+    numbers, _ = virtual_run._numbers_and_session(Past(pathlib.Path(), manifest), goes_on, spec)
+    assert sizing.kept(goes_on, spec, transitions=numbers.transitions).transitions == expected
