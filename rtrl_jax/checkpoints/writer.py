@@ -77,7 +77,8 @@ class Checkpointer:
 
     def warm_up(self) -> None:
         """Imports what writing takes, while there is time."""
-        self._do(_import)
+        if self._under_way is None:
+            self._do(_import)
 
     def begin(self) -> None:
         """Starts one, unless one is still being written; in virtual time, asks for the state that `make` needs."""
@@ -89,7 +90,6 @@ class Checkpointer:
     def make(self) -> None:
         """One of the state that the environment has just left. Nobody goes on until it is written."""
         self._start(ask=False)
-        self._idle.wait()
 
     def last(self, died: bool = False) -> bool:
         """One more, of the end: processes are gone, and the environment's has left its state. Waits until it is written.
@@ -116,7 +116,10 @@ class Checkpointer:
     def _start(self, ask: bool) -> None:
         self._has_written = False
         self._idle.clear()
-        self._do(functools.partial(self._run, ask))
+        if self._under_way:  # all wait for it: not in a thread of the lowest priority
+            self._run(ask)
+        else:
+            self._do(functools.partial(self._run, ask))
 
     def _do(self, job) -> None:
         if self._jobs is None:
