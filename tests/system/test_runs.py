@@ -277,7 +277,7 @@ def test_a_learner_that_comes_in_later_learns(tmp_path, monkeypatch):
         width=0.25,
         learn_start=20,
         learn_every=8,
-        max_ticks=500,
+        max_ticks=1000,  # it may have to compile first
         display="none",
         run_dir=str(tmp_path / "run"),
     )
