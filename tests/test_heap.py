@@ -25,7 +25,7 @@ def copies():
 
 bytearray(4 << 20)  # the first block of that size to be freed: from then on malloc takes such from its heap
 before, left = private(), []
-for _ in range(4):  # threads, as orbax begins some for each checkpoint
+for _ in range(4):  # threads, as whoever writes may begin some
     thread = threading.Thread(target=lambda: left.append(copies()))
     thread.start()
     thread.join()

@@ -18,4 +18,4 @@ def load_policy(path: pathlib.Path) -> Policy:
     checkpoint = store.find(pathlib.Path(path))
     manifest = store.read_manifest(checkpoint)
     stored = store.read_tree(checkpoint)["parameters"]
-    return Policy(manifest, [np.asarray(stored[name]) for name in sorted(stored)])
+    return Policy(manifest, [stored[name] for name in sorted(stored)])

@@ -86,12 +86,10 @@ def open_run(run: pathlib.Path, overrides: dict) -> tuple[Past, Settings]:
     found, uncovered = store.whole(run), []
     if not found:
         raise NoWayOnError(f"--run_dir={run} holds no checkpoint to go on from: start a new run, in another folder")
-    manifest = store.read_manifest(found[-1])
-    if manifest["format"] != store.FORMAT:  # looked at first, since the records of such a run lack columns
-        raise NoWayOnError(
-            f"checkpoint {found[-1]} has format {manifest['format']}, of an earlier version of rtrl_jax: it can be evaluated, "
-            "but not gone on from; start a new run"
-        )
+    try:
+        manifest = store.read_manifest(found[-1])
+    except store.FormatError as error:  # looked at first, since the records of such a run may lack columns
+        raise NoWayOnError(str(error)) from None
     records = _read_back(run)
     while not _is_covered(records, manifest):
         uncovered.append(found.pop())
@@ -190,7 +188,11 @@ def restore(past: Past, assembly, board, publish) -> None:
     reached = replay.read(past.checkpoint, manifest, arrays, board)
     version = manifest["updates"]
     parameters = _leaves(tree["parameters"])
-    prepared = _leaves(tree.get("prepared", {}))
+    # By their kinds, as a file of arrays has no word for bfloat16.
+    prepared = [
+        leaf.view(kind.dtype)
+        for leaf, kind in zip(_leaves(tree.get("prepared", {})), assembly.prepared_leaves, strict=False)
+    ]
     if learns and "optimiser" in tree:
         # Twice: the first puts the target network in its slot, the second the rest.
         publish(_leaves(tree["target"]), _leaves(tree["optimiser"]), version=manifest["target_version"], target=True)
@@ -248,7 +250,7 @@ def _restore_environment(past: Past, board, observations: Observations) -> None:
 
 
 def _leaves(stored: dict) -> list[np.ndarray]:
-    return [np.asarray(stored[name]) for name in sorted(stored)]
+    return [stored[name] for name in sorted(stored)]
 
 
 def _read_back(run: pathlib.Path) -> dict[str, np.ndarray]:

@@ -1,19 +1,15 @@
-"""A checkpoint on disk: arrays by orbax, everything else in manifest.json, which names every file with its checksum.
+"""A checkpoint on disk: arrays as .npz, everything else in manifest.json, which names every file with its checksum.
 
 It is written beside its place and renamed into it, so a name without `partial` is a whole checkpoint. A checksum tells what
 happened to it later.
 """
 
 import contextlib
-import functools
 import json
-import logging
 import os
 import pathlib
-import re
 import shutil
-import sys
-import time
+import zipfile
 import zlib
 
 import numpy as np
@@ -21,12 +17,11 @@ import numpy as np
 from rtrl_jax.errors import UserError
 from rtrl_jax.telemetry.files import finite, write_arrays, write_json
 
-FORMAT = 2  # of what a run goes on from
-ACTS = (1, 2)  # formats that hold what it takes to act
+FORMAT = 3
+STATE = "state.npz"  # parameters, target and optimiser
 PART = 1 << 24  # bytes read at a time
 PARTIAL = ".partial"
 UNDER_WAY = "under_way"  # the file of what was under way in virtual time; so begin the names of its arrays too
-LINGER_S = 1.0  # after a failure: what orbax had begun to write goes on, and fails too
 
 
 class DamagedError(UserError):
@@ -37,6 +32,10 @@ class DamagedError(UserError):
             f"checkpoint {checkpoint} is damaged ({what}): delete that folder to go on from the one before it"
         )
         self.checkpoint = checkpoint
+
+
+class FormatError(UserError):
+    """A checkpoint is of another version of rtrl_jax."""
 
 
 class BusyError(UserError):
@@ -55,12 +54,12 @@ def whole(run: pathlib.Path) -> list[pathlib.Path]:
 
 
 def write(
-    run: pathlib.Path, manifest: dict, tree: dict, arrays: dict[str, np.ndarray], binary: dict[str, bytes]
+    run: pathlib.Path, manifest: dict, tree: dict[str, dict], arrays: dict[str, np.ndarray], binary: dict[str, bytes]
 ) -> None:
     """Makes the checkpoint of `manifest["tick"]`, unless there is one: a run resumed from it that ended before its next tick.
 
     Args:
-      tree: nested dict of arrays: parameters, target, optimiser.
+      tree: parameters, target and optimiser, each a dict of arrays.
       arrays, binary: what else belongs to it; the files are called `<name>.npz` and `<name>`.
 
     Raises:
@@ -72,7 +71,7 @@ def write(
     partial = place.with_name(place.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    _write_tree(partial / "state", tree)
+    write_arrays(partial / STATE, {f"{part}/{name}": leaf for part, its in tree.items() for name, leaf in its.items()})
     write_arrays(partial / "arrays.npz", arrays)
     for name, data in binary.items():
         (partial / name).write_bytes(data)
@@ -83,49 +82,6 @@ def write(
         _to_disk(path)
     os.replace(partial, place)
     _to_disk(place.parent)
-
-
-@functools.cache
-def checkpointer():
-    """Orbax's, one for the life of the process: each that is made keeps memory. Imports orbax, which takes a second."""
-    from orbax.checkpoint import PyTreeCheckpointer
-
-    return PyTreeCheckpointer()
-
-
-def _write_tree(folder: pathlib.Path, tree: dict) -> None:
-    try:
-        with _orbax_is_quiet():
-            checkpointer().save(folder.absolute(), tree)
-    except ValueError as error:  # as orbax calls whatever happens to a file; the kernel's number is in its words
-        number = re.search(r"os_error_code='(\d+)'", str(error))
-        if number is None:
-            raise
-        raise OSError(int(number[1]), os.strerror(int(number[1]))) from None
-
-
-@contextlib.contextmanager
-def _orbax_is_quiet():
-    """Of an error orbax prints a traceback for every array that was under way, and raises it too: that is enough."""
-    logger, hook = logging.getLogger("absl"), sys.unraisablehook
-
-    def is_not_orbax(record: logging.LogRecord) -> bool:
-        return f"{os.sep}orbax{os.sep}" not in record.pathname
-
-    def keep_quiet(unraisable) -> None:  # of an array that is written when nobody waits for it any more
-        if str(unraisable.exc_value) != "Event loop is closed":
-            hook(unraisable)
-
-    logger.addFilter(is_not_orbax)
-    sys.unraisablehook = keep_quiet
-    try:
-        yield
-    except Exception:
-        time.sleep(LINGER_S)
-        raise
-    finally:
-        sys.unraisablehook = hook
-        logger.removeFilter(is_not_orbax)
 
 
 def _crc(manifest: dict) -> int:
@@ -192,8 +148,11 @@ def read_manifest(checkpoint: pathlib.Path) -> dict:
         raise DamagedError(checkpoint, f"manifest.json: {' '.join(str(error).split())}") from None
     if manifest.get("crc") != _crc(sealed):
         raise DamagedError(checkpoint, "manifest.json has changed since")
-    if version not in ACTS:
-        raise UserError(f"{checkpoint} has format {version}, and this version of rtrl_jax reads {FORMAT}")
+    if version != FORMAT:
+        raise FormatError(
+            f"checkpoint {checkpoint} has format {version}, of an earlier version of rtrl_jax, and this one reads {FORMAT}: "
+            "start a new run"
+        )
     for name, expected in files.items():
         check(checkpoint, checkpoint / name, expected)
     return manifest
@@ -210,12 +169,21 @@ def check(checkpoint: pathlib.Path, path: pathlib.Path, expected: list[int]) -> 
         raise DamagedError(checkpoint, f"{name} has changed since")
 
 
-def read_tree(checkpoint: pathlib.Path) -> dict:
-    """The tree that was written, with numpy arrays as leaves."""
+def read_tree(checkpoint: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
+    """The tree that was written. What numpy has no name for (bfloat16) comes back as bytes of that length.
+
+    Raises:
+      UserError: it is damaged.
+    """
+    tree = {}
     try:
-        return checkpointer().restore((checkpoint / "state").absolute())
-    except (ValueError, OSError, KeyError) as error:
-        raise DamagedError(checkpoint, f"state: {' '.join(str(error).split())[:200]}") from None
+        with np.load(checkpoint / STATE, allow_pickle=False) as stored:
+            for name in stored.files:
+                part, leaf = name.split("/")
+                tree.setdefault(part, {})[leaf] = stored[name]
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise DamagedError(checkpoint, f"{STATE}: {' '.join(str(error).split())[:200]}") from None
+    return tree
 
 
 def read_under_way(checkpoint: pathlib.Path) -> tuple[bytes, dict[str, np.ndarray]]:

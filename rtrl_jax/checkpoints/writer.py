@@ -75,11 +75,6 @@ class Checkpointer:
         self._has_written = False
         self._error = self._said = None
 
-    def warm_up(self) -> None:
-        """Imports what writing takes, while there is time."""
-        if self._under_way is None:
-            self._do(_import)
-
     def begin(self) -> None:
         """Starts one, unless one is still being written; in virtual time, asks for the state that `make` needs."""
         if self._idle.is_set():
@@ -249,11 +244,6 @@ def _work(jobs: queue.SimpleQueue) -> None:
         job()
         del job  # it knows its owner
         heap.trim()
-
-
-def _import() -> None:
-    with contextlib.suppress(Exception):  # it is raised again when something is to be written
-        store.checkpointer()
 
 
 def _named(leaves) -> dict:

@@ -72,7 +72,6 @@ class Output:
         settings, spec = self._settings, self._assembly.spec
         if self._checkpointer:
             self._save_at = self._started + settings.checkpoint_every_s
-            self._checkpointer.warm_up()
         if settings.video is not None:
             note = "inference emulated" if settings.emulated_inference_ms else ""
             painter = Painter(spec.picture_shape, spec.action_names, spec.rate_hz, note)

@@ -2,10 +2,8 @@
 
 import gc
 import json
-import logging
 import math
 import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -45,15 +43,13 @@ def test_every_checkpoint_is_written_by_the_same_thread(tmp_path, board, monkeyp
     assembly, one = board
     checkpointer = round_trip.make_checkpointer(assembly, one, tmp_path)
     one.control[0] = RUNNING
-    threads, orbax, write = [], [], store.write
+    threads, write = [], store.write
 
     def note(*arguments):
         threads.append(threading.get_ident())
-        orbax.append(store.checkpointer())
         write(*arguments)
 
     monkeypatch.setattr(store, "write", note)
-    checkpointer.warm_up()
     for number in range(1, 4):
         one.saved[0] = number
         checkpointer.begin()
@@ -63,7 +59,7 @@ def test_every_checkpoint_is_written_by_the_same_thread(tmp_path, board, monkeyp
     assert checkpointer.last()
     assert checkpointer.error() is None
     assert len(threads) == 4
-    assert len(set(threads)) == len(set(orbax)) == 1
+    assert len(set(threads)) == 1
     assert threading.get_ident() not in threads
 
 
@@ -93,7 +89,6 @@ def test_an_end_that_is_lost_is_told(tmp_path, board):
 
 
 def test_a_full_disk_is_one_line(full_disk, monkeypatch, capfd, caplog):
-    """Orbax has a traceback for each array."""
     rng = np.random.default_rng(0)
     monkeypatch.setattr(round_trip, "PARAMETERS", [rng.random((200, 500), np.float32) for _ in range(12)])
     assembly, one = round_trip.new_board()
@@ -113,15 +108,6 @@ def test_a_full_disk_is_one_line(full_disk, monkeypatch, capfd, caplog):
     newest = snapshots.views(assembly.leaves, one.slots[one.latest[0]])
     for leaf, name in zip(newest, sorted(restored), strict=True):
         np.testing.assert_array_equal(restored[name], leaf)
-
-
-def test_what_others_say_is_still_heard_while_orbax_is_quiet(caplog):
-    before = sys.unraisablehook
-    with store._orbax_is_quiet():
-        logging.getLogger("absl").warning("a word of warning")
-    assert sys.unraisablehook is before
-    logging.getLogger("absl").warning("another")
-    assert caplog.messages == ["a word of warning", "another"]
 
 
 def test_numbers_that_are_none_are_saved_too(tmp_path, board):

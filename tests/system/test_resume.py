@@ -129,10 +129,7 @@ def damage_manifest(checkpoint):
 
 
 def truncate_state(checkpoint):
-    largest = max(
-        (path for path in (checkpoint / "state").rglob("*") if path.is_file()), key=lambda p: p.stat().st_size
-    )
-    os.truncate(largest, largest.stat().st_size - 1)
+    os.truncate(checkpoint / store.STATE, (checkpoint / store.STATE).stat().st_size - 1)
 
 
 def flip_a_byte(checkpoint):
@@ -148,7 +145,7 @@ def truncate_replay(checkpoint):
 
 
 def remove_state(checkpoint):
-    shutil.rmtree(checkpoint / "state")
+    (checkpoint / store.STATE).unlink()
 
 
 @pytest.mark.parametrize("harm", [damage_manifest, truncate_state, flip_a_byte, truncate_replay, remove_state])
