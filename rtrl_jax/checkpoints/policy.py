@@ -17,5 +17,4 @@ def load_policy(path: pathlib.Path) -> Policy:
     """Reads a checkpoint, or the newest of a run's folder. Raises UserError if there is none or it is damaged."""
     checkpoint = store.find(pathlib.Path(path))
     manifest = store.read_manifest(checkpoint)
-    stored = store.read_tree(checkpoint)["parameters"]
-    return Policy(manifest, [stored[name] for name in sorted(stored)])
+    return Policy(manifest, store.read_leaves(checkpoint)["parameters"])

@@ -40,7 +40,7 @@ class AtItsEndError(UserError):
 class Learned(NamedTuple):
     """What a session without learners passes on."""
 
-    tree: dict  # target and optimiser
+    leaves: dict[str, list[np.ndarray]]  # of target and optimiser
     target_version: int
 
 
@@ -69,7 +69,7 @@ class Past(NamedTuple):
 
     def learning_state(self) -> Learned | None:
         """What is in it besides the parameters, if somebody has ever learned."""
-        stored = store.read_tree(self.checkpoint)
+        stored = store.read_leaves(self.checkpoint)
         if "optimiser" not in stored:
             return None
         return Learned(
@@ -184,19 +184,16 @@ def restore(past: Past, assembly, board, publish) -> None:
       UserError: the checkpoint is damaged.
     """
     manifest, learns = past.manifest, bool(assembly.dimensions.learners)
-    tree, arrays = store.read_tree(past.checkpoint), store.read_arrays(past.checkpoint)
+    leaves, arrays = store.read_leaves(past.checkpoint), store.read_arrays(past.checkpoint)
     reached = replay.read(past.checkpoint, manifest, arrays, board)
     version = manifest["updates"]
-    parameters = _leaves(tree["parameters"])
-    # By their kinds, as a file of arrays has no word for bfloat16.
-    prepared = [
-        leaf.view(kind.dtype)
-        for leaf, kind in zip(_leaves(tree.get("prepared", {})), assembly.prepared_leaves, strict=False)
-    ]
-    if learns and "optimiser" in tree:
+    parameters, prepared = leaves["parameters"], leaves.get("prepared", [])
+    if prepared:  # bfloat16 among them comes back as bytes
+        prepared = [leaf.view(kind.dtype) for leaf, kind in zip(prepared, assembly.prepared_leaves, strict=True)]
+    if learns and "optimiser" in leaves:
         # Twice: the first puts the target network in its slot, the second the rest.
-        publish(_leaves(tree["target"]), _leaves(tree["optimiser"]), version=manifest["target_version"], target=True)
-        publish(parameters, _leaves(tree["optimiser"]), version=version, target=False, prepared=prepared)
+        publish(leaves["target"], leaves["optimiser"], version=manifest["target_version"], target=True)
+        publish(parameters, leaves["optimiser"], version=version, target=False, prepared=prepared)
     else:
         blank = [np.zeros(leaf.shape, leaf.dtype) for leaf in assembly.optimiser_leaves]
         publish(parameters, blank, version=version, target=learns, prepared=prepared)
@@ -247,10 +244,6 @@ def _restore_environment(past: Past, board, observations: Observations) -> None:
     if past.manifest["resumes_at_new_episode"]:
         last = observations.ticks.rows[past.tick % observations.capacity : past.tick % observations.capacity + 1]
         last["truncated"] |= ~last["terminated"]
-
-
-def _leaves(stored: dict) -> list[np.ndarray]:
-    return [stored[name] for name in sorted(stored)]
 
 
 def _read_back(run: pathlib.Path) -> dict[str, np.ndarray]:

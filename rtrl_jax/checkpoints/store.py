@@ -18,7 +18,7 @@ from rtrl_jax.errors import UserError
 from rtrl_jax.telemetry.files import finite, write_arrays, write_json
 
 FORMAT = 3
-STATE = "state.npz"  # parameters, target and optimiser
+STATE = "state.npz"  # the leaves of parameters, target and optimiser, and in virtual time of prepared filters
 PART = 1 << 24  # bytes read at a time
 PARTIAL = ".partial"
 UNDER_WAY = "under_way"  # the file of what was under way in virtual time; so begin the names of its arrays too
@@ -54,12 +54,12 @@ def whole(run: pathlib.Path) -> list[pathlib.Path]:
 
 
 def write(
-    run: pathlib.Path, manifest: dict, tree: dict[str, dict], arrays: dict[str, np.ndarray], binary: dict[str, bytes]
+    run: pathlib.Path, manifest: dict, leaves: dict[str, list], arrays: dict[str, np.ndarray], binary: dict[str, bytes]
 ) -> None:
     """Makes the checkpoint of `manifest["tick"]`, unless there is one: a run resumed from it that ended before its next tick.
 
     Args:
-      tree: parameters, target and optimiser, each a dict of arrays.
+      leaves: arrays of the parameters, of the target and so on, in their order.
       arrays, binary: what else belongs to it; the files are called `<name>.npz` and `<name>`.
 
     Raises:
@@ -71,7 +71,10 @@ def write(
     partial = place.with_name(place.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    write_arrays(partial / STATE, {f"{part}/{name}": leaf for part, its in tree.items() for name, leaf in its.items()})
+    write_arrays(
+        partial / STATE,
+        {f"{part}/{number:04d}": leaf for part, its in leaves.items() for number, leaf in enumerate(its)},
+    )
     write_arrays(partial / "arrays.npz", arrays)
     for name, data in binary.items():
         (partial / name).write_bytes(data)
@@ -150,7 +153,7 @@ def read_manifest(checkpoint: pathlib.Path) -> dict:
         raise DamagedError(checkpoint, "manifest.json has changed since")
     if version != FORMAT:
         raise FormatError(
-            f"checkpoint {checkpoint} has format {version}, of an earlier version of rtrl_jax, and this one reads {FORMAT}: "
+            f"checkpoint {checkpoint} has format {version}, of another version of rtrl_jax, and this one reads {FORMAT}: "
             "start a new run"
         )
     for name, expected in files.items():
@@ -169,21 +172,20 @@ def check(checkpoint: pathlib.Path, path: pathlib.Path, expected: list[int]) -> 
         raise DamagedError(checkpoint, f"{name} has changed since")
 
 
-def read_tree(checkpoint: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
-    """The tree that was written. What numpy has no name for (bfloat16) comes back as bytes of that length.
+def read_leaves(checkpoint: pathlib.Path) -> dict[str, list[np.ndarray]]:
+    """The leaves that were written. What numpy has no name for (bfloat16) comes back as bytes of that length.
 
     Raises:
-      UserError: it is damaged.
+      UserError: the checkpoint is damaged.
     """
-    tree = {}
+    leaves = {}
     try:
         with np.load(checkpoint / STATE, allow_pickle=False) as stored:
             for name in stored.files:
-                part, leaf = name.split("/")
-                tree.setdefault(part, {})[leaf] = stored[name]
+                leaves.setdefault(name.split("/")[0], []).append(stored[name])
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise DamagedError(checkpoint, f"{STATE}: {' '.join(str(error).split())[:200]}") from None
-    return tree
+    return leaves
 
 
 def read_under_way(checkpoint: pathlib.Path) -> tuple[bytes, dict[str, np.ndarray]]:

@@ -202,12 +202,12 @@ class Checkpointer:
             time.sleep(0.002)
 
     def _training(self) -> tuple[dict, dict]:
-        """The newest training state, copied: (arrays, counters). No learner applies meanwhile."""
+        """The newest training state, copied: (leaves, counters). No learner applies meanwhile."""
         board = self._board
         slot = int(board.latest[0])
-        tree = {"parameters": _named(snapshots.views(self._assembly.leaves, board.slots[slot]))}
+        found = {"parameters": _copied(snapshots.views(self._assembly.leaves, board.slots[slot]))}
         if self._under_way and self._assembly.prepared_leaves:  # made anew they could differ in their last bits
-            tree["prepared"] = _named(snapshots.views(self._assembly.prepared_leaves, board.slots[slot]))
+            found["prepared"] = _copied(snapshots.views(self._assembly.prepared_leaves, board.slots[slot]))
         words = {
             "updates": int(board.slot_version[slot]),
             "turn": int(board.turn[0]),
@@ -218,11 +218,11 @@ class Checkpointer:
             words["largest_priority"] = float(board.largest_priority[0])
             words["priorities_entered"] = int(board.priorities_entered[0])
             words["demonstrations_entered"] = int(board.demonstrations_entered[0])
-            tree |= {"target": _named(target), "optimiser": _named(self._reader.optimiser())}
+            found |= {"target": _copied(target), "optimiser": _copied(self._reader.optimiser())}
         elif self._kept:
-            tree |= self._kept.tree
+            found |= self._kept.leaves
             words["target_version"] = self._kept.target_version
-        return tree, words
+        return found, words
 
 
 def _begin_thread(owner) -> queue.SimpleQueue:
@@ -246,8 +246,8 @@ def _work(jobs: queue.SimpleQueue) -> None:
         heap.trim()
 
 
-def _named(leaves) -> dict:
-    return {f"{number:04d}": leaf.copy() for number, leaf in enumerate(leaves)}
+def _copied(leaves) -> list[np.ndarray]:
+    return [leaf.copy() for leaf in leaves]
 
 
 def describe(assembly, versions: dict) -> dict:

@@ -167,7 +167,7 @@ def test_priorities_find_their_transitions_in_a_tree_of_another_size():
 
 
 def write(run, tick, **manifest):
-    store.write(run, {"tick": tick, **manifest}, {"parameters": {"0": np.ones(3, np.float32)}}, {}, {})
+    store.write(run, {"tick": tick, **manifest}, {"parameters": [np.ones(3, np.float32)]}, {}, {})
 
 
 def test_the_newest_are_kept_and_the_half_deleted_are_no_checkpoints(tmp_path):
@@ -212,7 +212,7 @@ def test_what_the_spans_of_the_replay_are_summed_up_in_stays(tmp_path, monkeypat
 
 def test_a_run_of_an_earlier_version_is_told_so_whatever_its_records_are(tmp_path):
     write(tmp_path, 5, format=1)
-    with pytest.raises(UserError, match=r"has format 1, of an earlier version of rtrl_jax, .*start a new run"):
+    with pytest.raises(UserError, match=r"has format 1, of another version of rtrl_jax, .*start a new run"):
         restoring.open_run(tmp_path, {})
 
 

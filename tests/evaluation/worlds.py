@@ -56,5 +56,5 @@ def write_checkpoint(folder: pathlib.Path, environment: str, *, name="mlp", widt
         **other,
     }
     leaves = jax.tree.leaves(parameters.initialise(tree, seed))
-    store.write(folder, manifest, {"parameters": {f"{i:04d}": leaf for i, leaf in enumerate(leaves)}}, {}, {})
+    store.write(folder, manifest, {"parameters": leaves}, {}, {})
     return folder

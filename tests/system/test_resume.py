@@ -240,14 +240,14 @@ def test_a_session_without_learners_plays_what_was_learned_and_keeps_it(tmp_path
     rtrl_jax.run(**play, max_ticks=90, run_dir=str(folder))
     learned = checkpoints.load_policy(folder)
     assert learned.manifest["updates"] > 20
-    state = store.read_tree(store.find(folder))["optimiser"]
+    state = store.read_leaves(store.find(folder))["optimiser"]
     rtrl_jax.resume(str(folder), learner_workers="0", max_ticks=120)
     between = checkpoints.load_policy(folder)
     assert between.manifest["updates"] == learned.manifest["updates"]
     for before, after in zip(learned.leaves, between.leaves, strict=True):
         np.testing.assert_array_equal(before, after)
-    for name, leaf in store.read_tree(store.find(folder))["optimiser"].items():
-        np.testing.assert_array_equal(leaf, state[name])
+    for before, after in zip(state, store.read_leaves(store.find(folder))["optimiser"], strict=True):
+        np.testing.assert_array_equal(before, after)
     rtrl_jax.resume(str(folder), learner_workers="1", max_ticks=180)
     ticks, updates = np.load(folder / "ticks.npz"), np.load(folder / "updates.npz")
     assert updates["applied_version"].tolist() == list(range(len(updates["applied_version"])))

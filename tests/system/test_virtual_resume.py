@@ -69,6 +69,14 @@ CASES = {
     "rainbow": POLE | GAMMA | {"agent": "rainbow", "inference_workers": "3"},
     "measured": POLE | FOUR | {"inference_latency_ms": "measured", "learning_latency_ms": "measured"},
     "images": POLE | {"environment": "gameboy/duel-catching", "width": 1 / 16, "delay": 2, "rate_hz": None},
+    "images, bfloat16": POLE
+    | {
+        "environment": "gameboy/duel-catching",
+        "width": 0.5,
+        "delay": 2,
+        "rate_hz": None,
+        "inference_dtype": "bfloat16",
+    },
 }
 
 
@@ -80,8 +88,8 @@ def at_awkward_ticks(monkeypatch):
 def files(folder):
     """The records, to the byte, and the parameters at the end."""
     records = {kind: (folder / f"{kind}.npz").read_bytes() for kind in RECORDS}
-    tree = store.read_tree(store.find(folder))
-    return records, {f"{part} {name}": np.asarray(leaf).tobytes() for part in tree for name, leaf in tree[part].items()}
+    leaves = store.read_leaves(store.find(folder))
+    return records, {part: [leaf.tobytes() for leaf in its] for part, its in leaves.items()}
 
 
 def from_checkpoint(run, number, folder):
