@@ -204,10 +204,11 @@ class Supervisor:
             self._start_again(place)
             return
         process = place.process
-        if process.role == "environment" and self._board.over[0]:  # however it closes its world
+        reason = self._what_is_wrong(place)
+        # Only now: it sets `over` before it ends, so one that is seen to have ended has set it, however it closed its world.
+        if process.role == "environment" and self._board.over[0]:
             self._finished = True
             return
-        reason = self._what_is_wrong(place)
         if reason is None:
             return
         place.child.kill()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -103,3 +104,20 @@ def test_silence_counts_from_when_all_were_held_up_but_only_once_for_one_that_is
     assert place.heard(beat_ns=now - 100, gap_ns=now - 10) == now - 50  # held up again, and it has said nothing since
     assert place.heard(beat_ns=now - 5, gap_ns=now - 10) == now - 5
     assert place.heard(beat_ns=now - 5, gap_ns=now) == now
+
+
+def test_an_environment_that_ends_between_two_looks_at_it_has_ended_the_run_and_has_not_died():
+    """It says that the run is over and ends, both after a look at the one and before the look at the other."""
+    watch, place = object.__new__(supervisor.Supervisor), _Place(Process(0, "environment", "environment"))
+    watch._board = SimpleNamespace(over=[0])
+    watch._finished, watch.fatal = False, None
+
+    def ends(_):
+        watch._board.over[0] = 1
+        return "ended by itself (exit status 0) before the run was over"
+
+    watch._what_is_wrong = ends
+    place.child = object()
+    watch._look_after(place)
+    assert watch._finished
+    assert watch.fatal is None
