@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, fields
 
 from rtrl_jax import addresses, latency, stagger, topology
+from rtrl_jax.board.ring import Stacking
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings_fields import Condition, NumberOr, check, facts, json_object, setting, when
 from rtrl_jax.stagger import Cadence
@@ -120,6 +121,7 @@ class Settings:
         None, "which action the no-op is; default: the environment's own (0)", at_least=0
     )
     frame_stack: int = setting(1, "observations the network sees at once", between=(1, MOST_STACKED))
+    frame_stack_stride: int = setting(1, "ticks from one of them to the next", between=(1, MOST_STACKED))
     sticky_actions: float = setting(
         0.0,
         "probability that a frame repeats what was done in the last one, 0.25 in Machado et al. 2018",
@@ -427,6 +429,11 @@ class Settings:
         return [
             (self.width is not None and self.parameters is not None, "--width and --parameters say the same: give one"),
             (
+                self.frame_stack_stride > 1 and self.frame_stack == 1,
+                f"--frame_stack_stride={self.frame_stack_stride} says how far apart observations are that are seen at once: "
+                "give a --frame_stack of 2 or more",
+            ),
+            (
                 self.frame_skip > 1 and self.demonstrations is not None,
                 f"--frame_skip={self.frame_skip}: demonstrations have every frame, so leave one of the two out",
             ),
@@ -500,6 +507,11 @@ class Settings:
     def repeats_last_action(self) -> bool:
         """Whether the last action stays in force where β would act."""
         return self.default_action == "repeat"
+
+    @property
+    def stacking(self) -> Stacking:
+        """What the network sees at once."""
+        return Stacking(self.frame_stack, self.frame_stack_stride)
 
     @property
     def departures(self) -> frozenset[str]:

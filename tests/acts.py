@@ -6,7 +6,7 @@ import numpy as np
 
 from rtrl_jax.board.layout import Board, Dimensions, size
 from rtrl_jax.board.records import TICK, Tick, act_dtype
-from rtrl_jax.board.ring import Acts, Ring
+from rtrl_jax.board.ring import Acts, Ring, Stacking
 from rtrl_jax.replay.acts import Accounting, ActBuilder, how_it_ended
 from rtrl_jax.replay.index import Index
 from rtrl_jax.replay.keeper import Keeper
@@ -17,9 +17,9 @@ def as_tick(row) -> Tick:
     return Tick(*row.item())
 
 
-def acts_of(ticks, depth=1, **how):
+def acts_of(ticks, depth=1, stride=1, **how):
     """Rows of `act_dtype`; the number of a frame is its tick. Args: how: see `Accounting`."""
-    builder, found = ActBuilder(lambda ticks, oldest: ticks, depth, Accounting(**how)), []
+    builder, found = ActBuilder(lambda ticks, oldest: ticks, Stacking(depth, stride), Accounting(**how)), []
     for row in map(as_tick, ticks):
         obs_tick = None if row.is_default else row.obs_tick
         ended = how_it_ended(row.terminated, row.truncated)
@@ -53,7 +53,9 @@ class Played:
     The action of tick n is n modulo 100 and its reward n, unless told otherwise.
     """
 
-    def __init__(self, transitions=64, shape=(1,), dtype="float32", *, depth=1, kept_frames=None, capacity=256, **how):
+    def __init__(
+        self, transitions=64, shape=(1,), dtype="float32", *, depth=1, stride=1, kept_frames=None, capacity=256, **how
+    ):
         dimensions = Dimensions(
             capacity,
             shape,
@@ -69,7 +71,8 @@ class Played:
             frame_stack=depth,
         )
         self.board = Board(dimensions, mmap.mmap(-1, size(dimensions)))
-        self.keeper = Keeper(self.board, Accounting(**how))
+        self.stacking = Stacking(depth, stride)
+        self.keeper = Keeper(self.board, self.stacking, Accounting(**how))
         self.acts = self.board.acts
 
     def publish(

@@ -85,6 +85,7 @@ from rtrl_jax.settings import Settings, as_flagfile, from_python
         ({"width": float("nan")}, "greater than 0"),
         ({"batch_size": 999_999_999}, "between 1 and 65536"),
         ({"frame_stack": 100_000}, "between 1 and 256"),
+        ({"frame_stack_stride": 4}, "give a --frame_stack of 2 or more"),
         ({"max_ticks": 10**400}, "between 1 and"),
         ({"default_action_index": -1}, "at least 0"),
         ({"value_max": float("inf"), "categorical": True}, "finite"),

@@ -1,6 +1,20 @@
 """Rings with one writer and any number of readers, who never wait for each other."""
 
+from typing import NamedTuple
+
 import numpy as np
+
+
+class Stacking(NamedTuple):
+    """What the network sees at once: observation m, and those `stride`, 2 `stride`, … ticks before it."""
+
+    depth: int = 1  # observations
+    stride: int = 1  # ticks
+
+    @property
+    def reach(self) -> int:
+        """How far back the oldest lies, in ticks."""
+        return (self.depth - 1) * self.stride
 
 
 class Ring:
@@ -83,8 +97,8 @@ class Observations:
         row = self.ticks.rows[tick % self.capacity]
         return bool(row["terminated"] or row["truncated"])
 
-    def stack(self, tick: int, depth: int) -> np.ndarray | None:
-        """Copies observation `tick` with the `depth - 1` before it, on the last axis, oldest first.
+    def stack(self, tick: int, stacking: Stacking) -> np.ndarray | None:
+        """Copies observation `tick` with those before it that are seen with it, on the last axis, oldest first.
 
         Before the first observation of an episode stands that first observation, repeated. Returns None if any part
         of it has been overwritten.
@@ -92,7 +106,7 @@ class Observations:
         if not self.readable(tick):
             return None
         start = int(self.ticks.rows["episode_start"][tick % self.capacity])
-        wanted = stacked_ticks(tick, start, depth)
+        wanted = stacked_ticks(tick, start, stacking)
         frames = self.frames[wanted % self.capacity]
         # Looked at again: the record that gave `start` and every frame must have been there throughout.
         if not (self.readable(tick) and self.readable(wanted[0])):
@@ -166,18 +180,18 @@ class ZeroFramesFirst:
     def __init__(self, observations: Observations):
         self._observations = observations
 
-    def stack(self, tick: int, depth: int) -> np.ndarray | None:
+    def stack(self, tick: int, stacking: Stacking) -> np.ndarray | None:
         """As `Observations.stack`."""
         observations = self._observations
         newest = observations.newest
         if tick >= observations.ticks.rows["episode_start"][newest % observations.capacity]:
-            return observations.stack(tick, depth)
-        return np.zeros_like(observations.stack(newest, depth))
+            return observations.stack(tick, stacking)
+        return np.zeros_like(observations.stack(newest, stacking))
 
 
-def stacked_ticks(tick, episode_start, depth: int) -> np.ndarray:
-    """Ticks of the frames that make up an observation of `depth` frames: [..., depth], oldest first."""
-    back = np.arange(depth - 1, -1, -1)
+def stacked_ticks(tick, episode_start, stacking: Stacking) -> np.ndarray:
+    """Ticks of the frames that make up what is seen at `tick`: [..., depth], oldest first; none before the episode's first."""
+    back = np.arange(stacking.depth - 1, -1, -1) * stacking.stride
     return np.maximum(np.asarray(tick)[..., None] - back, np.asarray(episode_start)[..., None])
 
 

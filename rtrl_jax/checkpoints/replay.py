@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtrl_jax.board.ring import Stacking
 from rtrl_jax.checkpoints import store
 from rtrl_jax.errors import UserError
 from rtrl_jax.telemetry.files import write_atomically
@@ -119,7 +120,7 @@ def _write_arrays(file, arrays: dict[str, np.ndarray]) -> None:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
-def latest(board, reached: Reached, oldest: int | None = None) -> dict[str, np.ndarray]:
+def latest(board, reached: Reached, stacking: Stacking, oldest: int | None = None) -> dict[str, np.ndarray]:
     """The last observations, and the kept frames that acts to come may refer to, as arrays of a checkpoint.
 
     Args: oldest: an observation that must be among them, with those that are stacked on it.
@@ -128,10 +129,10 @@ def latest(board, reached: Reached, oldest: int | None = None) -> dict[str, np.n
     """
     observations = board.observations
     playout = int(observations.ticks.rows["playout"][reached.tick % observations.capacity])
-    length = TAIL + board.acts.depth + playout
+    length = TAIL + 1 + stacking.reach + playout
     first = reached.tick + 1 - length
     if oldest is not None:
-        first = min(first, oldest + 1 - board.acts.depth)
+        first = min(first, oldest - stacking.reach)
     first = max(0, first, observations.newest + 2 - observations.capacity)
     places = np.arange(first, reached.tick + 1) % observations.capacity
     numbers = np.arange(reached.oldest, reached.frames)

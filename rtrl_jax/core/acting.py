@@ -74,7 +74,7 @@ def policy(context: Context, network: Network | None, worker: int) -> Callable[[
         network.act,
         epsilon(context),
         actions=spec.actions,
-        frame_stack=settings.frame_stack,
+        stacking=settings.stacking,
         rng=generator,
         note=note,
         exploring_asks=settings.exploring_takes_time and not settings.is_virtual,  # where time is charged, not spent

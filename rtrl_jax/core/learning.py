@@ -77,7 +77,7 @@ def _replay(context: Context):
     acts = demonstrations.as_acts(
         shown,
         _delay(context),
-        settings.frame_stack,
+        settings.stacking,
         loops.accounting(context),
         beat=context.beat,
     )

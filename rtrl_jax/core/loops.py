@@ -101,7 +101,7 @@ def _keeper(context: Context, world: World) -> Keeper | None:
     last = world.begin.last
     if not context.assembly.dimensions.transitions:
         return None
-    keeper = Keeper(context.board, accounting(context))
+    keeper = Keeper(context.board, context.settings.stacking, accounting(context))
     if world.replay is not None:
         keeper.restore(world.replay)
     if last is not None and last["truncated"]:

@@ -62,7 +62,9 @@ def kept(settings: Settings, spec: Spec, least_observations: int = 0, transition
     """
     each = _frames_each(settings)
     transitions = transitions or settings.replay_capacity or _default_transitions(settings, spec, each)
-    frames = transitions * each + _frames_besides(settings, transitions, each) + BRIM + 2 * settings.frame_stack
+    frames = (
+        transitions * each + _frames_besides(settings, transitions, each) + BRIM + 2 * (1 + settings.stacking.reach)
+    )
     return Kept(max(least_observations, _observations(settings, spec)), transitions, frames)
 
 
@@ -73,7 +75,8 @@ def _frames_each(settings: Settings) -> int:
     """
     cadence = settings.cadence
     period = cadence.period if cadence else settings.delay
-    apart = min(settings.frame_stack, period or settings.frame_stack) if settings.is_sequential else 1
+    depth, stride = settings.stacking
+    apart = min(depth, period // math.gcd(period, stride) if period else depth) if settings.is_sequential else 1
     leads_elsewhere = "next_obs" in settings.departures  # to another observation than the next act goes on from
     # Which a later one does go on from, and it is kept in that order, if all begin at the same zero frame.
     comes_up = cadence and cadence.zero_frames and (cadence.lag - 1) % cadence.period == 0
@@ -108,7 +111,7 @@ def _default_transitions(settings: Settings, spec: Spec, each: int) -> int:
 def _observations(settings: Settings, spec: Spec) -> int:
     most = int(memory.total() * SHARE_OF_OBSERVATIONS / (_frame_bytes(spec) + TICK.itemsize))
     looked_back = min(math.ceil(LOOKED_BACK_S * spec.rate_hz), most, (_ticks(settings, spec) or most) + BRIM)
-    return max(LEAST_CAPACITY, looked_back, 2 * (settings.playout_ticks or 0))
+    return max(LEAST_CAPACITY, looked_back, 2 * (settings.playout_ticks or 0), 2 * settings.stacking.reach)
 
 
 def needed(model: Model) -> int:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtrl_jax.board.ring import Stacking
 from rtrl_jax.environments import Environment
 from rtrl_jax.evaluation.schedule import Schedule
 
@@ -48,7 +49,7 @@ class Rules(NamedTuple):
     """What all episodes of a player have in common."""
 
     player: Player
-    frame_stack: int
+    stacking: Stacking
     most_ticks: int  # an episode is cut off after so many
     repeat: bool = False  # whether the last action stays in force where β would act
 
@@ -68,7 +69,8 @@ def play(environment: Environment, job: Job, rules: Rules) -> Generator[tuple[np
     rng = np.random.default_rng(for_policy)
     not_finite = sum(environment.not_finite)
     frame, encounter = _begin(environment, job, int(for_environment.generate_state(1)[0] >> 1))
-    frames = deque([frame] * rules.frame_stack, maxlen=rules.frame_stack)  # before the first stands the first, repeated
+    seen = 1 + rules.stacking.reach
+    frames = deque([frame] * seen, maxlen=seen)  # before the first stands the first, repeated
     wins = environment.progress.wins
     decided = {}
     action, total, default_ticks, tick, terminated, truncated = spec.default_action, 0.0, 0, 0, False, False
@@ -79,7 +81,10 @@ def play(environment: Environment, job: Job, rules: Rules) -> Generator[tuple[np
             elif rng.random() < epsilon:
                 decided[tick] = int(rng.integers(spec.actions))
             else:
-                decided[tick] = yield np.concatenate(frames, axis=-1), int(rng.integers(2**32))
+                decided[tick] = yield (
+                    np.concatenate([*frames][:: rules.stacking.stride], axis=-1),
+                    int(rng.integers(2**32)),
+                )
         tick += 1
         source = schedule.source(tick)
         if source is None:

@@ -196,7 +196,7 @@ def _work(settings: Evaluation, name: str, players: list[Player], manifest: dict
         "repeat": settings.default_action == "repeat",
     }
     if manifest is None:  # nothing waits for a network, so there is nothing to gain from several side by side
-        nobody = {"checkpoint": None, "version": None, "frame_stack": 1, "rows": 1, "side_by_side": 1}
+        nobody = {"checkpoint": None, "version": None, "stacking": [1, 1], "rows": 1, "side_by_side": 1}
         return Work(**where, **plays, **nobody)
 
     from rtrl_jax.evaluation import policies
@@ -207,7 +207,7 @@ def _work(settings: Evaluation, name: str, players: list[Player], manifest: dict
         **plays,
         checkpoint=str(_path(settings)),
         version=policies.version(manifest),
-        frame_stack=policies.settings_of(manifest).frame_stack,
+        stacking=[*policies.settings_of(manifest).stacking],
         rows=rows,
         side_by_side=rows if many else 1,
     )

@@ -30,7 +30,7 @@ class Work(NamedTuple):
     checkpoint: str | None  # None: no decision needs a network
     version: list | None  # tick and updates of that checkpoint: a run that goes on writes newer ones
     players: list  # `episodes.Player`s, one for each number that a job may name
-    frame_stack: int
+    stacking: list  # fields of `board.ring.Stacking`
     most_ticks: int
     repeat: bool  # whether the last action stays in force where β would act
     rows: int  # of each batch of inference
@@ -103,11 +103,12 @@ def play_all(environments: list, work: Work, choose, ask) -> None:
 
 def _rules(work: Work) -> list:
     """Of each player."""
+    from rtrl_jax.board.ring import Stacking
     from rtrl_jax.evaluation.episodes import Player, Rules
     from rtrl_jax.evaluation.schedule import Schedule
 
     players = [Player(Schedule(*schedule), epsilon, tuple(pattern)) for schedule, epsilon, pattern in work.players]
-    return [Rules(player, work.frame_stack, work.most_ticks, work.repeat) for player in players]
+    return [Rules(player, Stacking(*work.stacking), work.most_ticks, work.repeat) for player in players]
 
 
 def _prepare(work: Work):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from rtrl_jax.board.records import GOES_ON, TERMINATED, TRUNCATED
-from rtrl_jax.board.ring import ZERO_FRAME, stacked_ticks
+from rtrl_jax.board.ring import ZERO_FRAME, Stacking, stacked_ticks
 
 KEPT_ALREADY = -1  # as the oldest number that may be named: any
 
@@ -48,15 +48,14 @@ class ActBuilder:
     def __init__(
         self,
         keep: Callable[[list[int], int], list[int] | None],
-        depth: int = 1,
+        stacking: Stacking = Stacking(),  # noqa: B008
         accounting: Accounting = Accounting(),  # noqa: B008
     ):
         """Args:
         keep: (ticks [depth], oldest) -> numbers [depth] of their observations among the kept frames, none of them less than
           `oldest`; None if one of the observations is gone.
-        depth: frames stacked.
         """
-        self._keep, self._depth, self._accounting = keep, depth, accounting
+        self._keep, self._stacking, self._accounting = keep, stacking, accounting
         self._clip = CLIPPINGS[accounting.clipping]
         self._open: Span | None = None
         self._oldest = KEPT_ALREADY  # no row to come names a frame before this one
@@ -107,9 +106,10 @@ class ActBuilder:
 
     def _stack(self, tick: int, episode_start: int) -> list[int] | None:
         if tick < episode_start:
-            ticks = [ZERO_FRAME] * self._depth
+            ticks = [ZERO_FRAME] * self._stacking.depth
         else:
-            ticks = [tick] if self._depth == 1 else stacked_ticks(tick, episode_start, self._depth).tolist()
+            alone = self._stacking.depth == 1
+            ticks = [tick] if alone else stacked_ticks(tick, episode_start, self._stacking).tolist()
         return self._keep(ticks, self._oldest)
 
     def save(self) -> dict:

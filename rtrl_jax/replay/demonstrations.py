@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rtrl_jax.board.records import act_dtype
-from rtrl_jax.board.ring import Acts, Ring
+from rtrl_jax.board.ring import Acts, Ring, Stacking
 from rtrl_jax.errors import UserError
 from rtrl_jax.replay.acts import Accounting, ActBuilder, how_it_ended
 
@@ -108,7 +108,7 @@ def _check_game(path: pathlib.Path, shown: Game, game: Game) -> None:
 def as_acts(
     arrays: dict[str, np.ndarray],
     delay: int,
-    depth: int = 1,
+    stacking: Stacking = Stacking(),  # noqa: B008
     accounting: Accounting = Accounting(),  # noqa: B008
     beat=lambda: None,
 ) -> Acts:
@@ -118,12 +118,11 @@ def as_acts(
     whose observation would lie in the episode before becomes a default action. Its frames are kept as they are, numbered by tick.
 
     Args:
-      depth: frames stacked.
       beat: called now and then, as a long demonstration takes its time.
     """
     frames, builder = (
         arrays["frames"],
-        ActBuilder(_as_numbered, depth, accounting),
+        ActBuilder(_as_numbered, stacking, accounting),
     )
     columns = [arrays[name].tolist() for name in ("actions", "rewards", "ends")]
     rows, start = [], 0
@@ -133,7 +132,7 @@ def as_acts(
         start = tick + 1 if end else start
         if tick % PORTION == 0:
             beat()
-    acts = np.zeros(len(rows) + 1, act_dtype(depth))
+    acts = np.zeros(len(rows) + 1, act_dtype(stacking.depth))
     acts[: len(rows)] = rows
     kept = np.concatenate([frames, np.zeros((1, *frames.shape[1:]), frames.dtype)])
     numbers = np.array([[len(rows)], [len(frames)], [0]])

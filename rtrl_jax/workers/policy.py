@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rtrl_jax.board.ring import Observations
+from rtrl_jax.board.ring import Observations, Stacking
 from rtrl_jax.workers.mailbox import Choice
 
 
@@ -15,7 +15,7 @@ def epsilon_greedy(
     epsilon: Callable[[int, int], float],
     *,
     actions: int,
-    frame_stack: int,
+    stacking: Stacking,
     rng: np.random.Generator,
     note: Callable[[], None] = lambda: None,
     exploring_asks: bool = False,
@@ -40,7 +40,7 @@ def epsilon_greedy(
         if explores and not exploring_asks:
             return Choice(drawn, False, version)
         with snapshots.pinned() as (version, parameters):
-            observation = observations.stack(obs_tick, frame_stack)
+            observation = observations.stack(obs_tick, stacking)
             if observation is None:
                 raise RuntimeError(
                     f"observation {obs_tick} was overwritten before it was used: this process was held up for too long"

@@ -11,6 +11,7 @@ import numpy as np
 from rtrl_jax.board import segment, snapshots
 from rtrl_jax.board.layout import Board, Dimensions
 from rtrl_jax.board.records import TICK, Tick
+from rtrl_jax.board.ring import Stacking
 from rtrl_jax.replay.index import Index
 from rtrl_jax.replay.keeper import Keeper
 from rtrl_jax.replay.transitions import Horizon
@@ -85,7 +86,7 @@ def read_observations(board, until):
         tick = newest - int(rng.integers(0, 63))  # up to the brink of what is being overwritten
         if tick < 0:
             continue
-        frame = observations.stack(tick, 1)
+        frame = observations.stack(tick, Stacking())
         if frame is None:
             gone += 1
         else:

@@ -33,7 +33,11 @@ def saved(tmp_path, played, everything=True):
     board = played.board
     reached = replay.Reached.of(board.observations.newest, played.keeper.save())
     listed = replay.Files(tmp_path, board.acts).update(reached.acts, everything=everything, over=True)
-    return {"reached": list(reached), "replay": listed}, replay.latest(board, reached), played.keeper.save()
+    return (
+        {"reached": list(reached), "replay": listed},
+        replay.latest(board, reached, played.stacking),
+        played.keeper.save(),
+    )
 
 
 def restored(tmp_path, saved, transitions, **how):
@@ -89,13 +93,13 @@ def test_the_replay_comes_back_and_nothing_else_and_goes_on(tmp_path, capacity, 
     assert len(goes_on) == min(capacity, len(has) + grown)
 
 
-@pytest.mark.parametrize("depth", [1, 4])
-def test_without_the_replay_only_the_last_frames_are_there(tmp_path, depth):
-    before = Played(1000, kept_frames=1100, depth=depth, capacity=1000)
+@pytest.mark.parametrize("how", [{}, {"depth": 4}, {"depth": 4, "stride": 5}], ids=str)
+def test_without_the_replay_only_the_last_frames_are_there(tmp_path, how):
+    before = Played(1000, kept_frames=1100, capacity=1000, **how)
     play(before, 725)
-    after = restored(tmp_path, saved(tmp_path, before, everything=False), 1000, depth=depth, capacity=900)
+    after = restored(tmp_path, saved(tmp_path, before, everything=False), 1000, capacity=900, **how)
     assert len(index_of(after)) == 0
-    assert after.board.observations.stack(724, 4)[..., -1] == 724
+    assert after.board.observations.stack(724, before.stacking)[..., 0] == 724 - before.stacking.reach
     play(after, 2)  # the act that was open is completed
     play(before, 2)
     one, other = (
@@ -105,7 +109,7 @@ def test_without_the_replay_only_the_last_frames_are_there(tmp_path, depth):
     np.testing.assert_array_equal(one.next_observation, other.next_observation)
     # Saved again, in full: what was never there does not come into being.
     later = tmp_path / "later"
-    again = restored(later, saved(later, after), 1000, depth=depth)
+    again = restored(later, saved(later, after), 1000, **how)
     assert len(index_of(again)) == 2
 
 

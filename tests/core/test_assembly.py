@@ -146,6 +146,9 @@ def test_the_replay_keeps_all_of_a_run_that_it_can(given, expected):
         ({"frame_stack": 4}, 1, 39),  # of stacks that overlap
         ({"frame_stack": 4, "interaction": "sequential"}, 4, 39),
         ({"frame_stack": 4, "interaction": "sequential", "delay": 2}, 2, 39),
+        ({"frame_stack": 4, "frame_stack_stride": 3}, 1, 39),
+        ({"frame_stack": 4, "frame_stack_stride": 3, "interaction": "sequential", "delay": 3}, 1, 39),
+        ({"frame_stack": 4, "frame_stack_stride": 2, "interaction": "sequential", "delay": 6}, 3, 39),
         ({"interaction": "sequential", "delay": 5, "accounting": "next_obs"}, 2, 39),
         ({"interaction": "sequential", "delay": 5, "accounting": "next_obs,zero_frames"}, 2, 78 + 2),
         (
@@ -159,7 +162,7 @@ def test_the_replay_keeps_all_of_a_run_that_it_can(given, expected):
 )
 def test_there_is_a_frame_for_each_transition_or_a_stack_where_they_are_far_apart(given, each, besides):
     kept = sizing.kept(Settings(replay_capacity=10_000, **given), SPEC)
-    assert kept.kept_frames == each * 10_000 + besides + 64 + 2 * given.get("frame_stack", 1)
+    assert kept.kept_frames == each * 10_000 + besides + 64 + 2 * (1 + Settings(**given).stacking.reach)
 
 
 @pytest.mark.parametrize(
@@ -167,6 +170,7 @@ def test_there_is_a_frame_for_each_transition_or_a_stack_where_they_are_far_apar
     [
         ({}, 60.0, 4096),
         ({"playout": "3000"}, 60.0, 6000),
+        ({"frame_stack": 101, "frame_stack_stride": 40}, 60.0, 8000),
         ({}, 1000.0, 10_000),  # ten seconds, for whoever follows the record
         ({"max_ticks": 5000}, 1000.0, 5064),
     ],

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from evaluation.worlds import NOTHING, Recorder
 
-from rtrl_jax.board.ring import join_stack, stacked_ticks
+from rtrl_jax.board.ring import Stacking, join_stack, stacked_ticks
 from rtrl_jax.environments import library, players
 from rtrl_jax.evaluation.episodes import Job, Player, Rules, play
 from rtrl_jax.evaluation.schedule import NEVER, asynchronous, sequential
 
-JOB = Job(seed=3, number=7)
+ALONE, JOB = Stacking(), Job(seed=3, number=7)
 
 
 def answer(episode, policy):
@@ -24,8 +24,8 @@ def answer(episode, policy):
         action = policy(observation)
 
 
-def run(schedule, length=12, epsilon=0.0, stack=1, most_ticks=1000, job=JOB, pattern=()):
-    world, rules = Recorder(length), Rules(Player(schedule, epsilon, pattern), stack, most_ticks)
+def run(schedule, length=12, epsilon=0.0, stacking=ALONE, most_ticks=1000, job=JOB, pattern=()):
+    world, rules = Recorder(length), Rules(Player(schedule, epsilon, pattern), stacking, most_ticks)
     episode, asked = answer(play(world, job, rules), lambda o: int(o[-1]) % 5)
     return episode, asked, world
 
@@ -44,7 +44,7 @@ def test_sequential_delay():
 
 
 def test_the_last_action_stays_in_force_where_the_run_had_it_so():
-    world, rules = Recorder(12), Rules(Player(sequential(3), 0.0), 1, 1000, repeat=True)
+    world, rules = Recorder(12), Rules(Player(sequential(3), 0.0), Stacking(), 1000, repeat=True)
     episode, _ = answer(play(world, JOB, rules), lambda o: int(o[-1]) % 5)
     assert world.actions == [NOTHING, NOTHING, 0, 0, 0, 3, 3, 3, 1, 1, 1, 4]
     assert episode.default_ticks == 8
@@ -98,11 +98,13 @@ def test_cut_off():
     assert run(asynchronous(1), length=9, most_ticks=9)[0].terminated
 
 
-def test_frames_are_stacked_as_in_a_run():
+@pytest.mark.parametrize("stacking", [Stacking(4), Stacking(3, 2), Stacking(2, 20)])
+def test_frames_are_stacked_as_in_a_run(stacking):
     frames = np.arange(12, dtype=np.float32)[:, None]
-    _, asked, _ = run(asynchronous(1), stack=4)
+    _, asked, _ = run(asynchronous(1), stacking=stacking)
     for tick, (observation, _) in enumerate(asked):
-        assert observation.tolist() == join_stack(frames[stacked_ticks(tick, 0, 4)], 1).tolist()
+        assert observation.tolist() == join_stack(frames[stacked_ticks(tick, 0, stacking)], 1).tolist()
+    assert asked[5][0].tolist() == [max(0, 5 - back * stacking.stride) for back in range(stacking.depth)][::-1]
 
 
 def test_random_numbers_belong_to_the_episode():
@@ -117,13 +119,13 @@ def test_random_numbers_belong_to_the_episode():
 
 def test_a_game_of_encounters_takes_them_in_turn_and_says_whether_it_was_won():
     world = library.game("gameboy/duel-battles")
-    rules = Rules(Player(NEVER, 0.0), 1, most_ticks=30)
+    rules = Rules(Player(NEVER, 0.0), Stacking(), most_ticks=30)
     for number, encounter in ((1, 1), (41, 1), (5, 5), (0, 0)):
         episode, _ = answer(play(world, Job(0, number), rules), None)
         assert (episode.encounter, episode.won, episode.terminated) == (encounter, False, False)
         assert world.progress.encounter == encounter
     player = players.duel_player()
-    rules = Rules(Player(asynchronous(1), 0.0), 1, most_ticks=100_000)
+    rules = Rules(Player(asynchronous(1), 0.0), Stacking(), most_ticks=100_000)
     episode, _ = answer(play(world, Job(0, 40), rules), lambda observation: player(world.console))
     assert (episode.encounter, episode.won, episode.terminated) == (0, True, True)
     world.close()

@@ -29,7 +29,7 @@ def work(
 ):
     where = (str(checkpoint), [1000, 10]) if checkpoint else (None, None)
     players = [Player(schedule, epsilon), Player(schedule, 1.0, pattern=(0,))]
-    return Work(environment, {}, *where, players, stack, most_ticks, False, rows, side_by_side)
+    return Work(environment, {}, *where, players, [stack, 1], most_ticks, False, rows, side_by_side)
 
 
 def test_an_episode_is_the_same_whatever_the_processes(tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rtrl_jax import UserError
+from rtrl_jax.board.ring import Stacking
 from rtrl_jax.replay import demonstrations
 from rtrl_jax.replay.acts import Accounting
 from rtrl_jax.replay.index import Index
@@ -73,7 +74,7 @@ def test_the_paper_s_code_s_next_observation_is_theirs_too():
 
 
 def test_stacks_of_theirs_stay_within_an_episode():
-    acts = acts_of(example(), 1, depth=3)
+    acts = acts_of(example(), 1, stacking=Stacking(3))
     numbers = np.arange(acts.head)
     assert acts.rows(numbers)["frames"].tolist() == [[0, 0, 0], [0, 1, 2], [1, 2, 3], [2, 3, 4], [6, 6, 6], [6, 6, 7]]
 

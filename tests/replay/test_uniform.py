@@ -1,5 +1,7 @@
 """Sampling from the board's rings: which transitions, which frames, and what happens at the wrap."""
 
+import math
+
 import numpy as np
 import pytest
 from acts import Played, horizon
@@ -29,11 +31,14 @@ def test_a_batch_holds_the_frames_actions_and_rewards_of_its_transitions():
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(1, 250), st.integers(1, 12), st.integers(1, 7), st.integers(1, 4), st.integers(0, 1))
-def test_the_replay_holds_its_capacity_whatever_the_interaction(ticks, delay, period, depth, reference):
+@given(
+    st.integers(1, 250), st.integers(1, 12), st.integers(1, 7), st.integers(1, 4), st.integers(1, 5), st.integers(0, 1)
+)
+def test_the_replay_holds_its_capacity_whatever_the_interaction(ticks, delay, period, depth, stride, reference):
     """An act in every `period` ticks; where stacks have frames of their own there is room for them."""
-    each = min(depth, period) * (1 + reference)
-    played = Played(20, (3,), depth=depth, kept_frames=20 * each + 30, undelayed_next=bool(reference))
+    each = min(depth, period // math.gcd(period, stride)) * (1 + reference)
+    room = 20 * each + 18 + 4 * (1 + (depth - 1) * stride)
+    played = Played(20, (3,), depth=depth, stride=stride, kept_frames=room, undelayed_next=bool(reference))
     replay = UniformReplay(played.acts, horizon())
     applied = [tick for tick in range(ticks) if tick >= delay and tick % period == 0]
     for tick in range(ticks):
@@ -51,7 +56,7 @@ def test_the_replay_holds_its_capacity_whatever_the_interaction(ticks, delay, pe
     if held[0] > ticks - 100:
         assert set(ours.tolist()) == set(held)
         decided = ours - delay
-        stacks = np.maximum(decided[:, None] - np.arange(depth)[::-1], 0)
+        stacks = np.maximum(decided[:, None] - stride * np.arange(depth)[::-1], 0)
         assert (batch.observation.reshape(1000, depth, 3) == stacks[..., None]).all()
         leads_to = ours + period - 1 if reference else decided + period
         assert (batch.next_observation[:, -1] == leads_to).all()

@@ -167,6 +167,7 @@ def test_a_damaged_checkpoint_is_one_line_and_nothing_is_changed(launch, tmp_pat
         (["--width=2"], "another network"),
         (["--dueling"], "another network"),
         (["--frame_stack=2"], "--frame_stack"),
+        (["--frame_stack_stride=2"], "--frame_stack"),
         (["--batch_size=0"], "between 1 and 65536"),
     ],
 )

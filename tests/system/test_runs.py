@@ -130,7 +130,14 @@ def test_every_mode(launch, tmp_path, mode):
 
 def test_atari_with_the_paper_s_network(launch, tmp_path):
     folder = tmp_path / "run"
-    flags = ["--environment=atari/Boxing", "--parameters=1M", "--max_ticks=300", "--learn_start=40", "--frame_stack=2"]
+    flags = [
+        "--environment=atari/Boxing",
+        "--parameters=1M",
+        "--max_ticks=300",
+        "--learn_start=40",
+        "--frame_stack=2",
+        "--frame_stack_stride=4",
+    ]
     done = launch(*flags, "--epsilon_steps=5", "--learning_rate=0.0001", f"--run_dir={folder}")
     assert done.returncode == 0, done.stderr
     summary, _, decisions, _ = check(folder)

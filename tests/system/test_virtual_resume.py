@@ -62,7 +62,13 @@ CASES = {
     "no learning": POLE | GAMMA | {"learner_workers": "0", "inference_workers": "3", "epsilon_end": 0.3},
     "repeat, stacked, per tick": POLE
     | GAMMA
-    | {"default_action": "repeat", "frame_stack": 3, "discount_per": "tick", "inference_workers": "2"},
+    | {
+        "default_action": "repeat",
+        "frame_stack": 3,
+        "frame_stack_stride": 2,
+        "discount_per": "tick",
+        "inference_workers": "2",
+    },
     "random": POLE | GAMMA | {"policy": "random", "inference_workers": "3"},
     "noop": POLE | {"policy": "noop", "delay": 2},
     "n steps": POLE | {"delay": 2, "n_steps": 4},

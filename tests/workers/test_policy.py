@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from rtrl_jax.board.ring import Stacking
 from rtrl_jax.workers.policy import epsilon_greedy
 
 
@@ -18,8 +19,8 @@ class Snapshots:
 
 
 class Observations:
-    def stack(self, tick, depth):
-        return np.full(depth, tick)
+    def stack(self, tick, stacking):
+        return np.full(stacking.depth, tick)
 
 
 def policy(epsilon, asked, **how):
@@ -28,7 +29,9 @@ def policy(epsilon, asked, **how):
         return 9
 
     rng = np.random.default_rng(0)
-    return epsilon_greedy(Observations(), Snapshots(), network, epsilon, actions=5, frame_stack=2, rng=rng, **how)
+    return epsilon_greedy(
+        Observations(), Snapshots(), network, epsilon, actions=5, stacking=Stacking(2), rng=rng, **how
+    )
 
 
 @pytest.mark.parametrize("exploring_asks", [False, True])
