@@ -20,7 +20,7 @@ from rtrl_jax.workers.steps import Loop
 LOOK_AT_TURN_NS = 1_000_000  # two may ring a learner at once, and then a ring can be missed
 NOT_BEGUN = -1
 INACTIVE_EVERY = (
-    64  # updates between two in which inactive units are counted, in a fifth to a quarter of an update's time
+    128  # updates between two in which inactive units are counted, in a fifth to a quarter of an update's time
 )
 
 

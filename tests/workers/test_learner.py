@@ -339,13 +339,15 @@ def test_inactive_units_are_counted_now_and_then_by_version_whoever_counts():
     )
     replay = Batches(0, draw=lambda n: SimpleNamespace(observation=0.25))
     first, second = (make_learning(board, leaves, optimiser_leaves, program, replay) for _ in range(2))
-    made = [(first if number < 70 else second).step() for number in range(130)]  # the second takes the first's place
+    made = [
+        (first if number < INACTIVE_EVERY + 6 else second).step() for number in range(2 * INACTIVE_EVERY + 2)
+    ]  # the second takes the first's place
     rows = [record(0, *one, 1, 2, 3, 4) for one in made]
     counted = [row.applied_version for row in rows if not np.isnan(row.inactive)]
     assert counted == [0, INACTIVE_EVERY, 2 * INACTIVE_EVERY]
     assert [rows[version].inactive_channels for version in counted] == [-version for version in counted]
-    one = rows[64]
-    assert one[6:] == (64, 64, 7.0, 1.0, 2.0, 3.0, 0.25, -64.0)
+    one = rows[INACTIVE_EVERY]
+    assert one[6:] == (INACTIVE_EVERY, INACTIVE_EVERY, 7.0, 1.0, 2.0, 3.0, 0.25, -INACTIVE_EVERY)
     assert (one.loss, one.start_ns, one.end_ns) == (0.5, 1, 4)
 
 
