@@ -137,6 +137,12 @@ class Settings:
         "frames of the game in a tick, which hold its action; its own rate is divided by it",
         between=(1, MOST_SKIPPED),
     )
+    press_frames: int | None = setting(
+        None,
+        "of a tick's frames, how many hold its action before the default action takes its place: each tick presses anew; "
+        "default: all",
+        between=(1, MOST_SKIPPED),
+    )
 
     interaction: str = setting(
         "async",
@@ -432,6 +438,10 @@ class Settings:
                 self.frame_stack_stride > 1 and self.frame_stack == 1,
                 f"--frame_stack_stride={self.frame_stack_stride} says how far apart observations are that are seen at once: "
                 "give a --frame_stack of 2 or more",
+            ),
+            (
+                (self.press_frames or 1) > self.frame_skip,
+                f"--press_frames={self.press_frames} of a tick's frames hold its action, but a tick has --frame_skip={self.frame_skip}",
             ),
             (
                 self.frame_skip > 1 and self.demonstrations is not None,

@@ -39,6 +39,7 @@ def make_environment(settings: Settings) -> Environment:
         sticky_actions=settings.sticky_actions,
         noop_starts=settings.noop_starts,
         frame_skip=settings.frame_skip,
+        press_frames=settings.press_frames,
     )
 
 

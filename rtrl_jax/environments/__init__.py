@@ -29,6 +29,7 @@ def make(
     sticky_actions: float = 0.0,
     noop_starts: int = 0,
     frame_skip: int = 1,
+    press_frames: int | None = None,
 ) -> Environment:
     """Makes the environment called `name`.
 
@@ -37,7 +38,7 @@ def make(
       rate_hz: ticks a second; None for the environment's own rate.
       default_action_index: β; None for the environment's own.
       kwargs: keywords for `gymnasium.make`, see `keywords`; for gymnasium/… and toy/… alone.
-      sticky_actions, noop_starts, frame_skip: a probability and two numbers of frames, see `wrappers`.
+      sticky_actions, noop_starts, frame_skip, press_frames: a probability and numbers of frames, see `wrappers`.
 
     Raises:
       UserError: no such environment, or one that cannot be used here, or not with these keywords.
@@ -45,7 +46,7 @@ def make(
     environment = _find(name, kwargs or {})
     if default_action_index is not None:
         environment.spec = environment.spec._replace(default_action=default_action_index)
-    environment, wrong = wrapped(environment, sticky_actions, noop_starts, frame_skip), None
+    environment, wrong = wrapped(environment, sticky_actions, noop_starts, frame_skip, press_frames), None
     if rate_hz is not None:
         environment.spec = environment.spec._replace(rate_hz=rate_hz)
     if environment.spec.rate_hz is None:

@@ -113,25 +113,34 @@ class NoopStarts(Wrapper):
 class FrameSkip(Wrapper):
     """A tick is so many frames: the action is held, rewards are summed, and the last frame is seen."""
 
-    def __init__(self, inner: Environment, frames: int):
+    def __init__(self, inner: Environment, frames: int, press_frames: int | None = None):
+        """Args: press_frames: for how many of them the action is held before β takes its place; None for all."""
         super().__init__(inner)
         rate_hz = inner.spec.rate_hz
-        self._frames, self.spec = frames, inner.spec._replace(rate_hz=rate_hz and rate_hz / frames)
+        self._frames, self._pressed = frames, frames if press_frames is None else press_frames
+        self.spec = inner.spec._replace(rate_hz=rate_hz and rate_hz / frames)
 
     def step(self, action: int):
         total = 0.0
-        for _ in range(self._frames):
-            frame, reward, terminated, truncated = super().step(action)
+        for number in range(self._frames):
+            done = action if number < self._pressed else self.spec.default_action
+            frame, reward, terminated, truncated = super().step(done)
             total += reward
             if terminated or truncated:
                 break
         return frame, total, terminated, truncated
 
 
-def wrapped(environment: Environment, sticky_actions: float, noop_starts: int, frame_skip: int) -> Environment:
+def wrapped(
+    environment: Environment,
+    sticky_actions: float,
+    noop_starts: int,
+    frame_skip: int,
+    press_frames: int | None = None,
+) -> Environment:
     """With what is asked for around it; itself if nothing is."""
     if sticky_actions:
         environment = Sticky(environment, sticky_actions)
     if noop_starts:
         environment = NoopStarts(environment, noop_starts)
-    return FrameSkip(environment, frame_skip) if frame_skip > 1 else environment
+    return FrameSkip(environment, frame_skip, press_frames) if frame_skip > 1 else environment

@@ -224,7 +224,7 @@ def _facts(settings: Evaluation, name: str, game: Game, manifest: dict | None) -
         "default_action": settings.default_action,
         "default_action_index": game.spec.default_action,
         "environment_kwargs": json.dumps(options["kwargs"], sort_keys=True),
-        **{option: options[option] for option in ("sticky_actions", "noop_starts", "frame_skip")},
+        **{option: options[option] for option in ("sticky_actions", "noop_starts", "frame_skip", "press_frames")},
         "most_ticks": settings.max_ticks_per_episode,
     }
 

@@ -20,6 +20,7 @@ ALIKE = (
     "sticky_actions",
     "noop_starts",
     "frame_skip",
+    "press_frames",
     "most_ticks",
 )
 
@@ -48,7 +49,7 @@ def to_beat(path: str, facts: dict) -> dict:
     if not rows:
         raise UserError(f"--against={path} has no controls of {facts['environment']}: play them with --policy=controls")
     for name in ALIKE:
-        had = {row[name] for row in rows if row[name] != ""}  # doing nothing has no delay
+        had = {row[name] for row in rows if (name, row[name]) != ("delay", "")}  # doing nothing has none
         if had != {_text(facts[name])}:
             raise UserError(
                 f"--against={path}: its controls of {facts['environment']} were played with {name} {', '.join(sorted(had))}, "

@@ -78,6 +78,7 @@ class Evaluation:
     sticky_actions: float | None = _left_to_the_run("sticky_actions")
     noop_starts: int | None = _left_to_the_run("noop_starts")
     frame_skip: int | None = _left_to_the_run("frame_skip")
+    press_frames: int | None = _left_to_the_run("press_frames")
     episodes: int = setting(100, "episodes of each environment and seed", between=(1, MOST_TICKS))
     seeds: str = setting("0", "e.g. 0,1,2", parse=_seeds)
     max_ticks_per_episode: int = setting(

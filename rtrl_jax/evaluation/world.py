@@ -3,7 +3,7 @@
 from rtrl_jax.environments import keywords
 from rtrl_jax.evaluation.settings import Evaluation
 
-EVERYWHERE = ("rate_hz", "sticky_actions", "noop_starts", "frame_skip")  # goes with an agent to other games
+EVERYWHERE = ("rate_hz", "sticky_actions", "noop_starts", "frame_skip", "press_frames")  # goes with an agent to other games
 FLAGS = (*EVERYWHERE, "default_action_index", "environment_kwargs")
 
 
@@ -25,6 +25,7 @@ def options(settings: Evaluation, environment: str, manifest: dict | None) -> di
         "sticky_actions": found["sticky_actions"] or 0.0,
         "noop_starts": found["noop_starts"] or 0,
         "frame_skip": found["frame_skip"] or 1,
+        "press_frames": found["press_frames"],
     }
 
 

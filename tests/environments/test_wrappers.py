@@ -66,9 +66,30 @@ def test_skipped_frames_hold_the_action_and_add_up_what_it_earned():
     assert inner.actions == [3] * 4 + [1] * 4 + [2] * 2
 
 
+def test_a_press_ends_within_its_tick():
+    inner = Recorder(10)
+    world = FrameSkip(inner, 4, press_frames=1)
+    world.reset(0)
+    assert play(world, [3, 3]) == [(1 + 2 + 3 + 4.0, False, False), (26.0, False, False)]
+    assert inner.actions == [3, NOTHING, NOTHING, NOTHING] * 2
+
+
+def test_a_menu_hears_each_press_and_a_held_button_once():
+    moved = {}
+    for press_frames in (None, 2):
+        world = environments.make("gameboy/duel-catching", frame_skip=4, press_frames=press_frames)
+        world.reset(0, encounter=0)
+        buttons = dict(zip(world.spec.action_names, range(world.spec.actions), strict=True))
+        play(world, [buttons["A"]] * 60)
+        pictures = [world.step(buttons["A"])[0] for _ in range(60)]
+        moved[press_frames] = len({picture.tobytes() for picture in pictures})
+        world.close()
+    assert moved[None] < moved[2], moved
+
+
 @pytest.mark.parametrize("name", ["atari/Boxing", "gameboy/duel-catching"])
 def test_saved_and_restored_it_goes_on_as_if_nothing_had_happened(name):
-    how = {"sticky_actions": 0.25, "noop_starts": 30, "frame_skip": 3, "rate_hz": 15.0}
+    how = {"sticky_actions": 0.25, "noop_starts": 30, "frame_skip": 3, "press_frames": 2, "rate_hz": 15.0}
     world = environments.make(name, **how)
     assert world.spec.rate_hz == 15
     actions = np.random.default_rng(0).integers(world.spec.actions, size=60).tolist()

@@ -17,6 +17,7 @@ PLAYED = {
     "sticky_actions": 0.0,
     "noop_starts": 30,
     "frame_skip": 1,
+    "press_frames": None,
     "most_ticks": 4000,
 }
 HERE = {"environment": "atari/Boxing", **PLAYED}

@@ -8,7 +8,7 @@ from rtrl_jax.evaluation.settings import Evaluation
 CARTPOLE = "gymnasium/CartPole-v1"
 
 
-PLAIN = {"sticky_actions": 0.0, "noop_starts": 0, "frame_skip": 1}
+PLAIN = {"sticky_actions": 0.0, "noop_starts": 0, "frame_skip": 1, "press_frames": None}
 
 
 def manifest(**settings):
@@ -35,7 +35,7 @@ def test_elsewhere_the_rate_alone_goes_with_it():
 
 
 def test_the_protocol_goes_with_an_agent_to_other_games():
-    given = {"sticky_actions": 0.25, "noop_starts": 30, "frame_skip": 4}
+    given = {"sticky_actions": 0.25, "noop_starts": 30, "frame_skip": 4, "press_frames": 2}
     for game in (CARTPOLE, "gymnasium/Acrobot-v1"):
         found = world.options(Evaluation(checkpoint="it"), game, manifest(**given))
         assert {name: found[name] for name in given} == given

@@ -45,7 +45,7 @@ class Bench:
             wakes=Wakes(list(range(workers))),
             limits=limits,
             repeat=repeat,
-            keeper=Keeper(self.board, Accounting(discount)),
+            keeper=Keeper(self.board, accounting=Accounting(discount)),
         )
         self.wanted = next(self.loop)
 
