@@ -441,7 +441,7 @@ class Settings:
             ),
             (
                 (self.press_frames or 1) > self.frame_skip,
-                f"--press_frames={self.press_frames} of a tick's frames hold its action, but a tick has --frame_skip={self.frame_skip}",
+                f"--press_frames={self.press_frames}: a tick has no more frames than --frame_skip={self.frame_skip}",
             ),
             (
                 self.frame_skip > 1 and self.demonstrations is not None,

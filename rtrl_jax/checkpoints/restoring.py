@@ -21,7 +21,10 @@ from rtrl_jax.workers.learner import NOT_BEGUN
 
 PLANNED_FOR = ("network", "width", "parameters", "fast", "device", "inference_dtype")  # what --plan depends on
 # Another value of these makes another world.
-FIXED = ("environment", "frame_stack", "frame_stack_stride", "rate_hz", "sticky_actions", "noop_starts", "frame_skip", "press_frames")
+FIXED = (
+    *("environment", "frame_stack", "frame_stack_stride", "rate_hz"),
+    *("sticky_actions", "noop_starts", "frame_skip", "press_frames"),
+)
 # Of these, other units than the spans of the replay are summed up in; of γ too where spans are discounted within.
 UNITS = ("reward_clipping", "discount_per")
 # In virtual time a run goes on as if nothing had happened: nothing changes but where it ends, and what it makes no difference to.
