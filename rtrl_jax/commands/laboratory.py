@@ -1,6 +1,6 @@
 """Return against delay, for agents that learn in small worlds written in JAX: many seeds in minutes, no real time.
 
-rtrl-laboratory --environment=catch --delays=1,2,4,8,16 --interactions=async,sequential --seeds=10 --out=FOLDER
+rtrl-laboratory --environment=catch --delays=1,2,4,8,16 --arms=async,late,sequential --seeds=10 --out=FOLDER
 """
 
 import csv
@@ -18,7 +18,12 @@ ENVIRONMENT = flags.DEFINE_list("environment", ["catch"], "one or more of catch,
 DELAYS = flags.DEFINE_list(
     "delays", ["1", "2", "4", "8", "16"], "inference times in ticks (an answer within a tick: 1)"
 )
-INTERACTIONS = flags.DEFINE_list("interactions", ["async", "sequential"], "async, sequential, or both")
+ARMS = flags.DEFINE_list(
+    "arms",
+    ["async", "sequential"],
+    "async, sequential; late: a head that is told the actions under way, before the decision acts, newest: and decides at every "
+    "tick; history: told the actions up to the observation; hold: a decision acts for as long as one takes; oracle: no delay",
+)
 SEEDS = flags.DEFINE_integer("seeds", 10, "agents trained for each point; the intervals are over them", lower_bound=1)
 STEPS = flags.DEFINE_integer("steps", 100_000, "ticks of learning for each agent", 2000, 100_000_000)
 SPREAD = flags.DEFINE_float(
@@ -28,6 +33,19 @@ SPREAD = flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=0.9,
 )
+CV = flags.DEFINE_float(
+    "cv", 0.0, "they are gamma distributed with this coefficient of variation, e.g. 0.5; not with --spread", 0.0, 2.0
+)
+WORKERS = flags.DEFINE_enum(
+    "workers",
+    "enough",
+    ["enough", "needed", "half", "one"],
+    "of asynchronous agents: as many as are ever needed, N*, half of it, or one",
+)
+ENCODING = flags.DEFINE_enum(
+    "encoding", "onehot", ["onehot", "counts", "recurrent"], "how the head is told the actions under way"
+)
+DISCOUNT_PER = flags.DEFINE_enum("discount_per", "decision", ["decision", "tick"], "what γ = 0.99 is counted by")
 OUT = flags.DEFINE_string("out", None, "folder for the tables and the picture, new or empty")
 LONGEST = 1000  # ticks
 
@@ -37,6 +55,10 @@ def main() -> None:
         raise UserError("say where the results go: --out=FOLDER, new or empty")
     if SPREAD.value != SPREAD.value:
         raise UserError(f"--spread={SPREAD.value}: a number from 0 to 0.9")
+    if CV.value and SPREAD.value:
+        raise UserError(
+            f"--spread={SPREAD.value} and --cv={CV.value} say differently how inference times vary: give one"
+        )
     out = folders.choose(OUT.value, "", flag="--out")
     delays = _delays()
 
@@ -45,13 +67,12 @@ def main() -> None:
     from rtrl_jax.telemetry.summary import machine, versions
 
     names = _chosen("environment", ENVIRONMENT.value, worlds.WORLDS)
-    interactions = _chosen("interactions", INTERACTIONS.value, study.INTERACTIONS)
+    arms = _chosen("arms", ARMS.value, study.ARMS)
     folders.make(out, flag="--out")
-    settings = learn.Settings(steps=STEPS.value)
+    settings = learn.Settings(steps=STEPS.value, per_tick=DISCOUNT_PER.value == "tick")
+    circumstances = study.Circumstances(SPREAD.value, CV.value, WORKERS.value, ENCODING.value)
     began = time.monotonic()
-    rows = study.run(
-        names, delays, interactions, SEEDS.value, settings, SPREAD.value, progress=partial(print, flush=True)
-    )
+    rows = study.run(names, delays, arms, SEEDS.value, settings, circumstances, progress=partial(print, flush=True))
     seconds = time.monotonic() - began
     table = study.summarise(rows)
     print(study.as_text(table))
@@ -61,7 +82,7 @@ def main() -> None:
     report = {
         "seconds": round(seconds, 1),
         "seeds": SEEDS.value,
-        "spread": SPREAD.value,
+        "circumstances": circumstances._asdict(),
         "settings": settings._asdict(),
     }
     report |= {"machine": machine(), "versions": versions(), "table": table}

@@ -3,7 +3,13 @@
 from rtrl_jax.environments import keywords
 from rtrl_jax.evaluation.settings import Evaluation
 
-EVERYWHERE = ("rate_hz", "sticky_actions", "noop_starts", "frame_skip", "press_frames")  # goes with an agent to other games
+EVERYWHERE = (
+    "rate_hz",
+    "sticky_actions",
+    "noop_starts",
+    "frame_skip",
+    "press_frames",
+)  # goes with an agent to other games
 FLAGS = (*EVERYWHERE, "default_action_index", "environment_kwargs")
 
 

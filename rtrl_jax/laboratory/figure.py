@@ -2,7 +2,7 @@
 
 import matplotlib
 
-from rtrl_jax.laboratory.study import INTERACTIONS, ahead
+from rtrl_jax.laboratory.study import ARMS, ahead
 from rtrl_jax.laboratory.worlds import WORLDS
 
 matplotlib.use("Agg")
@@ -10,8 +10,15 @@ from matplotlib import pyplot as plt
 from matplotlib.ticker import NullLocator, ScalarFormatter
 
 # Okabe and Ito's colours, with marks and fillings that tell them apart in grey as well.
-STYLES = {"async": ("asynchronous", "#009E73", "o", "white"), "sequential": ("sequential", "#D55E00", "s", "#D55E00")}
-NAMES = {"async": "asynchronous", "sequential": "sequential"}
+STYLES = {
+    "async": ("#009E73", "o", "white"),
+    "sequential": ("#D55E00", "s", "#D55E00"),
+    "late": ("#0072B2", "D", "#0072B2"),
+    "newest": ("#56B4E9", "^", "white"),
+    "history": ("#CC79A7", "v", "white"),
+    "hold": ("#E69F00", "P", "#E69F00"),
+    "oracle": ("#000000", "_", "#000000"),
+}
 
 
 def draw(table: list[dict]) -> plt.Figure:
@@ -37,26 +44,27 @@ def draw(table: list[dict]) -> plt.Figure:
 def verdict(table: list[dict], name: str) -> str:
     """Who is ahead where, in a few words."""
     who = ahead(table, name)
-    parts = [f"{NAMES[i]} ahead at {', '.join(map(str, who[i]))} ticks" for i in INTERACTIONS if who[i]]
+    parts = [f"{ARMS[arm].label} ahead at {', '.join(map(str, won))} ticks" for arm, won in who.items() if won]
     return ";\n".join(parts) or "no difference shown"
 
 
 def finding(table: list[dict], names: list[str]) -> str:
-    """The title: in which environments each way of interacting is ahead, at more of the inference times."""
-    won = {interaction: [] for interaction in INTERACTIONS}
+    """The title: in which environments each arm is ahead, at more of the inference times than any other."""
+    won = {arm: [] for arm in ARMS}
     for name in names:
         who = ahead(table, name)
-        leading = max(INTERACTIONS, key=lambda interaction: len(who[interaction]))
-        if len(who[leading]) > min(len(found) for found in who.values()):
+        leading = max(who, key=lambda arm: len(who[arm]), default=None)
+        if leading and len(who[leading]) > max((len(who[arm]) for arm in who if arm != leading), default=0):
             won[leading].append(name)
-    parts = [f"{NAMES[i]} interaction is ahead in {' and '.join(won[i])}" for i in INTERACTIONS if won[i]]
+    parts = [f"{ARMS[arm].label} is ahead in {' and '.join(found)}" for arm, found in won.items() if found]
     if not parts:
-        return "Return against inference time: neither way of interacting is shown to be ahead"
+        return "Return against inference time: no way of acting is shown to be ahead"
     return "With slow inference, " + ",\n".join(parts)
 
 
 def _panel(axes, table: list[dict]) -> None:
-    for interaction, (label, colour, mark, filling) in STYLES.items():
+    for interaction, (colour, mark, filling) in STYLES.items():
+        label = ARMS[interaction].label
         mine = [row for row in table if row["interaction"] == interaction]
         if not mine:
             continue
@@ -70,7 +78,7 @@ def _panel(axes, table: list[dict]) -> None:
         axes.errorbar(
             x, y, error, label=label, color=colour, marker=mark, markerfacecolor=filling, capsize=3, lw=1.4, zorder=3
         )
-        if mine[0]["best_return"] is not None:
+        if mine[0]["best_return"] is not None and interaction in ("async", "sequential"):  # the others' is async's
             dashes = "--" if interaction == "async" else ":"
             best = [row["best_return"] for row in mine]
             axes.plot(x, best, dashes, color="#555555", lw=1.1, label=f"best possible, {label}", zorder=2)

@@ -6,14 +6,17 @@ exploratory action as long as a greedy one.
 
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from rtrl_jax import networks
 from rtrl_jax.agents import agent as agents
 from rtrl_jax.agents import dqn
 from rtrl_jax.laboratory import semi_mdp, timing
+from rtrl_jax.laboratory.pending import Encoder, Pending
 from rtrl_jax.laboratory.worlds import World
+from rtrl_jax.networks.heads import VALUES, action_values
+from rtrl_jax.networks.hidden import Relu
 
 
 class Settings(NamedTuple):
@@ -26,12 +29,13 @@ class Settings(NamedTuple):
     batch_size: int = 32
     learning_rate: float = 1e-3
     gradient_clip: float = 10.0
-    gamma: float = 0.99  # per decision
+    gamma: float = 0.99
+    per_tick: bool = False  # whether γ is per tick, else per decision
     target_every: int = 250  # updates
     epsilon_end: float = 0.05
     exploring: float = 0.4  # share of the steps in which ε falls from 1
     capacity: int = 20_000  # transitions
-    width: float = 0.5  # of the MLP: 64 units
+    units: int = 64  # of the trunk, and of the head's hidden layer
 
 
 class Replay(NamedTuple):
@@ -60,13 +64,35 @@ class Score(NamedTuple):
 NOTHING = Score(jnp.float32(0), jnp.int32(0), jnp.float32(0), jnp.int32(0), jnp.float32(0))
 
 
-def make_agent(world: World, settings: Settings):
-    """(network, DQN of it), which take observations of bits."""
-    network = networks.build("mlp", world.actions, settings.width)
-    return network, dqn.make(lambda variables, bits: network.apply(variables, bits.astype(jnp.float32)))
+class Network(nn.Module):
+    """A trunk of one dense layer, and a head that sees the trunk's features and what is told. Without that it is `networks.MLP`.
+
+    [batch, features + length] int8, views -> [batch, actions] float32.
+    """
+
+    features: int
+    actions: int
+    units: int
+    encoding: str
+
+    @nn.compact
+    def __call__(self, views: jax.Array) -> jax.Array:
+        bits, told = views[:, : self.features].astype(jnp.float32), views[:, self.features :]
+        x = Relu()(nn.Dense(self.units)(bits))
+        if told.shape[1]:
+            x = jnp.concatenate([x, Encoder(self.actions, self.encoding)(told)], axis=1)
+        return action_values(x, self.actions, self.units, VALUES, names=("Dense_1", "Dense_2"))
 
 
-def train(world: World, settings: Settings, window: int, latency: timing.Latency, key: jax.Array):
+def make_agent(world: World, settings: Settings, pending: Pending):
+    """(network, DQN of it), which take views."""
+    network = Network(world.features, world.actions, settings.units, pending.encoding)
+    return network, dqn.make(network.apply)
+
+
+def train(
+    world: World, settings: Settings, window: int, manner: semi_mdp.Manner, latency: timing.Latency, key: jax.Array
+):
     """Learns for `settings.steps` ticks.
 
     Args:
@@ -76,22 +102,22 @@ def train(world: World, settings: Settings, window: int, latency: timing.Latency
     Returns:
       the parameters.
     """
-    network, agent = make_agent(world, settings)
+    network, agent = make_agent(world, settings, manner.pending)
     optimiser = agents.make_optimiser(settings.learning_rate, settings.gradient_clip)
     improve = agents.update(agent, optimiser, settings.target_every)
     epsilon = linear_epsilon(settings)
     play_key, first_key, tick_key, batch_key = jax.random.split(key, 4)
-    parameters = network.init(first_key, jnp.zeros((1, world.features)))["params"]
+    parameters = network.init(first_key, jnp.zeros((1, world.features + manner.pending.length), jnp.int8))["params"]
     learner = Learner(
-        semi_mdp.start(world, window, play_key),
-        empty_replay(world, settings.capacity),
+        semi_mdp.start(world, window, manner, play_key),
+        empty_replay(world, settings.capacity, manner.pending.length),
         agents.init(parameters, optimiser),
     )
 
     def one_tick(learner: Learner, number):
         chance_key, key = jax.random.split(jax.random.fold_in(tick_key, number))
         decide = epsilon_greedy(world, agent, learner.state.parameters, epsilon(number), chance_key)
-        play, _, completed = semi_mdp.tick(world, learner.play, number, latency, decide, settings.gamma, key)
+        play, _, completed = semi_mdp.tick(world, learner.play, number, latency, decide, manner, key)
         replay = learner.replay
         for there, transition in completed:
             replay = append(replay, there, transition)
@@ -110,19 +136,28 @@ def train(world: World, settings: Settings, window: int, latency: timing.Latency
     return learner.state.parameters
 
 
-def evaluate(world: World, settings: Settings, window: int, latency: timing.Latency, parameters, epsilon, key) -> Score:
+def evaluate(
+    world: World,
+    settings: Settings,
+    window: int,
+    manner: semi_mdp.Manner,
+    latency: timing.Latency,
+    parameters,
+    epsilon,
+    key,
+) -> Score:
     """Plays `settings.evaluation` ticks from a new start. Args: epsilon: 0 for the greedy policy, 1 for a random one."""
-    _, agent = make_agent(world, settings)
+    _, agent = make_agent(world, settings, manner.pending)
     play_key, tick_key = jax.random.split(key)
 
     def one_tick(carry, number):
         play, score = carry
         chance_key, key = jax.random.split(jax.random.fold_in(tick_key, number))
         decide = epsilon_greedy(world, agent, parameters, epsilon, chance_key)
-        play, record, _ = semi_mdp.tick(world, play, number, latency, decide, settings.gamma, key)
+        play, record, _ = semi_mdp.tick(world, play, number, latency, decide, manner, key)
         return (play, add(score, number, record)), None
 
-    start = semi_mdp.start(world, window, play_key), NOTHING
+    start = semi_mdp.start(world, window, manner, play_key), NOTHING
     (_, score), _ = jax.lax.scan(one_tick, start, jnp.arange(settings.evaluation))
     return score
 
@@ -134,7 +169,7 @@ def linear_epsilon(settings: Settings):
 
 
 def epsilon_greedy(world: World, agent: agents.Agent, parameters, epsilon, key):
-    """observation [features] bool -> action [] int32."""
+    """view [features + length] int8 -> action [] int32."""
     chance_key, action_key = jax.random.split(key)
 
     def decide(observation):
@@ -158,9 +193,9 @@ def add(score: Score, number, record: semi_mdp.Record) -> Score:
     )
 
 
-def empty_replay(world: World, capacity: int) -> Replay:
-    bits, number = jnp.zeros((capacity + 1, world.features), bool), jnp.zeros(capacity + 1)
-    return Replay(semi_mdp.Transition(bits, number.astype(jnp.int32), number, number, bits), jnp.int32(0))
+def empty_replay(world: World, capacity: int, length: int = 0) -> Replay:
+    views, number = jnp.zeros((capacity + 1, world.features + length), jnp.int8), jnp.zeros(capacity + 1)
+    return Replay(semi_mdp.Transition(views, number.astype(jnp.int32), number, number, views), jnp.int32(0))
 
 
 def append(replay: Replay, there: jax.Array, transition: semi_mdp.Transition) -> Replay:

@@ -17,7 +17,7 @@ from rtrl_jax.laboratory.worlds import WORLDS
 
 def test_a_ring_holds_the_most_recent_and_nothing_that_is_no_transition():
     world = WORLDS["chain"]
-    nothing = jnp.zeros(world.features, bool)
+    nothing = jnp.zeros(world.features, jnp.int8)
     replay = learn.empty_replay(world, 3)
     assert (learn.sample(replay, jax.random.key(0), 4).weight == 0).all()
     for number in range(10):
@@ -30,7 +30,7 @@ def test_a_ring_holds_the_most_recent_and_nothing_that_is_no_transition():
 
 def test_it_learns_catch_at_delay_1_and_both_interactions_are_the_same_there():
     settings = learn.Settings(steps=10_000, evaluation=3000)
-    rows = study.run(["catch"], [1], study.INTERACTIONS, 2, settings)
+    rows = study.run(["catch"], [1], ["async", "sequential"], 2, settings)
     for row in rows:
         assert row.mean_return > 2.5 > 1.5 > row.random_return
         assert (row.delay, row.inaction) == (1.0, pytest.approx(1 / 151, abs=0.002))
@@ -53,6 +53,8 @@ def test_who_is_ahead_is_said_only_where_the_intervals_are_apart():
     assert study.ahead(table, "catch") == {"async": [4], "sequential": [1, 2]}
     alone = study.summarise([row("async", 2, 0, 1.0), row("sequential", 2, 0, 2.0)])
     assert study.ahead(alone, "catch") == {"async": [], "sequential": []}
+    with_oracle = [*rows, *(row("oracle", d, seed, 99.0 + 0.1 * seed) for d in (1, 2, 4, 8) for seed in range(5))]
+    assert study.ahead(study.summarise(with_oracle), "catch") == {"async": [4], "sequential": [1, 2]}
     assert alone[0]["low"] is None
 
 
@@ -90,7 +92,10 @@ def test_the_command_line(tmp_path):
         (["--out={}/new", "--delays=0,1"], "--delays=0,1"),
         (["--out={}/new", "--delays=2,2"], "different"),
         (["--out={}/new", "--environment=pong"], "catch, breakout, chain"),
-        (["--out={}/new", "--interactions=async,async"], "each once"),
+        (["--out={}/new", "--arms=async,async"], "each once"),
+        (["--out={}/new", "--arms=early"], "async, sequential, history, late"),
+        (["--out={}/new", "--spread=0.5", "--cv=0.5"], "give one"),
+        (["--out={}/new", "--encoding=letters"], "--encoding"),
         (["--out={}/new", "--seeds=0"], "--seeds"),
         (["--out={}"], "already holds"),
     ],
