@@ -20,7 +20,10 @@ class OneStep(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Transitions of the delayed semi-MDP (paper Definition 1). B is the batch size."""
+    """Transitions of the delayed semi-MDP (paper Definition 1). B is the batch size.
+
+    An observation is an array, or `pending.Seen` where the agent is told actions as well.
+    """
 
     observation: Any  # [B, *observation shape], what action was decided from
     action: Any  # [B] int32
@@ -29,6 +32,11 @@ class Batch(NamedTuple):
     next_observation: Any  # [B, *observation shape], what that later action was decided from
     weight: Any  # [B] float32, importance weights; 1 where sampling was uniform
     one_step: Any = None  # `OneStep` of the same decisions, if the agent's loss has them too
+
+
+def batch_of_one(observation):
+    """[*shape], or several arrays as one observation -> [1, *shape] each."""
+    return jax.tree.map(lambda leaf: leaf[None], observation)
 
 
 class Agent(NamedTuple):

@@ -4,15 +4,15 @@ import jax
 import jax.numpy as jnp
 
 from rtrl_jax.agents import losses
-from rtrl_jax.agents.agent import Agent, Batch, signals
+from rtrl_jax.agents.agent import Agent, Batch, batch_of_one, signals
 
 
 def make(apply) -> Agent:
-    """Args: apply: a Flax module's `apply`, from [B, *observation shape] to [B, actions]."""
+    """Args: apply: a Flax module's `apply`, from [B, *observation shape], or `networks.Seen`, to [B, actions]."""
 
     def act(parameters, observation, seed):
         del seed  # nothing is drawn
-        return jnp.argmax(apply({"params": parameters}, observation[None])[0])
+        return jnp.argmax(apply({"params": parameters}, batch_of_one(observation))[0])
 
     def loss(parameters, target_parameters, batch: Batch, seed):
         """Mean Huber loss of Q-learning."""

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from rtrl_jax.agents import losses
-from rtrl_jax.agents.agent import Agent, Batch, Signals, signals
+from rtrl_jax.agents.agent import Agent, Batch, Signals, batch_of_one, signals
 
 
 def make(
@@ -19,7 +19,8 @@ def make(
     With a distribution, values and targets in its `Signals` are of the distributions' means. Targets are of n decisions.
 
     Args:
-      apply: a Flax module's `apply`, from [B, *observation shape] to values [B, actions], or logits [B, actions, atoms].
+      apply: a Flax module's `apply`, from [B, *observation shape] (or `pending.Seen`) to values [B, actions], or logits
+        [B, actions, atoms].
       double_q: the online network chooses the next action that the target network values.
       noisy: the network has noisy layers.
       support: (lowest return, highest return, number of atoms) if the network answers with logits, else None.
@@ -35,7 +36,7 @@ def make(
         return q if atoms is None else jax.nn.softmax(q) @ atoms
 
     def act(parameters, observation, seed):
-        return jnp.argmax(means(outputs(parameters, observation[None], jax.random.key(seed)))[0])
+        return jnp.argmax(means(outputs(parameters, batch_of_one(observation), jax.random.key(seed)))[0])
 
     def loss(parameters, target_parameters, batch: Batch, seed):
         """Weighted mean, of Huber losses or of cross-entropies."""

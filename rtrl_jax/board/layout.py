@@ -50,6 +50,7 @@ class Dimensions:
     transitions: int = 0  # decisions that acted which the replay holds; 0 where nobody replays any
     kept_frames: int = 0  # of theirs
     frame_stack: int = 1  # frames in an observation as the network sees it
+    told: int = 0  # most actions that an agent is told
 
     @property
     def act_rows(self) -> int:
@@ -101,7 +102,7 @@ def fields(d: Dimensions) -> list[Field]:
         ("kept_head", (1,), "i8", "environment (the supervisor before the start)"),
         ("kept_frames", (d.kept_frames, *d.observation_shape), d.observation_dtype, "environment"),
         ("act_head", (1,), "i8", "environment (the supervisor before the start)"),
-        ("act_rows", (d.act_rows,), act_dtype(d.frame_stack), "environment"),
+        ("act_rows", (d.act_rows,), act_dtype(d.frame_stack, d.told), "environment"),
         ("act_first", (1,), "i8", "supervisor, before the start: the first row that there is"),
         # What a person sees after each tick: that of tick n in row n % pictures, once picture_head is n + 1.
         ("picture_head", (1,), "i8", "environment"),

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtrl_jax.pending import DTYPE
+
 
 class Tick(NamedTuple):
     """What happened at a boundary, and how far the environment's process had come."""
@@ -86,7 +88,7 @@ GOES_ON, TERMINATED, TRUNCATED = 0, 1, 2  # how a span ended
 class Act(NamedTuple):
     """A decision that acted, and its span: the ticks from then on until the next one acted or the episode ended.
 
-    Its row holds two columns more, see `act_dtype`.
+    Its row holds more columns, see `act_dtype`.
     """
 
     apply_tick: np.int64  # n_i, the first tick of the span
@@ -99,13 +101,15 @@ class Act(NamedTuple):
     ended: np.int8  # GOES_ON if the next decision ended it; TERMINATED or TRUNCATED if the episode's end did
 
 
-def act_dtype(depth: int) -> np.dtype:
+def act_dtype(depth: int, told: int = 0) -> np.dtype:
     """The layout of an `Act` with the numbers of its kept frames, `depth` of them stacked, oldest first.
 
-    `frames` are what it was decided from, `next_frames` what a transition that ends with its span leads to.
+    `frames` are what it was decided from, `next_frames` what a transition that ends with its span leads to. Where agents are told
+    actions, at most so many, `told` are those of the one, `next_told` of the other, as in `rtrl_jax.pending`.
     """
     numbers = [(name, np.int64, (depth,)) for name in ("frames", "next_frames")]
-    return np.dtype([*numbers, *Act.__annotations__.items()], align=True)
+    more = [(name, DTYPE, (told,)) for name in ("told", "next_told")] if told else []
+    return np.dtype([*numbers, *Act.__annotations__.items(), *more], align=True)
 
 
 def _dtype(record: type) -> np.dtype:

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtrl_jax.pending import Seen
+
 
 class Stacking(NamedTuple):
     """What the network sees at once: observation m, and those `stride`, 2 `stride`, … ticks before it."""
@@ -92,6 +94,14 @@ class Observations:
         newest = self.newest
         return (tick <= newest) & (tick > newest + 1 - self.capacity)
 
+    def actions(self, first: int, last: int) -> np.ndarray:
+        """Those in force in ticks `first` to `last`, [last + 1 − first] int32; of recent ones, which are still kept."""
+        return self.ticks.rows["action"][np.arange(first, last + 1) % self.capacity]
+
+    def episode_start(self, tick: int) -> int:
+        """The first tick of a recent tick's episode."""
+        return int(self.ticks.rows["episode_start"][tick % self.capacity])
+
     def over(self, tick: int) -> bool:
         """Whether its episode ended with this observation, which is the newest or close to it."""
         row = self.ticks.rows[tick % self.capacity]
@@ -105,7 +115,7 @@ class Observations:
         """
         if not self.readable(tick):
             return None
-        start = int(self.ticks.rows["episode_start"][tick % self.capacity])
+        start = self.episode_start(tick)
         wanted = stacked_ticks(tick, start, stacking)
         frames = self.frames[wanted % self.capacity]
         # Looked at again: the record that gave `start` and every frame must have been there throughout.
@@ -130,6 +140,7 @@ class Acts:
         """
         self._rows, self._frames, self._first, self.capacity = rows, frames, first, capacity
         self.row_count, self.depth = len(rows.rows), rows.rows.dtype["frames"].shape[0]
+        self._tells = "told" in rows.rows.dtype.names
 
     @property
     def head(self) -> int:
@@ -156,6 +167,11 @@ class Acts:
     def stacks(self, numbers: np.ndarray) -> np.ndarray:
         """The same, joined along the last axis: [..., depth] -> [..., *shape, depth * c]."""
         return join_stack(self.frames(numbers), self._frames.rows.ndim - 1)
+
+    def seen(self, rows: np.ndarray, of: str = ""):
+        """What was decided from, or with `of="next_"` what is led to: [B, *shape, depth * c], with `Seen` if actions are told."""
+        stacks = self.stacks(rows[f"{of}frames"])
+        return Seen(stacks, rows[f"{of}told"].copy()) if self._tells else stacks
 
     def survive(self, numbers, rows, margin: int = 0) -> np.ndarray:
         """Which of the rows with these numbers that were copied earlier are whole and had, until now, all their frames.

@@ -13,10 +13,11 @@ import jax.numpy as jnp
 from rtrl_jax.agents import agent as agents
 from rtrl_jax.agents import dqn
 from rtrl_jax.laboratory import semi_mdp, timing
-from rtrl_jax.laboratory.pending import Encoder, Pending
 from rtrl_jax.laboratory.worlds import World
+from rtrl_jax.networks.encoder import Encoder
 from rtrl_jax.networks.heads import VALUES, action_values
 from rtrl_jax.networks.hidden import Relu
+from rtrl_jax.pending import Pending
 
 
 class Settings(NamedTuple):

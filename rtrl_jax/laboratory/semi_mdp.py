@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from rtrl_jax.laboratory import timing as clock
-from rtrl_jax.laboratory.pending import Pending, told, view
+from rtrl_jax.laboratory.pending import told, view
 from rtrl_jax.laboratory.worlds import World
+from rtrl_jax.pending import Pending
 
 BETA = 0  # what acts where no decision does
 
@@ -105,7 +106,7 @@ def tick(
       (play, Record, two (whether there is one: [] bool, Transition) pairs).
     """
     reset_key, step_key, took_key = jax.random.split(key, 3)
-    window, (kind, length, _) = play.actions.shape[0], manner.pending
+    window, (kind, length, *_) = play.actions.shape[0], manner.pending
     episode_start = jnp.where(play.fresh, number, play.episode_start)
     if manner.newest:
         timing, obs_tick = play.timing, clock.newest(play.timing, number, episode_start)

@@ -13,8 +13,8 @@ import numpy as np
 
 from rtrl_jax import statistics
 from rtrl_jax.laboratory import learn, semi_mdp, timing
-from rtrl_jax.laboratory.pending import Pending
 from rtrl_jax.laboratory.worlds import WORLDS
+from rtrl_jax.pending import Pending
 
 
 class Arm(NamedTuple):

@@ -2,8 +2,8 @@
 
 import flax.linen as nn
 
-from rtrl_jax.networks.heads import VALUES, Heads
-from rtrl_jax.networks.mlp import MLP
+from rtrl_jax.networks.heads import HIDDEN, VALUES, Head, Heads
+from rtrl_jax.networks.mlp import LAYERS, MLP, units_of
 from rtrl_jax.networks.nature import Nature
 from rtrl_jax.networks.resnet import ResNet
 
@@ -20,3 +20,10 @@ def build(name: str, actions: int, width: float = 1.0, heads: Heads = VALUES, in
     if name == "nature":
         return Nature(actions, width, heads, input_scale)
     return ResNet(actions, width, heads, {"resnet15": 3, "resnet30": 6}[name], input_scale)
+
+
+def head_of(network: nn.Module) -> Head:
+    """The head of a network that falls into a trunk and one, as a module by itself."""
+    if isinstance(network, MLP):
+        return Head(network.actions, units_of(network.width), network.heads, LAYERS)
+    return Head(network.actions, HIDDEN, network.heads)

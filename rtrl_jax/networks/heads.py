@@ -7,9 +7,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from rtrl_jax.networks.encoder import Encoder
 from rtrl_jax.networks.hidden import Relu
+from rtrl_jax.pending import Pending, Seen
 
 SIGMA_0 = 0.5  # of the noisy layers; Fortunato et al. 2018 for the factorised noise
+HIDDEN = 512  # units of a convolutional network's dense layers
 LAST = ("values", "Dense_2")  # what the last layer is called, in each stream after the stream's name
 
 
@@ -21,6 +24,7 @@ class Heads(NamedTuple):
     atoms: int = 1  # of a categorical distribution of returns (Bellemare et al. 2017); 1: values only
     shared: bool = False  # a dense layer before all of it, as large as theirs, as the paper's Rainbow has
     normalisation: str = "none"  # layer normalisation (Ba et al. 2016): features, hidden or, both, layer
+    pending: Pending | None = None  # what it is told besides: then it falls into a trunk and a head
 
 
 VALUES = Heads()  # none of it
@@ -55,6 +59,51 @@ class NoisyDense(nn.Module):
 def normalised(y: jax.Array, name: str, heads: Heads, kind: str = "hidden") -> jax.Array:
     """After the layer of that name, if layers of this kind are. Called inside the `__call__` of their module."""
     return nn.LayerNorm(name=f"{name}_norm")(y) if heads.normalisation in (kind, "layer") else y
+
+
+def answer(
+    x: jax.Array, told: jax.Array | None, actions: int, hidden: int, heads: Heads, names=("hidden", "values")
+) -> jax.Array:
+    """How every network ends; called inside the `__call__` of the module that the layers belong to.
+
+    Without `heads.pending`: its `action_values`. With it the trunk has one more dense layer, and what follows, a few small
+    layers at every width, is the head, which is told something: `Head` computes it alone.
+
+    Args:
+      x: [batch, features].
+      told: [batch, length] whole numbers; None: nothing is told yet.
+
+    Returns:
+      As `action_values`; but with `heads.pending` and nothing told the trunk's own features, [batch, hidden] float32.
+    """
+    if heads.pending is None:
+        return action_values(x, actions, hidden, heads, names)
+    x = normalised(x, "features", heads, "features")
+    x = Relu()(normalised(nn.Dense(hidden, name="trunk")(x), "trunk", heads))
+    return x if told is None else _fused(x, told, actions, hidden, heads, names)
+
+
+class Head(nn.Module):
+    """What comes after the trunk of a network with the same `heads`, whose parameters have the same names there.
+
+    `Seen`, of the trunk's features -> as `action_values`.
+    """
+
+    actions: int
+    hidden: int
+    heads: Heads
+    names: tuple[str, str] = ("hidden", "values")
+
+    @nn.compact
+    def __call__(self, seen: Seen) -> jax.Array:
+        return _fused(seen.observation, seen.told, self.actions, self.hidden, self.heads, self.names)
+
+
+def _fused(x, told, actions: int, hidden: int, heads: Heads, names) -> jax.Array:
+    pending = heads.pending
+    x = jnp.concatenate([x, Encoder(pending.actions, pending.encoding, name="pending")(told)], axis=1)
+    rest = "none" if heads.normalisation == "features" else heads.normalisation.replace("layer", "hidden")
+    return action_values(x, actions, hidden, heads._replace(normalisation=rest), names)
 
 
 def action_values(x: jax.Array, actions: int, hidden: int, heads: Heads, names=("hidden", "values")) -> jax.Array:

@@ -3,8 +3,16 @@
 import flax.linen as nn
 import jax
 
-from rtrl_jax.networks.heads import VALUES, Heads, action_values, normalised
+from rtrl_jax.networks.heads import VALUES, Heads, answer, normalised
 from rtrl_jax.networks.hidden import Relu
+from rtrl_jax.pending import parts
+
+LAYERS = ("Dense_1", "Dense_2")  # the last two
+
+
+def units_of(width: float) -> int:
+    """Of each hidden layer."""
+    return max(1, int(128 * width))
 
 
 class MLP(nn.Module):
@@ -15,7 +23,8 @@ class MLP(nn.Module):
     heads: Heads = VALUES
 
     @nn.compact
-    def __call__(self, observation: jax.Array) -> jax.Array:
-        units = max(1, int(128 * self.width))
+    def __call__(self, observation) -> jax.Array:
+        observation, told = parts(observation)
+        units = units_of(self.width)
         x = Relu()(normalised(nn.Dense(units)(observation), "Dense_0", self.heads))
-        return action_values(x, self.actions, units, self.heads, names=("Dense_1", "Dense_2"))
+        return answer(x, told, self.actions, units, self.heads, names=LAYERS)

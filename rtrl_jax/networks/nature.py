@@ -3,9 +3,10 @@
 import flax.linen as nn
 import jax
 
-from rtrl_jax.networks.heads import VALUES, Heads, action_values
+from rtrl_jax.networks.heads import HIDDEN, VALUES, Heads, answer
 from rtrl_jax.networks.hidden import Relu
 from rtrl_jax.networks.inputs import scaled
+from rtrl_jax.pending import parts
 
 
 class Nature(nn.Module):
@@ -17,9 +18,10 @@ class Nature(nn.Module):
     input_scale: str = "unit"  # see `inputs`
 
     @nn.compact
-    def __call__(self, observation: jax.Array) -> jax.Array:
+    def __call__(self, observation) -> jax.Array:
+        observation, told = parts(observation)
         x = scaled(observation, self.input_scale)
         for filters, kernel, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
             filters = max(1, int(filters * self.width))
             x = Relu()(nn.Conv(filters, (kernel, kernel), (stride, stride), padding="VALID")(x))
-        return action_values(x.reshape(x.shape[0], -1), self.actions, 512, self.heads)
+        return answer(x.reshape(x.shape[0], -1), told, self.actions, HIDDEN, self.heads)

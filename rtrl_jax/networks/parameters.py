@@ -9,11 +9,14 @@ import numpy as np
 
 from rtrl_jax import networks
 from rtrl_jax.networks.heads import LAST, SIGMA_0
+from rtrl_jax.pending import DTYPE, Seen
 
 
 def shapes(network: nn.Module, observation_shape: tuple[int, ...], dtype: str):
     """The parameter tree with a `jax.ShapeDtypeStruct` at each leaf; computes nothing."""
     observation = jax.ShapeDtypeStruct((1, *observation_shape), dtype)
+    if network.heads.pending is not None:
+        observation = Seen(observation, jax.ShapeDtypeStruct((1, network.heads.pending.length), DTYPE))
     keys = {"params": jax.random.key(0), "noise": jax.random.key(0)}
     return jax.eval_shape(lambda x: network.init(keys, x), observation)["params"]
 

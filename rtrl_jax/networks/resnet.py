@@ -6,9 +6,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from rtrl_jax.networks.heads import VALUES, Heads, action_values
+from rtrl_jax.networks.heads import HIDDEN, VALUES, Heads, answer
 from rtrl_jax.networks.hidden import Relu
 from rtrl_jax.networks.inputs import scaled
+from rtrl_jax.pending import parts
 
 POOLING_STRIDES = {3: (2, 2, 2), 6: (2, 1, 1, 1, 2, 1)}
 
@@ -27,7 +28,8 @@ class ResNet(nn.Module):
     input_scale: str = "unit"  # see `inputs`
 
     @nn.compact
-    def __call__(self, observation: jax.Array) -> jax.Array:
+    def __call__(self, observation) -> jax.Array:
+        observation, told = parts(observation)
         x = scaled(observation, self.input_scale)
         for block, stride in enumerate(POOLING_STRIDES[self.blocks]):
             filters = max(1, int((16 if block == 0 else 32) * self.width))
@@ -36,7 +38,7 @@ class ResNet(nn.Module):
                 y = nn.Conv(filters, (3, 3))(Relu()(x))
                 x = x + nn.Conv(filters, (3, 3))(Relu()(y))
         x = Relu()(x).reshape(x.shape[0], -1)
-        return action_values(x, self.actions, 512, self.heads)
+        return answer(x, told, self.actions, HIDDEN, self.heads)
 
 
 def max_pool(x: jax.Array, stride: int, axes: tuple[int, ...] = (1, 2), window: int = 3) -> jax.Array:

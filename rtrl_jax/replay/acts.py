@@ -4,13 +4,18 @@ Decisions that act at boundaries n_i were decided from observations m_i. Act i s
 when the next decision acts, or earlier when its episode ends. It leads to m_(i+1), or to the episode's last observation.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from rtrl_jax.board.records import GOES_ON, TERMINATED, TRUNCATED
 from rtrl_jax.board.ring import ZERO_FRAME, Stacking, stacked_ticks
+from rtrl_jax.pending import Pending
 
 KEPT_ALREADY = -1  # as the oldest number that may be named: any
+LOOKED_BACK = (
+    8192  # ticks at most from where a decision acts to its observation, of those that are told what came before that
+)
 
 
 CLIPPINGS = {
@@ -40,6 +45,7 @@ class Span(NamedTuple):
     frames: list[int]  # numbers of kept frames
     reward: float = 0.0
     ticks: int = 0
+    told: list[int] = []  # actions, with what fills the places before them  # noqa: RUF012
 
 
 class ActBuilder:
@@ -50,12 +56,16 @@ class ActBuilder:
         keep: Callable[[list[int], int], list[int] | None],
         stacking: Stacking = Stacking(),  # noqa: B008
         accounting: Accounting = Accounting(),  # noqa: B008
+        pending: Pending = Pending(),  # noqa: B008
     ):
         """Args:
         keep: (ticks [depth], oldest) -> numbers [depth] of their observations among the kept frames, none of them less than
           `oldest`; None if one of the observations is gone.
+        pending: what the agent is told. Of a decision it is what was in force until it acted, whether or not it came in time
+          to be told all of that: so what is learned is what its action was worth there.
         """
-        self._keep, self._stacking, self._accounting = keep, stacking, accounting
+        self._keep, self._stacking, self._accounting, self._pending = keep, stacking, accounting, pending
+        self._recent: deque[int] = deque(maxlen=pending.length + (0 if pending.waits else LOOKED_BACK))
         self._clip = CLIPPINGS[accounting.clipping]
         self._open: Span | None = None
         self._oldest = KEPT_ALREADY  # no row to come names a frame before this one
@@ -69,13 +79,13 @@ class ActBuilder:
         """
         rows = []
         if obs_tick is not None:
-            frames = self._stack(obs_tick, episode_start)
+            frames, told = self._stack(obs_tick, episode_start), self._told(obs_tick, tick - 1, episode_start)
             if self._open is not None:
-                rows.append(self._follow(frames, tick))
+                rows.append(self._follow(frames, told, tick))
             self._open = None
             if frames is not None:
                 self._oldest = min(frames)
-                self._open = Span(tick, obs_tick, episode_start, action, frames)
+                self._open = Span(tick, obs_tick, episode_start, action, frames, told=told)
                 if self._accounting.undelayed_next and obs_tick < episode_start:
                     # What is decided from next is kept first: a later number would leave behind all that are kept until then.
                     self._stack(episode_start, episode_start)
@@ -86,9 +96,11 @@ class ActBuilder:
             if ended != GOES_ON:
                 rows.append(self.close(tick, ended))
                 self._oldest = max(rows[-1][1]) + 1  # nor is a zero frame of this episode named in another
+        if self._pending.length:
+            self._recent.append(action)
         return rows
 
-    def _follow(self, frames: list[int] | None, tick: int) -> tuple:
+    def _follow(self, frames: list[int] | None, told: list[int], tick: int) -> tuple:
         """Completes the open act as another decision acts in `tick`, which was decided from these frames.
 
         If they are gone, since it took longer than observations are there, no act is made of it, and the one before ends in the
@@ -97,12 +109,30 @@ class ActBuilder:
         if frames is None:
             return self.close(tick - 1, TRUNCATED)
         then = self._stack(tick - 1, self._open.episode_start) if self._accounting.undelayed_next else frames
-        return _row(self._open, then, GOES_ON)
+        return self._row(self._open, then, told, GOES_ON)
 
     def close(self, tick: int, ended: int) -> tuple | None:
         """The row of the open act, if there is one, which ends with the episode, or is cut off, in `tick`, its last."""
         span, self._open = self._open, None
-        return None if span is None else _row(span, self._stack(tick, span.episode_start), ended)
+        if span is None:
+            return None
+        # What is led to is the newest observation there is: nothing has been done since.
+        told = self._told(tick, tick, span.episode_start)
+        return self._row(span, self._stack(tick, span.episode_start), told, ended)
+
+    def _told(self, obs_tick: int, newest: int, episode_start: int) -> list[int]:
+        if not self._pending.length:
+            return []
+        first, last = self._pending.span(obs_tick, newest, episode_start)
+        length, upto = len(self._recent), newest - last  # of those kept, `newest` is the last
+        actions = [
+            self._recent[length - 1 - upto - back] for back in range(last - first, -1, -1) if length > upto + back
+        ]
+        return self._pending.padded(actions).tolist()
+
+    def _row(self, span: Span, next_frames: list[int], next_told: list[int], ended: int) -> tuple[Any, ...]:
+        row = (span.frames, next_frames, span.apply_tick, span.obs_tick, span.reward, span.action, span.ticks, ended)
+        return (*row, span.told, next_told) if self._pending.length else row
 
     def _stack(self, tick: int, episode_start: int) -> list[int] | None:
         if tick < episode_start:
@@ -114,17 +144,15 @@ class ActBuilder:
 
     def save(self) -> dict:
         """Plain values to go on from."""
-        return {"open": None if self._open is None else list(self._open), "oldest": self._oldest}
+        open_span = None if self._open is None else list(self._open)
+        return {"open": open_span, "oldest": self._oldest, "recent": list(self._recent)}
 
     def restore(self, saved: dict) -> None:
         self._open = None if saved["open"] is None else Span(*saved["open"])
         self._oldest = saved["oldest"]
+        self._recent.extend(saved.get("recent", ()))  # checkpoints of before have none
 
 
 def how_it_ended(terminated: bool, truncated: bool) -> int:
     """Of an episode: terminated, if both."""
     return TERMINATED if terminated else TRUNCATED if truncated else GOES_ON
-
-
-def _row(span: Span, next_frames: list[int], ended: int) -> tuple[Any, ...]:
-    return (span.frames, next_frames, span.apply_tick, span.obs_tick, span.reward, span.action, span.ticks, ended)

@@ -15,6 +15,7 @@ import numpy as np
 from rtrl_jax.board.records import act_dtype
 from rtrl_jax.board.ring import Acts, Ring, Stacking
 from rtrl_jax.errors import UserError
+from rtrl_jax.pending import Pending
 from rtrl_jax.replay.acts import Accounting, ActBuilder, how_it_ended
 
 PORTION = 10_000  # ticks
@@ -110,6 +111,7 @@ def as_acts(
     delay: int,
     stacking: Stacking = Stacking(),  # noqa: B008
     accounting: Accounting = Accounting(),  # noqa: B008
+    pending: Pending = Pending(),  # noqa: B008
     beat=lambda: None,
 ) -> Acts:
     """The demonstration as the replay of an agent that acted with this delay, in ticks.
@@ -122,7 +124,7 @@ def as_acts(
     """
     frames, builder = (
         arrays["frames"],
-        ActBuilder(_as_numbered, stacking, accounting),
+        ActBuilder(_as_numbered, stacking, accounting, pending),
     )
     columns = [arrays[name].tolist() for name in ("actions", "rewards", "ends")]
     rows, start = [], 0
@@ -132,7 +134,7 @@ def as_acts(
         start = tick + 1 if end else start
         if tick % PORTION == 0:
             beat()
-    acts = np.zeros(len(rows) + 1, act_dtype(stacking.depth))
+    acts = np.zeros(len(rows) + 1, act_dtype(stacking.depth, pending.length))
     acts[: len(rows)] = rows
     kept = np.concatenate([frames, np.zeros((1, *frames.shape[1:]), frames.dtype)])
     numbers = np.array([[len(rows)], [len(frames)], [0]])

@@ -85,11 +85,11 @@ class Index:
         acts = self._acts.rows(keys[:, None] + np.arange(self._horizon.n))
         reward, discount, final = outlook(acts, self._horizon)
         began = acts[:, 0]
-        now, then = self._acts.stacks(began["frames"]), self._acts.stacks(final["next_frames"])
+        now, then = self._acts.seen(began), self._acts.seen(final, "next_")
         one_step = None
         if self._horizon.one_step:
             soon = outlook(acts[:, :1], self._horizon._replace(n=1))
-            one_step = OneStep(soon.reward, soon.discount, self._acts.stacks(began["next_frames"]))
+            one_step = OneStep(soon.reward, soon.discount, self._acts.seen(began, "next_"))
         # Later rows, and what they refer to, are overwritten later.
         if not self._acts.survive(keys, began).all():
             return None

@@ -7,16 +7,23 @@ to never gets older, and what readers have lost is always what comes first.
 
 from rtrl_jax.board.records import TRUNCATED
 from rtrl_jax.board.ring import ZERO_FRAME, Observations, Ring, Stacking
+from rtrl_jax.pending import Pending
 from rtrl_jax.replay.acts import Accounting, ActBuilder, how_it_ended
 
 
 class Keeper:
     """The writer of `board.acts` and `board.kept`."""
 
-    def __init__(self, board, stacking: Stacking = Stacking(), accounting: Accounting = Accounting()):  # noqa: B008
+    def __init__(
+        self,
+        board,
+        stacking: Stacking = Stacking(),  # noqa: B008
+        accounting: Accounting = Accounting(),  # noqa: B008
+        pending: Pending = Pending(),  # noqa: B008
+    ):
         self._acts, self._kept = board.acts, board.kept
         self._frames = Frames(board.observations, board.kept)
-        self._builder = ActBuilder(self._frames.keep, stacking, accounting)
+        self._builder = ActBuilder(self._frames.keep, stacking, accounting, pending)
 
     def tick(self, record) -> None:
         """Takes in a `Tick`, whose observation has been published."""

@@ -10,8 +10,8 @@ from acts import transitions
 
 from rtrl_jax.board.records import TICK
 from rtrl_jax.laboratory import semi_mdp, timing
-from rtrl_jax.laboratory.pending import UNTOLD, Pending
 from rtrl_jax.laboratory.worlds import WORLDS, World
+from rtrl_jax.pending import UNTOLD, Pending
 from rtrl_jax.replay.transitions import Horizon
 
 TICKS, GAMMA, BITS = 3000, 0.9, 30

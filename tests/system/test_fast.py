@@ -24,7 +24,7 @@ def test_decisions_are_those_of_the_plain_network_at_their_version(tmp_path, how
         learn_every=40,
         epsilon_start=0.0,
         epsilon_end=0.0,
-        max_ticks=300,
+        max_ticks=900,  # the learner has to get at its updates on a machine that does much else
         playout="off",
         display="none",
         run_dir=str(tmp_path / "run"),

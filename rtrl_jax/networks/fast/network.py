@@ -1,28 +1,28 @@
 """The paper's ResNets once more, on the same parameters as the Flax module, with each convolution computed as a plan says."""
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
 from rtrl_jax.networks.fast import convolution
 from rtrl_jax.networks.fast.plan import Plan
 from rtrl_jax.networks.fast.pooling import pool
 from rtrl_jax.networks.fast.stage import relu, stage
-from rtrl_jax.networks.heads import Heads, action_values
+from rtrl_jax.networks.heads import HIDDEN, Heads, answer
 from rtrl_jax.networks.hidden import SOWN
 from rtrl_jax.networks.inputs import scaled
 from rtrl_jax.networks.resnet import POOLING_STRIDES, ResNet
+from rtrl_jax.pending import parts
 
 
-class _Head(nn.Module):
+class _LastLayers(nn.Module):
     """The last layers alone; the names of their parameters are those in the whole network."""
 
     actions: int
     heads: Heads
 
     @nn.compact
-    def __call__(self, features):
-        return action_values(features, self.actions, 512, self.heads)
+    def __call__(self, features, told):
+        return answer(features, told, self.actions, HIDDEN, self.heads)
 
 
 def acting(network: ResNet, plan: Plan):
@@ -81,9 +81,10 @@ def _apply(network: ResNet, plan: Plan, convolve, pair):
     """
     order = (0, 3, 1, 2) if plan.planes else (1, 2, 0, 3)
     back = (0, 2, 3, 1) if plan.planes else (2, 0, 1, 3)
-    head = _Head(network.actions, network.heads)
+    head = _LastLayers(network.actions, network.heads)
 
-    def apply(variables, observation: jax.Array, mutable=False, **generators):
+    def apply(variables, observation, mutable=False, **generators):
+        observation, told = parts(observation)
         parameters, layer, relus = variables["params"], 0, []  # what each relu takes
         own = [parameters[f"Conv_{number}"] for number in range(len(plan.acting))]
         x = stage(lambda pixels: scaled(pixels.transpose(order), network.input_scale))(observation)
@@ -97,7 +98,7 @@ def _apply(network: ResNet, plan: Plan, convolve, pair):
         relus.append(x)
         x = nn.relu(x).transpose(back)
         last_layers = {name: own for name, own in parameters.items() if not name.startswith("Conv_")}
-        found = head.apply({"params": last_layers}, x.reshape(x.shape[0], -1), mutable=mutable, **generators)
+        found = head.apply({"params": last_layers}, x.reshape(x.shape[0], -1), told, mutable=mutable, **generators)
         if not mutable:
             return found
         found, seen = found
