@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, fields
 
 from rtrl_jax import addresses, latency, stagger, topology
+from rtrl_jax import pending as told
 from rtrl_jax.board.ring import Stacking
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings_fields import Condition, NumberOr, check, facts, json_object, setting, when
@@ -29,6 +30,8 @@ LARGEST_BATCH = 65_536
 MOST_STACKED = 256
 MOST_NOOPS = 10_000
 MOST_SKIPPED = 1000
+MOST_TOLD = 1000
+TOLD = 16  # actions, where the delay is not known beforehand
 
 # What the paper's released code does otherwise, each to be had alone; docs/semantics.md says what each is.
 DEPARTURES = ("period", "lag", "zero_frames", "next_obs", "units", "bootstrap")
@@ -49,6 +52,7 @@ LEARNER = Condition(
     lambda settings: settings.learns,
     "leave --learner_workers at 1, --learn_every and --policy as they were",
 )
+PENDING = Condition("--pending=history or late", lambda settings: settings.pending != "none")
 DELAYED = Condition("--delay", lambda settings: settings.delay is not None)
 
 
@@ -252,6 +256,25 @@ class Settings:
         "prioritised: how far importance weights correct for it, 1 is fully",
         between=(0, 1),
         belongs_to=PRIORITISED,
+    )
+
+    pending: str = setting(
+        "none",
+        "which of its own actions the agent is told. late: those that will have acted between observation and decision, told to "
+        "the network's head just before the decision acts; history: those up to the observation",
+        told.KINDS,
+    )
+    pending_length: int | None = setting(
+        None,
+        f"how many of them at most, the newest; default: one less than the delay if --delay or --playout states it, else {TOLD}",
+        between=(1, MOST_TOLD),
+        belongs_to=PENDING,
+    )
+    pending_encoding: str = setting(
+        "onehot",
+        "how it reads them: onehot, each action at each age; counts, how often each occurs; recurrent, a small GRU over them",
+        told.ENCODINGS,
+        belongs_to=PENDING,
     )
 
     learner_workers: str = setting(
@@ -488,6 +511,15 @@ class Settings:
                 f"--accounting={self.accounting} knows no order of inference and learning: give --interaction=sequential",
             ),
             (
+                self.pending != "none" and bool(self.departures),
+                f"--pending={self.pending}: the paper's code, --accounting={self.accounting}, tells agents nothing: leave one of "
+                "the two out",
+            ),
+            (
+                self.pending != "none" and self.policy != "agent",
+                f"--pending={self.pending} is of a network, which --policy={self.policy} has none of: leave it out",
+            ),
+            (
                 self.learns_first and self.learns and self.learning_is_scheduled,
                 f"--interaction={self.interaction} has no effect where updates are scheduled and take no time: "
                 "give --learning_schedule=asynchronous and --learning_latency_ms, or --interaction=sequential",
@@ -522,6 +554,19 @@ class Settings:
     def stacking(self) -> Stacking:
         """What the network sees at once."""
         return Stacking(self.frame_stack, self.frame_stack_stride)
+
+    @property
+    def told(self) -> int:
+        """Most actions that the agent is told; 0 if none."""
+        if self.pending == "none":
+            return 0
+        delay = self.delay or self.playout_ticks
+        return self.pending_length or (min(MOST_TOLD, max(1, delay - 1)) if delay else TOLD)
+
+    @property
+    def head_is_late(self) -> bool:
+        """Whether the network's head runs by itself, just before a decision acts."""
+        return self.pending == "late"
 
     @property
     def departures(self) -> frozenset[str]:

@@ -19,12 +19,12 @@ class Variant(NamedTuple):
     shared_layer: bool = False
     normalisation: str = "none"
 
-    def heads(self):
-        """What the network needs for them: `networks.Heads`."""
+    def heads(self, pending=None):
+        """What the network needs for them: `networks.Heads`. Args: pending: what it is told besides, a `Pending`, or None."""
         from rtrl_jax.networks import Heads
 
         atoms = self.support[2] if self.support else 1
-        return Heads(self.dueling, self.noisy, atoms, self.shared_layer, self.normalisation)
+        return Heads(self.dueling, self.noisy, atoms, self.shared_layer, self.normalisation, pending)
 
     def make(self, apply):
         """The `Agent`. Args: apply: of a network with these heads."""

@@ -46,11 +46,20 @@ class Decision(NamedTuple):
     start_ns: np.int64
     end_ns: np.int64
     registered_ns: np.int64  # when the environment process could first see it
-    version: np.int64  # of the parameters
+    version: np.int64  # of the parameters; with a late head those of the trunk
     greedy: np.bool_
+    trunk_end_ns: np.int64 = 0  # with a late head: when the trunk was done,
+    head_start_ns: np.int64 = 0  # and when the head began; otherwise both are `end_ns`
+    told_tick: np.int64 = -1  # the newest tick whose action the head was told; -1 without a late head
 
 
 APPLIED, OVERWRITTEN, STALE = 0, 1, 2
+
+
+def inference_ns(decisions):
+    """τ_θ of DECISION records: trunk and head together, without the wait between them, which is no inference."""
+    waited = decisions["head_start_ns"] - decisions["trunk_end_ns"]
+    return decisions["end_ns"] - decisions["start_ns"] - waited
 
 
 class Outcome(NamedTuple):

@@ -98,6 +98,20 @@ class Observations:
         """Those in force in ticks `first` to `last`, [last + 1 − first] int32; of recent ones, which are still kept."""
         return self.ticks.rows["action"][np.arange(first, last + 1) % self.capacity]
 
+    def told(self, pending, obs_tick: int, newest: int) -> np.ndarray | None:
+        """What an agent is told that decides from `obs_tick` when `newest` is the newest tick: [length], see `rtrl_jax.pending`.
+
+        None if what it would be told was overwritten meanwhile. Ticks up to `newest` are whole: their writer, the environment's
+        process, has published them, and writes in their places only after `capacity` more, which is looked at afterwards.
+        """
+        first, last = pending.span(obs_tick, newest, self.episode_start(obs_tick))
+        actions = self.actions(first, last)
+        return pending.padded(actions) if self.readable(min(first, obs_tick)) else None
+
+    def playout(self, tick: int) -> int:
+        """The delay D in force in a recent tick."""
+        return int(self.ticks.rows["playout"][tick % self.capacity])
+
     def episode_start(self, tick: int) -> int:
         """The first tick of a recent tick's episode."""
         return int(self.ticks.rows["episode_start"][tick % self.capacity])

@@ -120,19 +120,24 @@ def _write_arrays(file, arrays: dict[str, np.ndarray]) -> None:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
-def latest(board, reached: Reached, stacking: Stacking, oldest: int | None = None) -> dict[str, np.ndarray]:
+def latest(
+    board, reached: Reached, stacking: Stacking, oldest: int | None = None, told: int = 0
+) -> dict[str, np.ndarray]:
     """The last observations, and the kept frames that acts to come may refer to, as arrays of a checkpoint.
 
-    Args: oldest: an observation that must be among them, with those that are stacked on it.
+    Args:
+      oldest: an observation that must be among them, with those that are stacked on it.
+      told: most actions that an agent is told with one.
 
     Raises RuntimeError if they were overwritten meanwhile.
     """
     observations = board.observations
     playout = int(observations.ticks.rows["playout"][reached.tick % observations.capacity])
-    length = TAIL + 1 + stacking.reach + playout
+    back = max(stacking.reach, told)
+    length = TAIL + 1 + back + playout
     first = reached.tick + 1 - length
     if oldest is not None:
-        first = min(first, oldest - stacking.reach)
+        first = min(first, oldest - back)
     first = max(0, first, observations.newest + 2 - observations.capacity)
     places = np.arange(first, reached.tick + 1) % observations.capacity
     numbers = np.arange(reached.oldest, reached.frames)

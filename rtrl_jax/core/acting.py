@@ -14,15 +14,18 @@ from rtrl_jax.board.ring import ZeroFramesFirst
 from rtrl_jax.core import accelerator
 from rtrl_jax.core.context import EXPLORATION, Context
 from rtrl_jax.networks import fast, runtime
+from rtrl_jax.pending import Seen
 from rtrl_jax.workers.mailbox import Choice
-from rtrl_jax.workers.policy import epsilon_greedy, one_action, random_actions
+from rtrl_jax.workers.policy import Exploration, TwoParts, epsilon_greedy, late, one_action, random_actions
 
 UNCOUNTED = 3  # the first inferences after compiling are slower
 
 
 class Network(NamedTuple):
     snapshots: Any  # a `board.snapshots.Reader`, or what has its `pinned` and `newest_version`
-    act: Callable  # (parameters, observation [*shape], seed uint32) -> integer array []
+    act: Callable  # (parameters, observation [*shape] or `Seen`, seed uint32) -> integer array []
+    trunk: Callable | None = None  # with a late head the two parts of it, see `Model.trunk` and `Model.head`
+    head: Callable | None = None
 
 
 def network(context: Context) -> Network:
@@ -36,7 +39,8 @@ def network(context: Context) -> Network:
         return fast.with_prepared(values, arrays[own:], model.fast) if model.fast else values
 
     reader = read_snapshots(context, assembly.leaves + assembly.prepared_leaves, as_tree)
-    return Network(reader, jax.jit(model.acting_agent().act))
+    two = (jax.jit(model.trunk()), model.head()) if context.settings.head_is_late else ()
+    return Network(reader, jax.jit(model.acting_agent().act), *two)
 
 
 def read_snapshots(context: Context, leaves, as_tree=lambda arrays: arrays):
@@ -59,7 +63,7 @@ def _in_place(leaves, slot) -> list:
     return arrays if aliased else views
 
 
-def policy(context: Context, network: Network | None, worker: int) -> Callable[[int], Choice]:
+def policy(context: Context, network: Network | None, worker: int) -> Callable[[int], Choice] | TwoParts:
     """The ε-greedy policy of one inference worker, or the baseline that stands in for it, which needs no network."""
     settings, spec = context.settings, context.spec
     if settings.policy == "noop":
@@ -67,18 +71,13 @@ def policy(context: Context, network: Network | None, worker: int) -> Callable[[
     generator, note = context.lasting_generator(EXPLORATION, worker)
     if settings.policy == "random":
         return random_actions(spec.actions, generator, note)
-    observations, cadence = context.board.observations, settings.cadence
-    return epsilon_greedy(
-        ZeroFramesFirst(observations) if cadence and cadence.zero_frames else observations,
-        network.snapshots,
-        network.act,
-        epsilon(context),
-        actions=spec.actions,
-        stacking=settings.stacking,
-        rng=generator,
-        note=note,
-        exploring_asks=settings.exploring_takes_time and not settings.is_virtual,  # where time is charged, not spent
-    )
+    observations, cadence, told = context.board.observations, settings.cadence, context.model.pending
+    observations = ZeroFramesFirst(observations) if cadence and cadence.zero_frames else observations
+    asks = settings.exploring_takes_time and not settings.is_virtual  # where time is charged, not spent
+    exploration = Exploration(epsilon(context), spec.actions, generator, note, asks)
+    if settings.head_is_late:
+        return late(observations, network.snapshots, network.trunk, network.head, exploration, settings.stacking, told)
+    return epsilon_greedy(observations, network.snapshots, network.act, exploration, settings.stacking, told)
 
 
 def epsilon(context: Context) -> Callable[[int, int], float]:
@@ -94,13 +93,18 @@ def epsilon(context: Context) -> Callable[[int, int], float]:
 
 def blank_inference(context: Context, network: Network) -> Callable[[], None]:
     """A function that makes an inference on a blank observation, whose outcome is thrown away."""
-    blank = np.zeros(context.model.observation_shape, context.spec.observation_dtype)
+    blank = context.model.blank()
 
     def once() -> None:
         with network.snapshots.pinned() as (_, parameters):
             int(network.act(parameters, blank, np.uint32(0)))
 
-    return once
+    def in_two_parts() -> None:
+        with network.snapshots.pinned() as (_, parameters):
+            features = np.asarray(network.trunk(parameters, blank.observation))
+            int(network.head(parameters, Seen(features, blank.told), np.uint32(0)))
+
+    return in_two_parts if network.head else once
 
 
 def time_inferences(context: Context, network: Network, count: int, after=lambda took_ns: None) -> np.ndarray:

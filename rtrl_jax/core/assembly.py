@@ -183,6 +183,7 @@ def lay_board(
         transitions=transitions,
         kept_frames=kept_frames,
         frame_stack=model.settings.frame_stack,
+        told=model.settings.told,
     )
     if learners and model.variant.prioritised and transitions:
         dimensions = replace(dimensions, priority_nodes=nodes_for(dimensions.act_rows))

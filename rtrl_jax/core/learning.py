@@ -16,6 +16,7 @@ from rtrl_jax.core.acting import read_snapshots
 from rtrl_jax.core.assembly import Assembly
 from rtrl_jax.core.context import SAMPLING, Context
 from rtrl_jax.networks import hidden, runtime
+from rtrl_jax.pending import Pending
 from rtrl_jax.replay import demonstrations
 from rtrl_jax.replay.prioritised import PrioritisedReplay
 from rtrl_jax.replay.uniform import UniformReplay
@@ -79,6 +80,7 @@ def _replay(context: Context):
         _delay(context),
         settings.stacking,
         loops.accounting(context),
+        context.model.pending or Pending(),
         beat=context.beat,
     )
     theirs = replay_of(acts, board.demonstration_priorities, board.demonstrations_entered)
@@ -186,7 +188,7 @@ def _blank_update(context: Context, program: Program, reader, publisher) -> Call
 
 
 def _blank_batch(context: Context) -> agents.Batch:
-    size, shape = context.assembly.batch_size, (context.assembly.batch_size, *context.model.observation_shape)
-    numbers, frames = np.zeros(size, np.float32), np.zeros(shape, context.spec.observation_dtype)
+    size = context.assembly.batch_size
+    numbers, frames = np.zeros(size, np.float32), context.model.blank(size)
     soon = agents.OneStep(numbers, numbers, frames) if context.model.variant.one_step else None
     return agents.Batch(frames, np.zeros(size, np.int32), numbers, numbers, frames, np.ones(size, np.float32), soon)

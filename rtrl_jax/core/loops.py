@@ -10,14 +10,16 @@ from rtrl_jax import stagger
 from rtrl_jax.core.context import Context
 from rtrl_jax.core.preparation import make_environment
 from rtrl_jax.environments import saving
+from rtrl_jax.pending import Pending
 from rtrl_jax.replay.acts import Accounting
 from rtrl_jax.replay.keeper import Keeper
 from rtrl_jax.replay.transitions import Horizon
 from rtrl_jax.stagger import announcements
-from rtrl_jax.workers.environment import Beginning, Limits, Pending, Wakes, environment_loop
+from rtrl_jax.workers.environment import Beginning, Limits, Unsettled, Wakes, environment_loop
 from rtrl_jax.workers.inference import Staggered, Ticketed
 from rtrl_jax.workers.learner import Learner, LearnerLoop
 from rtrl_jax.workers.mailbox import Choice, Mailbox
+from rtrl_jax.workers.policy import TwoParts
 from rtrl_jax.workers.sequential import Sequential
 from rtrl_jax.workers.turns import Turns
 
@@ -59,13 +61,13 @@ def environment(
     context: Context,
     clock: Clock,
     world: World,
-    pending: Pending | None = None,
+    unsettled: Unsettled | None = None,
     saving_too: Callable[[], None] = lambda: None,
 ):
     """The environment's loop. To be called once inference workers have warmed up.
 
     Args:
-      pending: see `environment_loop`.
+      unsettled: see `environment_loop`.
       saving_too: called when the environment's state is saved.
     """
     assembly, settings = context.assembly, context.settings
@@ -92,7 +94,8 @@ def environment(
         save=save if settings.checkpoint_every_s else None,
         picture=world.environment.picture if assembly.dimensions.pictures else None,
         keeper=keeper,
-        pending=pending,
+        unsettled=unsettled,
+        late=settings.head_is_late,
     )
 
 
@@ -101,7 +104,7 @@ def _keeper(context: Context, world: World) -> Keeper | None:
     last = world.begin.last
     if not context.assembly.dimensions.transitions:
         return None
-    keeper = Keeper(context.board, context.settings.stacking, accounting(context))
+    keeper = Keeper(context.board, context.settings.stacking, accounting(context), context.model.pending or Pending())
     if world.replay is not None:
         keeper.restore(world.replay)
     if last is not None and last["truncated"]:
@@ -151,9 +154,16 @@ def agent_learns(settings) -> bool:
     return settings.is_sequential and settings.cadence is None and settings.learning_schedule in (None, "asynchronous")
 
 
-def agent(context: Context, clock: Clock, policy: Callable[[int], Choice], worker: int, learner: Learner | None = None):
+def agent(
+    context: Context,
+    clock: Clock,
+    policy: Callable[[int], Choice] | TwoParts,
+    worker: int,
+    learner: Learner | None = None,
+):
     """The loop of one inference worker; of a sequential agent, which may learn as well."""
     settings, board, assembly = context.settings, context.board, context.assembly
+    policy, head = policy if isinstance(policy, TwoParts) else (policy, None)
     mailbox, start_ns = Mailbox(board, worker, clock.now_ns), int(board.start_ns[0])
     if settings.is_sequential and settings.cadence is None:
         return Sequential(
@@ -165,9 +175,10 @@ def agent(context: Context, clock: Clock, policy: Callable[[int], Choice], worke
             learn_every=assembly.learn_every,
             per=settings.learn_unit,
             start_ns=start_ns,
+            head=head,
         )
     if settings.is_sequential or stagger.by_name(settings.stagger).hands_out_tickets:
-        return Ticketed(mailbox, policy, after_ns=1 if settings.cadence else 0)
+        return Ticketed(mailbox, policy, 1 if settings.cadence else 0, observations=board.observations, head=head)
     algorithm = stagger.make(settings.stagger, board.stagger, quantile=settings.stagger_quantile)
     return Staggered(
         mailbox,
@@ -179,6 +190,7 @@ def agent(context: Context, clock: Clock, policy: Callable[[int], Choice], worke
         tau_m_ns=context.tau_m_ns,
         lock=clock.announcing_lock,
         paid=_paid(context, algorithm, worker),
+        head=head,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from rtrl_jax.agents.variant import Variant, learning_rate, variant_of
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
+from rtrl_jax.pending import DTYPE, UNTOLD, Pending, Seen
 from rtrl_jax.settings import Settings
 
 
@@ -34,11 +35,29 @@ class Model:
         return (*shape, channels * self.settings.frame_stack)
 
     @cached_property
+    def pending(self) -> Pending | None:
+        """What the network is told of the agent's own actions, if anything."""
+        settings, spec = self.settings, self.spec
+        if not settings.told:
+            return None
+        actions = max(spec.actions, 1 + spec.default_action)
+        return Pending(settings.pending, settings.told, settings.pending_encoding, actions)
+
+    def blank(self, *rows: int):
+        """Observations, and what is told with them, that say nothing: [*rows, *observation_shape], or `Seen`."""
+        frames = np.zeros((*rows, *self.observation_shape), self.spec.observation_dtype)
+        return Seen(frames, self.nothing_told(*rows)) if self.pending else frames
+
+    def nothing_told(self, *rows: int) -> np.ndarray:
+        """[*rows, length]."""
+        return np.full((*rows, self.pending.length), UNTOLD, DTYPE)
+
+    @cached_property
     def module(self):
         """The Flax module."""
         from rtrl_jax import networks
 
-        settings, heads = self.settings, self.variant.heads()
+        settings, heads = self.settings, self.variant.heads(self.pending)
         return networks.build(self.network, self.spec.actions, self.width, heads, settings.input_scale)
 
     @cached_property
@@ -106,6 +125,27 @@ class Model:
         from rtrl_jax.networks import fast
 
         return self.variant.make(fast.acting(self.module, self.fast) if self.fast else self.module.apply)
+
+    def trunk(self):
+        """Of a network with a late head: (a snapshot's parameters, observation [*observation_shape]) -> features [units]."""
+        from rtrl_jax.networks import fast
+
+        apply = fast.acting(self.module, self.fast) if self.fast else self.module.apply
+        return lambda parameters, observation: apply({"params": parameters}, observation[None])[0]
+
+    def head(self):
+        """And the other part: (parameters, `Seen` of features, seed) -> action. Of the parameters it takes those it has."""
+        import jax
+
+        from rtrl_jax import networks
+
+        module = networks.head_of(self.module)
+        act = jax.jit(self.variant.make(module.apply).act)
+        units = jax.eval_shape(self.trunk(), self.shapes, self.blank().observation)
+        seen = Seen(np.zeros((1, *units.shape), units.dtype), self.nothing_told(1))
+        keys = {name: jax.random.key(0) for name in ("params", "noise")}
+        own = tuple(jax.eval_shape(module.init, keys, seen)["params"])
+        return lambda parameters, seen, seed: act({name: parameters[name] for name in own}, seen, seed)
 
     def learning_agent(self):
         """The `Agent` whose `loss` takes plain parameters."""

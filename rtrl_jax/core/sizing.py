@@ -29,6 +29,11 @@ def inference_workers_needed(settings: Settings, tau_ticks: np.ndarray) -> int:
     if settings.is_sequential:
         return 1
     needed = stagger.n_star(settings.stagger, tau_ticks, quantile=settings.stagger_quantile)
+    if settings.head_is_late and stagger.by_name(settings.stagger).hands_out_tickets:
+        # A worker is occupied until its head may run, in the last tick before the decision acts: for D ticks in all.
+        needed = max(
+            needed, stagger.playout_for(tau_ticks) if settings.playout_ticks is None else settings.playout_ticks
+        )
     return _at_most(MOST_WORKERS, "inference_workers", needed)
 
 
@@ -102,7 +107,7 @@ def _frame_bytes(spec: Spec) -> int:
 
 
 def _default_transitions(settings: Settings, spec: Spec, each: int) -> int:
-    a_transition = each * _frame_bytes(spec) + act_dtype(settings.frame_stack).itemsize
+    a_transition = each * _frame_bytes(spec) + act_dtype(settings.frame_stack, settings.told).itemsize
     most = min(PAPER_CAPACITY, int(memory.total() * SHARE_OF_MEMORY / a_transition))
     run = _ticks(settings, spec)
     return max(LEAST_CAPACITY, 2 * settings.learn_start, most if run is None else min(run + BRIM, most))
@@ -129,7 +134,9 @@ def needed(model: Model) -> int:
 def kept_bytes(settings: Settings, spec: Spec) -> int:
     """Bytes that what is kept comes to once all of it is there."""
     has = kept(settings, spec)
-    frames = has.kept_frames * _frame_bytes(spec) + has.transitions * act_dtype(settings.frame_stack).itemsize
+    frames = (
+        has.kept_frames * _frame_bytes(spec) + has.transitions * act_dtype(settings.frame_stack, settings.told).itemsize
+    )
     return frames + has.capacity * (_frame_bytes(spec) + TICK.itemsize)
 
 

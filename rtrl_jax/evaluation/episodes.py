@@ -12,6 +12,7 @@ import numpy as np
 from rtrl_jax.board.ring import Stacking
 from rtrl_jax.environments import Environment
 from rtrl_jax.evaluation.schedule import Schedule
+from rtrl_jax.pending import Pending, Seen
 
 
 class Job(NamedTuple):
@@ -52,19 +53,28 @@ class Rules(NamedTuple):
     stacking: Stacking
     most_ticks: int  # an episode is cut off after so many
     repeat: bool = False  # whether the last action stays in force where β would act
+    pending: Pending = Pending()  # what the agent is told of its own actions
 
 
-def play(environment: Environment, job: Job, rules: Rules) -> Generator[tuple[np.ndarray, int], int, Episode]:
+class _Question(NamedTuple):
+    """What a late head is to be asked when the decision acts."""
+
+    observation: np.ndarray
+    seed: int
+
+
+def play(environment: Environment, job: Job, rules: Rules) -> Generator[tuple[np.ndarray | Seen, int], int, Episode]:
     """Plays one episode from its reset to its end.
 
     Yields:
-      (observation, seed): [*shape, depth * c], the newest frame last, and a uint32 for agents that draw random numbers. The
-      greedy action for it is to be sent back. Exploratory decisions ask nothing, nor does a pattern.
+      (observation, seed): [*shape, depth * c], the newest frame last, or `Seen`; and a uint32 for agents that draw random
+      numbers. The greedy action for it is to be sent back. Exploratory decisions ask nothing, nor does a pattern. An agent with a
+      late head is asked when the decision first acts, and is told what has been done since its observation.
 
     Returns:
       The `Episode`.
     """
-    spec, (schedule, epsilon, pattern) = environment.spec, rules.player
+    spec, (schedule, epsilon, pattern), pending = environment.spec, rules.player, rules.pending
     for_environment, for_policy = np.random.SeedSequence([job.seed, job.number]).spawn(2)
     rng = np.random.default_rng(for_policy)
     not_finite = sum(environment.not_finite)
@@ -72,8 +82,14 @@ def play(environment: Environment, job: Job, rules: Rules) -> Generator[tuple[np
     seen = 1 + rules.stacking.reach
     frames = deque([frame] * seen, maxlen=seen)  # before the first stands the first, repeated
     wins = environment.progress.wins
-    decided = {}
+    decided: dict[int, int | _Question] = {}
+    in_force = [spec.default_action]  # by tick; that of the reset has none
     action, total, default_ticks, tick, terminated, truncated = spec.default_action, 0.0, 0, 0, False, False
+
+    def told(obs_tick: int) -> np.ndarray:
+        first, last = pending.span(obs_tick, newest=tick, episode_start=0)
+        return pending.padded(in_force[first : last + 1])
+
     while not (terminated or truncated):
         if schedule.decides(tick):
             if pattern:
@@ -81,18 +97,23 @@ def play(environment: Environment, job: Job, rules: Rules) -> Generator[tuple[np
             elif rng.random() < epsilon:
                 decided[tick] = int(rng.integers(spec.actions))
             else:
-                decided[tick] = yield (
-                    np.concatenate([*frames][:: rules.stacking.stride], axis=-1),
-                    int(rng.integers(2**32)),
-                )
+                observation = np.concatenate([*frames][:: rules.stacking.stride], axis=-1)
+                seed = int(rng.integers(2**32))
+                if pending.waits:
+                    decided[tick] = _Question(observation, seed)
+                else:
+                    decided[tick] = yield (Seen(observation, told(tick)) if pending.length else observation), seed
+        source = schedule.source(tick + 1)
+        if isinstance(question := decided.get(source), _Question):
+            decided[source] = yield Seen(question.observation, told(source)), question.seed
         tick += 1
-        source = schedule.source(tick)
         if source is None:
             action = action if rules.repeat else spec.default_action
             default_ticks += 1
         else:
             action = decided[source]
             decided.pop(source - schedule.every, None)
+        in_force.append(action)
         frame, reward, terminated, truncated = environment.step(action)
         frames.append(frame)
         total += reward

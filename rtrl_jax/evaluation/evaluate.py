@@ -21,6 +21,7 @@ from rtrl_jax.evaluation.schedule import NEVER
 from rtrl_jax.evaluation.settings import Evaluation
 from rtrl_jax.evaluation.tournament import Tournament
 from rtrl_jax.evaluation.worker import SLOTS, Work
+from rtrl_jax.pending import Pending
 from rtrl_jax.settings import Settings
 from rtrl_jax.telemetry.summary import machine, versions
 
@@ -81,7 +82,7 @@ def evaluate(settings: Evaluation) -> dict:
                 if settings.policy == "controls":
                     tournaments[name] = _tournament(settings, game)
                     players = _players(settings, game, tournaments[name].entered)
-                    work = _work(settings, name, players, manifest, many=True)
+                    work = _work(settings, name, game, players, manifest, many=True)
                     tournaments[name].play(partial(_play, progress, times, name, work, cores))
                     continue
                 alone.append(Entry(name, settings.policy, settings.action_every, []))
@@ -89,7 +90,8 @@ def evaluate(settings: Evaluation) -> dict:
                     settings.policy, settings.action_every, controls.pattern(settings.policy, name, game.spec)
                 )
                 jobs = [Job(seed, number) for seed in settings.seed_list() for number in range(settings.episodes)]
-                work = _work(settings, name, _players(settings, game, [control]), manifest, many=len(jobs) > len(cores))
+                players = _players(settings, game, [control])
+                work = _work(settings, name, game, players, manifest, many=len(jobs) > len(cores))
                 with contextlib.closing(_play(progress, times, name, work, cores, jobs)) as finished:
                     for episode in finished:
                         alone[-1].episodes.append(episode)
@@ -187,7 +189,9 @@ def _players(settings: Evaluation, game: Game, entered: Sequence[Control]) -> li
     ]
 
 
-def _work(settings: Evaluation, name: str, players: list[Player], manifest: dict | None, many: bool) -> Work:
+def _work(
+    settings: Evaluation, name: str, game: Game, players: list[Player], manifest: dict | None, many: bool
+) -> Work:
     """Args: many: whether there are more episodes than processes."""
     where = {"environment": name, "options": world.options(settings, name, manifest)}
     plays = {
@@ -196,7 +200,14 @@ def _work(settings: Evaluation, name: str, players: list[Player], manifest: dict
         "repeat": settings.default_action == "repeat",
     }
     if manifest is None:  # nothing waits for a network, so there is nothing to gain from several side by side
-        nobody = {"checkpoint": None, "version": None, "stacking": [1, 1], "rows": 1, "side_by_side": 1}
+        nobody = {
+            "checkpoint": None,
+            "version": None,
+            "stacking": [1, 1],
+            "pending": [*Pending()],
+            "rows": 1,
+            "side_by_side": 1,
+        }
         return Work(**where, **plays, **nobody)
 
     from rtrl_jax.evaluation import policies
@@ -208,6 +219,7 @@ def _work(settings: Evaluation, name: str, players: list[Player], manifest: dict
         checkpoint=str(_path(settings)),
         version=policies.version(manifest),
         stacking=[*policies.settings_of(manifest).stacking],
+        pending=[*(policies.model_of(manifest, game.spec).pending or Pending())],
         rows=rows,
         side_by_side=rows if many else 1,
     )

@@ -49,8 +49,8 @@ def batched_actions(policy: Policy, model: Model, rows: int):
     a row; more rows of a noisy agent one after another, since each has noise of its own.
 
     Returns:
-      ([rows, *shape, depth * c] observations, [rows] uint32 seeds) -> [rows] int actions, as numpy arrays. A row's action
-      does not depend on what is in the other rows, nor on which row it is.
+      ([rows, *shape, depth * c] observations or `Seen`, [rows] uint32 seeds) -> [rows] int actions, as numpy arrays. A row's
+      action does not depend on what is in the other rows, nor on which row it is.
     """
     runtime.configure()
     values = jax.device_put(jax.tree.unflatten(model.structure, policy.leaves))
@@ -59,8 +59,8 @@ def batched_actions(policy: Policy, model: Model, rows: int):
         tree, act = fast.with_prepared(values, prepared, model.fast), jax.jit(model.acting_agent().act)
 
         def one_by_one(observations, seeds):
-            pairs = zip(observations, seeds, strict=True)
-            return np.array([int(act(tree, observation, seed)) for observation, seed in pairs])
+            each = [jax.tree.map(lambda leaf, row=row: leaf[row], observations) for row in range(rows)]
+            return np.array([int(act(tree, observation, seed)) for observation, seed in zip(each, seeds, strict=True)])
 
         return one_by_one
     agent = model.variant.make(_in_batches(fast.learning(model.module, model.fast))) if model.fast else None
@@ -79,6 +79,6 @@ def _in_batches(apply):
     @answer.def_vmap
     def answer_all(rows, batched, parameters, observations):  # [rows, 1, *shape]; the parameters are the same for all
         del rows, batched
-        return apply({"params": parameters}, observations[:, 0])[:, None], True
+        return apply({"params": parameters}, jax.tree.map(lambda leaf: leaf[:, 0], observations))[:, None], True
 
     return lambda variables, observation: answer(variables["params"], observation)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from rtrl_jax.core.one_thread import ONE_THREAD, die_with
 from rtrl_jax.errors import UserError
+from rtrl_jax.pending import Seen
 
 # Rows in every batch where games can be played side by side, those that stand for no episode too: the last bits of a network's
 # output can depend on the number.
@@ -31,6 +32,7 @@ class Work(NamedTuple):
     version: list | None  # tick and updates of that checkpoint: a run that goes on writes newer ones
     players: list  # `episodes.Player`s, one for each number that a job may name
     stacking: list  # fields of `board.ring.Stacking`
+    pending: list  # and of `pending.Pending`: what the agent is told
     most_ticks: int
     repeat: bool  # whether the last action stays in force where β would act
     rows: int  # of each batch of inference
@@ -87,8 +89,10 @@ def play_all(environments: list, work: Work, choose, ask) -> None:
                 job = ask(list(ended.value), inferring_s, perf_counter() - began)
                 continue
             if observations is None:
-                observations = np.zeros((work.rows, *observation.shape), observation.dtype)
-            observations[slot] = observation
+                room = [np.zeros((work.rows, *leaf.shape), leaf.dtype) for leaf in _leaves(observation)]
+                observations = Seen(*room) if isinstance(observation, Seen) else room[0]
+            for rows, leaf in zip(_leaves(observations), _leaves(observation), strict=True):
+                rows[slot] = leaf
             return
 
     for slot in range(len(environments)):
@@ -101,14 +105,21 @@ def play_all(environments: list, work: Work, choose, ask) -> None:
             advance(slot, int(actions[slot]), None)
 
 
+def _leaves(observation) -> tuple:
+    """The arrays of an observation, or of a batch of them."""
+    return tuple(observation) if isinstance(observation, Seen) else (observation,)
+
+
 def _rules(work: Work) -> list:
     """Of each player."""
     from rtrl_jax.board.ring import Stacking
     from rtrl_jax.evaluation.episodes import Player, Rules
     from rtrl_jax.evaluation.schedule import Schedule
+    from rtrl_jax.pending import Pending
 
     players = [Player(Schedule(*schedule), epsilon, tuple(pattern)) for schedule, epsilon, pattern in work.players]
-    return [Rules(player, Stacking(*work.stacking), work.most_ticks, work.repeat) for player in players]
+    stacking, pending = Stacking(*work.stacking), Pending(*work.pending)
+    return [Rules(player, stacking, work.most_ticks, work.repeat, pending) for player in players]
 
 
 def _prepare(work: Work):
@@ -128,6 +139,5 @@ def _prepare(work: Work):
         raise UserError("the run has written a newer checkpoint meanwhile: name one of its checkpoints")
     model = policies.model_of(policy.manifest, made[0].spec)
     choose = policies.batched_actions(policy, model, work.rows)
-    blank = np.zeros((work.rows, *model.observation_shape), model.spec.observation_dtype)
-    choose(blank, np.zeros(work.rows, np.uint32))  # compiles
+    choose(model.blank(work.rows), np.zeros(work.rows, np.uint32))  # compiles
     return made, choose

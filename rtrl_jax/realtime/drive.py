@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 
-from rtrl_jax.workers.effects import Apply, Infer, Learn, NextBoundary, Timed, WaitBell
+from rtrl_jax.workers.effects import HEAD, Apply, Infer, Learn, NextBoundary, Timed, WaitBell
 
 now_ns = time.monotonic_ns
 LONGEST_SPIN_NS = 250_000  # the kernel may wake a sleeper this late; the rest is spent looking at the clock
@@ -42,7 +42,7 @@ def drive(
             value = effect.compute()
             end = now_ns()
             beat(end - start)
-            if emulate and isinstance(effect, Infer):
+            if emulate and isinstance(effect, Infer) and effect.part != HEAD:
                 end = max(end, start + emulate(number, value.greedy))
             due[number], answers[number] = end, Timed(value, start, end)
         elif isinstance(effect, NextBoundary):

@@ -89,6 +89,8 @@ class ActBuilder:
                 if self._accounting.undelayed_next and obs_tick < episode_start:
                     # What is decided from next is kept first: a later number would leave behind all that are kept until then.
                     self._stack(episode_start, episode_start)
+        if self._pending.length:
+            self._recent.append(action)
         if self._open is not None:
             span = self._open
             gained = span.reward + self._accounting.discount**span.ticks * self._clip(reward)
@@ -96,8 +98,6 @@ class ActBuilder:
             if ended != GOES_ON:
                 rows.append(self.close(tick, ended))
                 self._oldest = max(rows[-1][1]) + 1  # nor is a zero frame of this episode named in another
-        if self._pending.length:
-            self._recent.append(action)
         return rows
 
     def _follow(self, frames: list[int] | None, told: list[int], tick: int) -> tuple:

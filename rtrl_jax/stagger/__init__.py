@@ -12,7 +12,7 @@ from rtrl_jax.stagger.fixed import Cadence, Fixed
 from rtrl_jax.stagger.free import Free
 from rtrl_jax.stagger.max_time import MaxTime
 from rtrl_jax.stagger.registry import ALGORITHMS, NAMES, Algorithm, by_name, label_of, make, make_dispatcher, n_star
-from rtrl_jax.stagger.ticket import Ticket
+from rtrl_jax.stagger.ticket import Ticket, playout_for
 
 __all__ = [
     "ALGORITHMS",
@@ -30,4 +30,5 @@ __all__ = [
     "make",
     "make_dispatcher",
     "n_star",
+    "playout_for",
 ]

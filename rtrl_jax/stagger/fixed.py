@@ -23,7 +23,7 @@ class Fixed:
         # So many ticks before an episode's first observation zero frames stand for what was not there.
         self.before_episodes = cadence.lag if cadence.zero_frames else 0
 
-    def observe(self, ticks: int, used_network: bool) -> None:
+    def observe(self, ticks: int, used_network: bool, needed: int | None = None) -> None:
         pass
 
     def save(self) -> dict:

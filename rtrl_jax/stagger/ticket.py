@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+QUANTILE = 0.995  # of the times that answers take: D
 LONGEST = 8192  # ticks; what takes longer counts as this
 LOOK_EVERY = 16  # answers between two looks at what has been learnt; one that comes after D is looked at at once
 FORGET_EVERY = 4096  # answers after which the past counts half
@@ -21,11 +22,16 @@ QUICKEST = 0.01  # of the answers: the quantile that too few workers are paced b
 APART, FEW, FEW_SHARE = 2, 10, 1 / 8
 
 
+def playout_for(tau_ticks: np.ndarray, quantile: float = QUANTILE) -> int:
+    """The constant delay D that tickets come to have with such inference times. Args: tau_ticks: τ_θ/τ_M, float64 [samples]."""
+    return max(1, int(np.quantile(np.ceil(tau_ticks), quantile, method="higher")))
+
+
 class Ticket:
     before_episodes = 0  # nothing is decided from what is older than the episode
 
     def __init__(
-        self, workers: int, *, playout: int | None = None, quantile: float = 0.995, exploring_counts: bool = False
+        self, workers: int, *, playout: int | None = None, quantile: float = QUANTILE, exploring_counts: bool = False
     ):
         """Args:
         playout: D in ticks; None for a quantile of the time a network's answer takes; 0 for none.
@@ -51,14 +57,19 @@ class Ticket:
     def warm_up(self, ticks: Iterable[int]) -> None:
         """Answers of the network before the start, all at once: D follows from them together, not from the first."""
         for taken in ticks:
-            self._count_in(taken, used_network=True)
+            self._count_in(taken, used_network=True, needed=taken)
         self._look()
 
-    def observe(self, ticks: int, used_network: bool) -> None:
-        """An answer took `ticks` ticks. Exploratory ones count for N*, not for D, unless they take the network's time."""
+    def observe(self, ticks: int, used_network: bool, needed: int | None = None) -> None:
+        """An answer took `ticks` ticks. Exploratory ones count for N*, not for D, unless they take the network's time.
+
+        Args: needed: as many of these ticks as it would have taken without waiting for a late head's moment, which say what D
+          has to be; N* follows from all, in which its worker was occupied. None: it did not wait.
+        """
         used_network = used_network or self._exploring_counts
-        self._count_in(ticks, used_network)
-        late = self._auto and used_network and ticks > self.playout
+        needed = ticks if needed is None else needed
+        self._count_in(ticks, used_network, needed)
+        late = self._auto and used_network and needed > self.playout
         if late or self._answers % LOOK_EVERY == 0:
             self._look()
 
@@ -90,13 +101,13 @@ class Ticket:
         self.playout = saved["playout"] if self._auto else self.playout
         self._next = next_tick
 
-    def _count_in(self, ticks: int, used_network: bool) -> None:
-        ticks = min(max(1, ticks), LONGEST)
+    def _count_in(self, ticks: int, used_network: bool, needed: int) -> None:
+        ticks, needed = min(max(1, ticks), LONGEST), min(max(1, needed), LONGEST)
         self._count += 1
         self._total += ticks
         self._answers += 1
         if used_network:
-            self._network[ticks] += 1
+            self._network[needed] += 1
         if self._answers % FORGET_EVERY == 0:
             self._network /= 2
             self._count, self._total = self._count / 2, self._total / 2

@@ -85,14 +85,18 @@ def read_back(folder: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def _rows(stored, dtype: np.dtype) -> np.ndarray:
-    """The inverse of `columns`. What a run of before did not measure is NaN."""
+    """The inverse of `columns`, of runs of before too: what they did not measure is NaN."""
     names = [name for name in dtype.names if not dtype[name].names]
     rows = np.zeros(len(stored[names[0]]), dtype)
     for name in dtype.names:
         if dtype[name].names:
             rows[name] = _rows(stored, dtype[name])
-        else:
-            rows[name] = np.nan if name in DIAGNOSTICS and name not in stored else stored[name]
+        elif name in stored:
+            rows[name] = stored[name]
+        elif name in DIAGNOSTICS:
+            rows[name] = np.nan
+        else:  # there was no late head then
+            rows[name] = {"trunk_end_ns": stored["end_ns"], "head_start_ns": stored["end_ns"], "told_tick": -1}[name]
     return rows
 
 

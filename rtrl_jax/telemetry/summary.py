@@ -7,7 +7,7 @@ import platform
 import numpy as np
 import psutil
 
-from rtrl_jax.board.records import APPLIED, OVERWRITTEN, STALE
+from rtrl_jax.board.records import APPLIED, OVERWRITTEN, STALE, inference_ns
 
 PROGRESS = ("encounter", "wins", "losses", "attempts")
 ITS_LIMITS = "its limits"  # what `ended_by` says of a run that has reached them
@@ -29,7 +29,7 @@ def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray, la
     delay = (acted - acting["obs_tick"]).astype(float)
     interaction = np.diff(acted).astype(float)
     made = decisions["decision"]
-    tau = (made["end_ns"] - made["start_ns"]) / 1e6
+    tau = inference_ns(made) / 1e6
     network = tau[made["greedy"]]
     explored = _explored(decisions)
     returns = episode_returns(ticks)
@@ -50,6 +50,7 @@ def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray, la
             "tau_p99_ms": _quantile(tau, 0.99),
             "tau_max_ms": _most(tau),
             "tau_network_ms": _mean(network),
+            **_late_head(decisions),
             "greedy": _mean(made["greedy"]),
             "exploratory": _mean(explored),
             "exploratory_last": _mean(_end(explored, last)),
@@ -72,6 +73,24 @@ def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray, la
             "return_unfinished": float(ticks["reward"].sum() - returns.sum()),
         },
     }
+
+
+def _late_head(decisions: np.ndarray) -> dict:
+    """None where there is none. `told_all` is the share of its actions, of those that acted, that knew of all before them."""
+    made = decisions["decision"]
+    late = made["told_tick"] >= 0
+    head, waited = ((made[end] - made[start])[late] / 1e6 for end, start in _PARTS)
+    acted = decisions["status"] == APPLIED
+    knew = (made["told_tick"] >= decisions["apply_tick"] - 1)[late & acted]
+    return {
+        "head_p50_ms": _quantile(head, 0.5),
+        "head_p99_ms": _quantile(head, 0.99),
+        "head_wait_mean_ms": _mean(waited),
+        "told_all": _mean(knew),
+    }
+
+
+_PARTS = (("end_ns", "head_start_ns"), ("head_start_ns", "trunk_end_ns"))
 
 
 def _explored(decisions: np.ndarray) -> np.ndarray:

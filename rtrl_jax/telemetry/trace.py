@@ -212,11 +212,25 @@ def _inference(decisions: np.ndarray, sessions: np.ndarray, begin: int) -> Itera
                 apply_tick=int(row["apply_tick"]),
                 exploratory=not one["greedy"],
             )
+            yield from _parts(worker, one, begin)
             before, session = end, own_session
             registered = int(one["registered_ns"]) - begin
             if registered - end > LEAST_HOLD_NS:  # Algorithm 1 lets a quick worker wait before its action may be seen
                 yield _span(INFERENCE, worker, "until registered", end, registered)
                 before = registered
+
+
+def _parts(worker: int, one, begin: int) -> Iterator[dict]:
+    """Within an inference with a late head: its two parts, and the wait between them."""
+    if one["told_tick"] < 0:
+        return
+    start, trunk_end, head_start, end = (
+        int(one[name]) - begin for name in ("start_ns", "trunk_end_ns", "head_start_ns", "end_ns")
+    )
+    yield _span(INFERENCE, worker, "trunk", start, trunk_end)
+    if head_start > trunk_end:
+        yield _span(INFERENCE, worker, "waits for the last tick", trunk_end, head_start)
+    yield _span(INFERENCE, worker, "head", head_start, end, told_tick=int(one["told_tick"]))
 
 
 def _outcome(row) -> str:

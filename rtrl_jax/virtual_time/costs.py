@@ -9,11 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from rtrl_jax import latency
+from rtrl_jax.board.records import inference_ns
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings import Settings
-from rtrl_jax.workers.effects import Apply, Infer, Learn
+from rtrl_jax.workers.effects import HEAD, TRUNK, Apply, Infer, Learn
 
 EXPLORING_NS = 20_000  # an action that needs no network, as long as it takes by the wall clock
+HEAD_NS = 100_000  # a late head, of what its inference takes in all; or all of it, if that is less
 
 
 class Costs(NamedTuple):
@@ -32,6 +34,7 @@ class Progress:
         self._new, self._generators = generator, {}
         self.met: dict[tuple, int] = {}  # by whose they are, how many times of a recorded run have been used
         self.applying: dict[int, int] = {}  # by loop, what the application of its present update takes
+        self.heads: dict[int, int] = {}  # by loop, what the late head of its present inference takes
 
     def generator(self, number: int) -> np.random.Generator:
         if number not in self._generators:
@@ -46,13 +49,19 @@ class Progress:
 
     def state(self) -> dict:
         generators = {number: generator.bit_generator.state for number, generator in self._generators.items()}
-        return {"generators": generators, "met": dict(self.met), "applying": dict(self.applying)}
+        return {
+            "generators": generators,
+            "met": dict(self.met),
+            "applying": dict(self.applying),
+            "heads": dict(self.heads),
+        }
 
     def restore(self, saved: dict) -> None:
         for number, state in saved["generators"].items():
             self.generator(number).bit_generator.state = state
         self.met |= saved["met"]
         self.applying |= saved["applying"]
+        self.heads |= saved.get("heads", {})  # checkpoints of before have none
 
 
 class Trace(NamedTuple):
@@ -112,7 +121,11 @@ def charge(costs: Costs, settings: Settings, first_learner: int, progress: Progr
 
     def charged(number: int, effect, value) -> int:
         if isinstance(effect, Infer):
-            return costs.inference(number - 1, always or value.greedy)
+            if effect.part == HEAD:
+                return progress.heads[number]
+            took = costs.inference(number - 1, always or value.greedy)
+            progress.heads[number] = min(HEAD_NS, took) if effect.part == TRUNK and value.greedy else 0
+            return took - progress.heads[number]
         if isinstance(effect, Learn):
             gradient, applying[number] = costs.learning(max(0, number - first_learner))
             return gradient if number >= first_learner else gradient + applying[number]
@@ -131,7 +144,11 @@ def read_trace(text: str, flag: str) -> Trace:
         ):
             order = np.argsort(decisions["start_ns"], kind="stable")
             worker, greedy = decisions["worker"][order], decisions["greedy"][order]
-            took = (decisions["end_ns"] - decisions["start_ns"])[order]
+            took = (
+                inference_ns(decisions)[order]
+                if "trunk_end_ns" in decisions
+                else (decisions["end_ns"] - decisions["start_ns"])[order]
+            )
             if not len(took):
                 raise ValueError("it made no decision")
             learner, gradient = updates["learner"], updates["computed_ns"] - updates["start_ns"]

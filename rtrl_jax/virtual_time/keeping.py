@@ -15,7 +15,7 @@ from rtrl_jax.errors import UserError
 from rtrl_jax.virtual_time import packing
 from rtrl_jax.virtual_time.costs import Progress
 from rtrl_jax.virtual_time.drive import Driver
-from rtrl_jax.workers.environment import Pending
+from rtrl_jax.workers.environment import Unsettled
 from rtrl_jax.workers.learner import Learner
 
 BOARD = (
@@ -38,7 +38,7 @@ class Parts(NamedTuple):
 
     driver: Driver
     progress: Progress
-    pending: Pending
+    unsettled: Unsettled
     learners: list[Learner]
 
 
@@ -60,8 +60,8 @@ def keep(board, parts: Parts, measured: Measured) -> UnderWay:
         "board": {name: getattr(board, name) for name in BOARD},
         "driver": parts.driver.state(),
         "progress": parts.progress.state(),
-        "arbiter": parts.pending.arbiter.state(),
-        "handed_at": parts.pending.handed_at,
+        "arbiter": parts.unsettled.arbiter.state(),
+        "handed_at": parts.unsettled.handed_at,
         "learners": [learner.state() for learner in parts.learners],
         "measured": tuple(measured),
     }
@@ -90,6 +90,6 @@ def restore_board(board, saved: dict) -> None:
         getattr(board, name)[:] = saved["board"][name]
 
 
-def restore_pending(pending: Pending, saved: dict) -> None:
-    pending.arbiter.restore(saved["arbiter"])
-    pending.handed_at.update(saved["handed_at"])
+def restore_unsettled(unsettled: Unsettled, saved: dict) -> None:
+    unsettled.arbiter.restore(saved["arbiter"])
+    unsettled.handed_at.update(saved["handed_at"])

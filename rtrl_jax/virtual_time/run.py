@@ -34,7 +34,7 @@ from rtrl_jax.telemetry.summary import ITS_LIMITS
 from rtrl_jax.telemetry.terminal import Display
 from rtrl_jax.virtual_time import aliases, costs, keeping, sizing
 from rtrl_jax.virtual_time.drive import Clock, Driver
-from rtrl_jax.workers.environment import Pending
+from rtrl_jax.workers.environment import Unsettled
 from rtrl_jax.workers.learner import Learner
 
 DRAIN_TICKS = 1024  # between two looks of the recorder, unless its rings fill up before
@@ -219,8 +219,8 @@ class _Run:
                 self._measured = self._measured._replace(update_ns=update_ns)
             charged = charged._replace(learning=lambda learner: (self._measured.update_ns, 0))
 
-        pending = Pending.nothing()
-        running = [loops.environment(contexts[0], clock, self._world, pending, self._keep)]
+        unsettled = Unsettled.nothing()
+        running = [loops.environment(contexts[0], clock, self._world, unsettled, self._keep)]
         agent_learns = loops.agent_learns(settings)
         for worker, context in enumerate(contexts[1 : 1 + assembly.inference_workers]):
             policy = acting.policy(context, network, worker)
@@ -232,10 +232,10 @@ class _Run:
         charge = costs.charge(charged, settings, 1 + assembly.inference_workers, progress)
         driver = Driver(running, clock=self._clock, bells=board.bell[:, 0], charge=charge)
         if saved:
-            keeping.restore_pending(pending, saved)
+            keeping.restore_unsettled(unsettled, saved)
             progress.restore(saved["progress"])
             driver.restore(saved["driver"])
-        return keeping.Parts(driver, progress, pending, learners)
+        return keeping.Parts(driver, progress, unsettled, learners)
 
     def _learners(self, contexts: list[Context]) -> list[Learner]:
         if self._saved is None:

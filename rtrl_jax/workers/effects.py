@@ -26,10 +26,17 @@ class WaitBell(NamedTuple):
     until_ns: int
 
 
+WHOLE, TRUNK, HEAD = "whole", "trunk", "head"  # parts of an inference
+
+
 class Infer(NamedTuple):
-    """Compute a decision. The result has an attribute `greedy`: whether the network was needed."""
+    """Compute a decision. The result has an attribute `greedy`: whether the network was needed.
+
+    With a late head it is computed in two parts; what the head takes is part of what the inference takes.
+    """
 
     compute: Callable[[], Any]
+    part: str = WHOLE
 
 
 class Learn(NamedTuple):

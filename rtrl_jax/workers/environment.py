@@ -33,14 +33,14 @@ class Beginning(NamedTuple):
     on_the_grid: bool = False  # in virtual time boundaries stay where they would have been
 
 
-class Pending(NamedTuple):
+class Unsettled(NamedTuple):
     """What the environment's process has taken in or handed out and not settled yet."""
 
     arbiter: Arbiter
     handed_at: dict[int, int]  # observation -> tick at which its ticket was handed out
 
     @classmethod
-    def nothing(cls) -> "Pending":
+    def nothing(cls) -> "Unsettled":
         return cls(Arbiter(), {})
 
 
@@ -64,7 +64,8 @@ def environment_loop(
     save=None,
     picture=None,
     keeper=None,
-    pending: Pending | None = None,
+    unsettled: Unsettled | None = None,
+    late: bool = False,
 ):
     """Runs `environment` in real time, at its own rate.
 
@@ -78,11 +79,13 @@ def environment_loop(
       save: () -> bytes, at most ENVIRONMENT_BYTES, the state of the environment and the dispatcher, for a checkpoint.
       keeper: a `replay.keeper.Keeper`, which makes of each tick what is replayed; None where nothing is.
       picture: () -> [height, width, 3] uint8, what a person sees, for the board's ring; None if nobody looks.
-      pending: what there is of it when the loop begins; None: nothing.
+      unsettled: what there is of it when the loop begins; None: nothing.
+      late: whether workers have late heads.
     """
     tau_m, default_action = 1e9 / environment.spec.rate_hz, environment.spec.default_action
-    arbiter, handed_at = pending or Pending.nothing()
-    dispatch, saved = Dispatch(board, dispatcher, wakes.workers, handed_at), SavedState(board)
+    arbiter, handed_at = unsettled or Unsettled.nothing()
+    dispatch = Dispatch(board, dispatcher, wakes.workers, handed_at, late_tick_ns=tau_m if late else None)
+    saved = SavedState(board)
     bells = [Bell(word) for word in board.bell]
     origin = int(board.start_ns[0])
     slipped_in_all = episode = episode_start = tick = first_tick = decisions = 0

@@ -1,9 +1,10 @@
 """An inference worker's side of the board: the tickets it gets and the decisions it registers."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rtrl_jax.board.records import Decision
+from rtrl_jax.workers.effects import Timed
 
 
 class Choice(NamedTuple):
@@ -12,6 +13,28 @@ class Choice(NamedTuple):
     action: int
     greedy: bool  # False for an exploratory action, which the network was not asked for
     version: int  # of the parameters
+
+
+class Features(NamedTuple):
+    """What a trunk answers: a late head makes a `Choice` of it, once it can be told what else has been done."""
+
+    values: Any  # [units] float32
+    version: int  # of the parameters
+    seed: int  # for the head, uint32
+    greedy: bool = True  # the network was needed
+
+
+class Course(NamedTuple):
+    """How a decision with a late head came about; see `Decision`."""
+
+    trunk_end_ns: int
+    head_start_ns: int
+    told_tick: int
+
+
+def in_two_parts(trunk: Timed, head: Timed, told_tick: int) -> tuple[Choice, int, int, Course]:
+    """What `Mailbox.register` takes. Args: trunk: of `Features`. head: of a `Choice`."""
+    return head.value, trunk.start_ns, head.end_ns, Course(trunk.end_ns, head.start_ns, told_tick)
 
 
 class Mailbox:
@@ -42,8 +65,8 @@ class Mailbox:
         unseen = self._decisions.head - int(self._board.decision_taken[self.worker])
         return unseen < len(self._decisions.rows) - 1
 
-    def register(self, obs_tick: int, choice: Choice, start_ns: int, end_ns: int) -> None:
-        """Makes a decision visible to the environment process."""
+    def register(self, obs_tick: int, choice: Choice, start_ns: int, end_ns: int, course: Course | None = None) -> None:
+        """Makes a decision visible to the environment process. Args: course: None where it was computed in one."""
         self._decisions.append(
             Decision(
                 worker=self.worker,
@@ -54,5 +77,6 @@ class Mailbox:
                 registered_ns=self._now_ns(),
                 version=choice.version,
                 greedy=choice.greedy,
+                **(course or Course(end_ns, end_ns, -1))._asdict(),
             )
         )

@@ -1,54 +1,117 @@
 """From an observation on the board to an action: ε-greedy over the newest parameters, or a baseline without any."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from rtrl_jax.board.ring import Observations, Stacking
-from rtrl_jax.workers.mailbox import Choice
+from rtrl_jax.pending import Pending, Seen
+from rtrl_jax.workers.mailbox import Choice, Features
+
+
+class Exploration(NamedTuple):
+    """When an action is drawn at random, and what is drawn.
+
+    It is decided first: an exploratory action costs no network time, which is why τ_θ varies when ε > 0. Unless `asks`: then
+    the network is asked all the same, for the time it takes, and its answer thrown away.
+    """
+
+    epsilon: Callable[
+        [int, int], float
+    ]  # (observation's tick, updates so far: the version) -> probability of a random action
+    actions: int
+    rng: np.random.Generator
+    note: Callable[[], None] = lambda: None  # called when a decision has been drawn, to note the generator's state
+    asks: bool = False
+
+    def draw(self, obs_tick: int, version: int) -> tuple[bool, int]:
+        """(whether it explores, the random action; or, if it does not, a seed for the network)."""
+        explores = self.rng.random() < self.epsilon(obs_tick, version)
+        drawn = int(self.rng.integers(self.actions if explores else 2**32))
+        self.note()
+        return explores, drawn
+
+
+class TwoParts(NamedTuple):
+    """A policy with a late head, each part called inside an `Infer` of its own."""
+
+    trunk: Callable[[int], Choice | Features]  # of an observation's tick; a `Choice` if it explores
+    head: Callable[[Features, int, int], Choice]  # (features, observation's tick, newest tick)
 
 
 def epsilon_greedy(
     observations: Observations,
     snapshots,
     greedy_action: Callable,
-    epsilon: Callable[[int, int], float],
-    *,
-    actions: int,
+    exploration: Exploration,
     stacking: Stacking,
-    rng: np.random.Generator,
-    note: Callable[[], None] = lambda: None,
-    exploring_asks: bool = False,
+    history: Pending | None = None,
 ) -> Callable[[int], Choice]:
     """Returns a function from an observation's tick to a `Choice`.
-
-    Exploration is decided first: an exploratory action costs no network time, which is why τ_θ varies when ε > 0. Unless
-    `exploring_asks`: then the network is asked all the same, for the time it takes, and its answer thrown away.
 
     Args:
       snapshots: a `board.snapshots.Reader`, or what has its `pinned` and `newest_version`.
       greedy_action: (parameters, observation, seed) -> integer array [].
-      note: called when a decision has been drawn, to note the generator's state.
-      epsilon: (observation's tick, updates so far: the version) -> probability of a random action.
+      history: what the network is told besides, if anything.
     """
 
     def choose(obs_tick: int) -> Choice:
         version = snapshots.newest_version()
-        explores = rng.random() < epsilon(obs_tick, version)
-        drawn = int(rng.integers(actions if explores else 2**32))
-        note()
-        if explores and not exploring_asks:
+        explores, drawn = exploration.draw(obs_tick, version)
+        if explores and not exploration.asks:
             return Choice(drawn, False, version)
         with snapshots.pinned() as (version, parameters):
-            observation = observations.stack(obs_tick, stacking)
-            if observation is None:
-                raise RuntimeError(
-                    f"observation {obs_tick} was overwritten before it was used: this process was held up for too long"
-                )
+            observation = _there(observations.stack(obs_tick, stacking), obs_tick)
+            if history:
+                observation = Seen(observation, _there(observations.told(history, obs_tick, obs_tick), obs_tick))
             answer = int(greedy_action(parameters, observation, np.uint32(0 if explores else drawn)))
         return Choice(drawn, False, version) if explores else Choice(answer, True, version)
 
     return choose
+
+
+def late(
+    observations: Observations,
+    snapshots,
+    trunk: Callable,
+    head: Callable,
+    exploration: Exploration,
+    stacking: Stacking,
+    pending: Pending,
+) -> TwoParts:
+    """The same with a late head, which takes the newest parameters there are: a slot pinned through the wait would be one less
+    for learners, and a few updates change features little.
+
+    Args:
+      trunk: (parameters, observation) -> features [units].
+      head: (parameters, `Seen` of the features, seed) -> integer array [].
+    """
+
+    def begin(obs_tick: int) -> Choice | Features:
+        version = snapshots.newest_version()
+        explores, drawn = exploration.draw(obs_tick, version)
+        if explores and not exploration.asks:
+            return Choice(drawn, False, version)
+        with snapshots.pinned() as (version, parameters):
+            values = np.asarray(trunk(parameters, _there(observations.stack(obs_tick, stacking), obs_tick)))
+        return Choice(drawn, False, version) if explores else Features(values, version, drawn)
+
+    def finish(features: Features, obs_tick: int, newest: int) -> Choice:
+        told = _there(observations.told(pending, obs_tick, newest), obs_tick)
+        with snapshots.pinned() as (_, parameters):
+            answer = int(head(parameters, Seen(features.values, told), np.uint32(features.seed)))
+        return Choice(answer, True, features.version)
+
+    return TwoParts(begin, finish)
+
+
+def _there(found, obs_tick: int):
+    if found is None:
+        raise RuntimeError(
+            f"observation {obs_tick} was overwritten before it was used: this process was held up for too long"
+        )
+    return found
 
 
 def random_actions(actions: int, rng: np.random.Generator, note: Callable[[], None]) -> Callable[[int], Choice]:

@@ -5,30 +5,44 @@
 
 from functools import partial
 
-from rtrl_jax.workers.effects import Infer, Learn, Sleep, Timed, WaitBell
+from rtrl_jax.workers.effects import HEAD, TRUNK, WHOLE, Infer, Learn, Sleep, Timed, WaitBell
 from rtrl_jax.workers.inference import LOOK_AGAIN_NS
 from rtrl_jax.workers.learner import record
+from rtrl_jax.workers.mailbox import Features, in_two_parts
 from rtrl_jax.workers.steps import Loop
 
 
 class Sequential(Loop):
     """Acts, sees what came of it, and only then thinks again."""
 
-    KEPT = ("obs_tick", "seen")
+    KEPT = ("obs_tick", "seen", "trunk", "told_tick")
 
     def __init__(
-        self, mailbox, board, policy, learner, *, learn_first: bool, learn_every: int, per: str = "tick", start_ns: int
+        self,
+        mailbox,
+        board,
+        policy,
+        learner,
+        *,
+        learn_first: bool,
+        learn_every: int,
+        per: str = "tick",
+        start_ns: int,
+        head=None,
     ):
         """Args:
         mailbox: of inference worker 0.
         learner: a `Learner`, or None for an agent that only acts.
         learn_every: ticks or decisions, as `per` says, for each update.
+        head: as of `inference.Staggered`. What is under way is β, or the last action.
         """
-        self._mailbox, self._policy, self._learner = mailbox, policy, learner
+        self._mailbox, self._policy, self._learner, self._head = mailbox, policy, learner, head
         self._observations, self._updates = board.observations, board.updates(0)
         self._learn_first, self._learn_every, self._per, self._start_ns = learn_first, learn_every, per, start_ns
         self.obs_tick = -1  # what it decides from, or has decided from
         self.seen = -1  # the last tick looked at for what came of that
+        self.trunk: Timed | None = None  # features that a late head is still to decide with
+        self.told_tick = -1  # the newest tick, as it begins
 
     def begin(self):
         return Sleep(self._start_ns), self.wake
@@ -45,12 +59,22 @@ class Sequential(Loop):
         self.obs_tick = self._observations.newest
         if self._observations.over(self.obs_tick):  # nothing can act on an episode that has ended
             return WaitBell(now + LOOK_AGAIN_NS), self.infer
-        return Infer(partial(self._policy, self.obs_tick)), self.act
+        return Infer(partial(self._policy, self.obs_tick), TRUNK if self._head else WHOLE), self.act
 
     def act(self, decided: Timed):
+        if isinstance(decided.value, Features):
+            self.trunk, self.told_tick = decided, self._observations.newest
+            return Infer(partial(self._head, decided.value, self.obs_tick, self.told_tick), HEAD), self.act_late
+        return self._acted(decided.end_ns, *decided)
+
+    def act_late(self, head: Timed):
+        return self._acted(head.end_ns, *in_two_parts(self.trunk, head, self.told_tick))
+
+    def _acted(self, now: int, *decided):
+        self.trunk = None
         self.seen = self._observations.newest
         self._mailbox.register(self.obs_tick, *decided)
-        return self._learn() if not self._learn_first and self._learning_is_due() else self.look(decided.end_ns)
+        return self._learn() if not self._learn_first and self._learning_is_due() else self.look(now)
 
     def _learning_is_due(self) -> bool:
         if self._learner is None:

@@ -16,6 +16,7 @@ from rtrl_jax.evaluation import policies, pool
 from rtrl_jax.evaluation.episodes import Job, Player
 from rtrl_jax.evaluation.schedule import asynchronous, sequential
 from rtrl_jax.evaluation.worker import Work
+from rtrl_jax.pending import Pending
 
 CORE = min(os.sched_getaffinity(0))
 JOBS = [Job(seed, number) for seed in (0, 5) for number in range(6)]
@@ -29,7 +30,7 @@ def work(
 ):
     where = (str(checkpoint), [1000, 10]) if checkpoint else (None, None)
     players = [Player(schedule, epsilon), Player(schedule, 1.0, pattern=(0,))]
-    return Work(environment, {}, *where, players, [stack, 1], most_ticks, False, rows, side_by_side)
+    return Work(environment, {}, *where, players, [stack, 1], [*Pending()], most_ticks, False, rows, side_by_side)
 
 
 def test_an_episode_is_the_same_whatever_the_processes(tmp_path):

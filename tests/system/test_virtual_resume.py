@@ -71,6 +71,15 @@ CASES = {
     },
     "random": POLE | GAMMA | {"policy": "random", "inference_workers": "3"},
     "noop": POLE | {"policy": "noop", "delay": 2},
+    "history": POLE | GAMMA | FOUR | {"pending": "history"},
+    "late": POLE | GAMMA | SLOW_LEARNING | {"inference_workers": "7", "pending": "late"},
+    "late, none to play out": POLE
+    | GAMMA
+    | FOUR
+    | {"pending": "late", "playout": "off", "pending_encoding": "recurrent"},
+    "late, max_time": POLE | GAMMA | FOUR | {"pending": "late", "stagger": "max_time"},
+    "late, sequential": POLE | GAMMA | SLOW_LEARNING | {"pending": "late", "interaction": "sequential"},
+    "late rainbow": POLE | {"pending": "late", "agent": "rainbow", "delay": 4},
     "n steps": POLE | {"delay": 2, "n_steps": 4},
     "rainbow": POLE | GAMMA | {"agent": "rainbow", "inference_workers": "3"},
     "measured": POLE | FOUR | {"inference_latency_ms": "measured", "learning_latency_ms": "measured"},

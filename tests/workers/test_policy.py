@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rtrl_jax.board.ring import Stacking
-from rtrl_jax.workers.policy import epsilon_greedy
+from rtrl_jax.workers.policy import Exploration, epsilon_greedy
 
 
 class Snapshots:
@@ -23,15 +23,13 @@ class Observations:
         return np.full(stacking.depth, tick)
 
 
-def policy(epsilon, asked, **how):
+def policy(epsilon, asked, exploring_asks=False):
     def network(parameters, observation, seed):
         asked.append((parameters, observation.tolist()))
         return 9
 
-    rng = np.random.default_rng(0)
-    return epsilon_greedy(
-        Observations(), Snapshots(), network, epsilon, actions=5, stacking=Stacking(2), rng=rng, **how
-    )
+    exploration = Exploration(epsilon, 5, np.random.default_rng(0), asks=exploring_asks)
+    return epsilon_greedy(Observations(), Snapshots(), network, exploration, Stacking(2))
 
 
 @pytest.mark.parametrize("exploring_asks", [False, True])

@@ -1,0 +1,132 @@
+"""Agents that are told what they have done: in a run's replay, its decisions, its evaluation, and on the wall clock."""
+
+import gzip
+import json
+
+import jax
+import numpy as np
+import pytest
+from system.test_evaluate import evaluate
+
+import rtrl_jax
+from rtrl_jax import environments
+from rtrl_jax.checkpoints import load_policy, store
+from rtrl_jax.evaluation.policies import model_of
+from rtrl_jax.pending import Seen
+
+POLE = {
+    "environment": "gymnasium/CartPole-v1",
+    "rate_hz": 50,
+    "max_ticks": 400,
+    "learn_start": 40,
+    "learn_every": 8,
+    "epsilon_steps": 60,
+    "seed": 3,
+    "display": "none",
+}
+GAMMA = {"clock": "virtual", "inference_latency_ms": "gamma:50,20"}
+CASES = {
+    "history": {"pending": "history", "inference_workers": "4", **GAMMA},
+    "late": {"pending": "late", "inference_workers": "auto", **GAMMA},
+    "late, repeat": {"pending": "late", "inference_workers": "3", "default_action": "repeat", **GAMMA},
+    "late, Algorithm 2": {"pending": "late", "inference_workers": "4", "stagger": "expected_time", **GAMMA},
+    "late, sequential": {"pending": "late", "interaction": "sequential", "delay": 4},
+    "late, long": {"pending": "late", "delay": 9, "pending_length": 3, "pending_encoding": "counts"},
+}
+
+
+def told_at(ticks, pending, obs_tick, newest):
+    """What is told, by the record of what acted."""
+    first, last = pending.span(obs_tick, newest, int(ticks["episode_start"][obs_tick]))
+    return pending.padded(ticks["action"][first : last + 1].tolist()).tolist()
+
+
+def kept_by(run):
+    """(its acts, the frames of the first of them on, the model, its leaves)"""
+    checkpoint = store.find(run)
+    policy, manifest = load_policy(checkpoint), store.read_manifest(checkpoint)
+    ((name, *_),) = manifest["replay"]
+    with np.load(checkpoint.parent / "replay" / name) as stored:
+        acts, frames = stored["acts"], stored["frames"]
+    world = environments.make(manifest["environment"], rate_hz=50)
+    model = model_of(manifest, world.spec)
+    world.close()
+    return acts, frames, model, policy.leaves
+
+
+@pytest.mark.parametrize("how", CASES.values(), ids=CASES)
+def test_what_is_learned_from_is_what_acted(tmp_path, how):
+    summary = rtrl_jax.run(**POLE, **how, run_dir=str(tmp_path / "run"))
+    assert summary["learning"]["updates"] >= 5
+    ticks = np.load(tmp_path / "run" / "ticks.npz")
+    acts, _, model, _ = kept_by(tmp_path / "run")
+    ticks, pending = {name: ticks[name] for name in ("action", "episode_start")}, model.pending
+    assert len(acts) > 40
+    for act, following in zip(acts, [*acts[1:], None], strict=True):
+        obs_tick, apply_tick = int(act["obs_tick"]), int(act["apply_tick"])
+        assert act["told"].tolist() == told_at(ticks, pending, obs_tick, apply_tick - 1)
+        if act["ended"]:
+            end = apply_tick + int(act["ticks"]) - 1
+            assert act["next_told"].tolist() == told_at(ticks, pending, end, end)
+        elif following is not None:
+            assert act["next_told"].tolist() == following["told"].tolist()
+    assert any((act["told"] >= 0).any() for act in acts)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"pending": "late", "delay": 4},
+        {"pending": "late", "delay": 4, "pending_encoding": "recurrent", "dueling": True},
+        {"pending": "history", "delay": 3},
+        {"pending": "late", "delay": 2, "environment": "gameboy/duel-battles", "width": 1 / 16, "rate_hz": None},
+    ],
+)
+def test_decisions_are_those_of_the_whole_network(tmp_path, how):
+    """Trunk and head by themselves, on the fast path too, and as one."""
+    never = {"learn_start": 2000, "epsilon_start": 0.2, "epsilon_end": 0.2, "initialisation": "pytorch"}
+    rtrl_jax.run(**(POLE | never | how), run_dir=str(tmp_path / "run"))
+    acts, frames, model, leaves = kept_by(tmp_path / "run")
+    decisions = np.load(tmp_path / "run" / "decisions.npz")
+    greedy = dict(zip(decisions["obs_tick"].tolist(), decisions["greedy"].tolist(), strict=True))
+    acts_of_network = acts[[greedy[int(act["obs_tick"])] for act in acts]]
+    seen = Seen(frames[acts_of_network["frames"][:, 0] - acts["frames"][0, 0]], acts_of_network["told"])
+    values = jax.jit(model.module.apply)({"params": jax.tree.unflatten(model.structure, leaves)}, seen)
+    chosen = np.take_along_axis(np.asarray(values), acts_of_network["action"][:, None], 1)[:, 0]
+    np.testing.assert_allclose(chosen, values.max(1), rtol=1e-4, atol=1e-5)
+    assert len(acts_of_network) > 100
+
+
+def test_on_the_wall_clock_the_head_knows_all(tmp_path):
+    """The figures are benchmarks' business; here only that head and wait are there, and that D is constant."""
+    summary = rtrl_jax.run(
+        **(POLE | {"max_ticks": 500, "rate_hz": 20, "epsilon_start": 0.1, "epsilon_end": 0.1, "trace_seconds": 5}),
+        pending="late",
+        inference_workers="4",
+        workers_per_process=4,
+        emulated_inference_ms="normal:170,3",
+        playout="4",
+        run_dir=str(tmp_path / "run"),
+    )
+    inference = summary["inference"]
+    assert not summary["failures"]
+    assert summary["delay"]["p50"] == 4
+    assert inference["told_all"] > 0.9  # on a machine that does much else
+    assert 0 < inference["head_p50_ms"] < 50
+    assert inference["tau_mean_ms"] < 190  # waiting is no inference
+    trace = (tmp_path / "run" / "trace.json.gz").read_bytes()
+    names = {event["name"] for event in json.loads(gzip.decompress(trace))["traceEvents"]}
+    assert {"trunk", "waits for the last tick", "head"} <= names
+
+
+def test_a_late_agent_is_evaluated_with_what_it_would_know(tmp_path):
+    """The pole's agent plays the same episode in an evaluation as in a run without exploration, learning or chance."""
+    run = {"pending": "late", "delay": 3, "learner_workers": "0", "epsilon_end": 0.0, "initialisation": "pytorch"}
+    rtrl_jax.run(**(POLE | run), run_dir=str(tmp_path / "run"))
+    flags = [f"--checkpoint={tmp_path / 'run'}", "--episodes=4", "--epsilon=0", f"--out={tmp_path / 'evaluation'}"]
+    assert evaluate(*flags).returncode == 0
+    (row,) = json.loads((tmp_path / "evaluation" / "summary.json").read_text())["rows"]
+    assert (row["episodes"], row["delay"]) == (4, 3)
+    ticks = np.load(tmp_path / "run" / "ticks.npz")
+    lengths = np.bincount(ticks["episode"])[:-1] - 1
+    assert abs(row["mean"] - lengths.mean()) < 3  # of starts that differ a little
