@@ -8,6 +8,7 @@ from rtrl_jax.board.ring import Stacking, join_stack, stacked_ticks
 from rtrl_jax.environments import library, players
 from rtrl_jax.evaluation.episodes import Job, Player, Rules, play
 from rtrl_jax.evaluation.schedule import NEVER, asynchronous, sequential
+from rtrl_jax.pending import UNTOLD, Pending
 
 ALONE, JOB = Stacking(), Job(seed=3, number=7)
 
@@ -41,6 +42,42 @@ def test_sequential_delay():
     _, asked, world = run(sequential(3))
     assert world.actions == [NOTHING, NOTHING, 0, NOTHING, NOTHING, 3, NOTHING, NOTHING, 1, NOTHING, NOTHING, 4]
     assert [int(observation[0]) for observation, _ in asked] == [0, 3, 6, 9]
+
+
+def told(kind, schedule, *, length=4, repeat=False):
+    """What each decision is told, by the observation it is made from, and what acted."""
+    world = Recorder(12)
+    rules = Rules(Player(schedule, 0.0), ALONE, 1000, repeat, Pending(kind, length, "onehot", 10))
+    _, asked = answer(play(world, JOB, rules), lambda seen: int(seen.observation[-1]) % 5)
+    return {int(seen.observation[-1]): seen.told.tolist() for seen, _ in asked}, world.actions
+
+
+def test_a_late_head_is_told_what_was_done_since_its_observation():
+    found, acted = told("late", asynchronous(3))
+    assert acted == [NOTHING, NOTHING, 0, 1, 2, 3, 4, 0, 1, 2, 3, 4]  # as without
+    none = UNTOLD
+    assert [found[m] for m in range(4)] == [
+        [none, none, NOTHING, NOTHING],
+        [none, none, NOTHING, 0],
+        [none, none, 0, 1],
+        [none, none, 1, 2],
+    ]
+    assert list(found) == list(range(10))  # from the last ones nothing acts any more
+    assert told("late", asynchronous(1))[0][5] == [none] * 4
+    assert told("late", sequential(3))[0] == {m: [none, none, NOTHING, NOTHING] for m in (0, 3, 6, 9)}
+    assert told("late", sequential(3), repeat=True)[0][6] == [none, none, 3, 3]
+
+
+def test_history_is_what_was_done_until_the_observation():
+    found, _ = told("history", asynchronous(3), length=2)
+    assert [found[m] for m in range(6)] == [
+        [UNTOLD] * 2,
+        [UNTOLD, NOTHING],
+        [NOTHING] * 2,
+        [NOTHING, 0],
+        [0, 1],
+        [1, 2],
+    ]
 
 
 def test_the_last_action_stays_in_force_where_the_run_had_it_so():
