@@ -5,6 +5,9 @@ rtrl-laboratory --environment=catch --delays=1,2,4,8,16 --arms=async,late,sequen
 
 import csv
 import io
+import itertools
+import json
+import pathlib
 import time
 from functools import partial
 
@@ -14,7 +17,12 @@ from rtrl_jax.core import folder as folders
 from rtrl_jax.errors import UserError
 from rtrl_jax.flags import run_command
 
-ENVIRONMENT = flags.DEFINE_list("environment", ["catch"], "one or more of catch, breakout, chain; a panel for each")
+ENVIRONMENT = flags.DEFINE_list(
+    "environment",
+    ["catch"],
+    "one or more of catch, breakout, chain; with pgx also minatar-asterix, minatar-breakout, minatar-freeway, "
+    "minatar-seaquest, minatar-space_invaders; a panel for each",
+)
 DELAYS = flags.DEFINE_list(
     "delays", ["1", "2", "4", "8", "16"], "inference times in ticks (an answer within a tick: 1)"
 )
@@ -46,7 +54,9 @@ ENCODING = flags.DEFINE_enum(
     "encoding", "onehot", ["onehot", "counts", "recurrent"], "how the head is told the actions under way"
 )
 DISCOUNT_PER = flags.DEFINE_enum("discount_per", "decision", ["decision", "tick"], "what γ = 0.99 is counted by")
-OUT = flags.DEFINE_string("out", None, "folder for the tables and the picture, new or empty")
+OUT = flags.DEFINE_string(
+    "out", None, "folder for the tables and the picture, new or empty; or of the same study, which then goes on"
+)
 LONGEST = 1000  # ticks
 
 
@@ -59,41 +69,72 @@ def main() -> None:
         raise UserError(
             f"--spread={SPREAD.value} and --cv={CV.value} say differently how inference times vary: give one"
         )
-    out = folders.choose(OUT.value, "", flag="--out")
     delays = _delays()
 
-    from rtrl_jax.laboratory import figure, learn, study, worlds
+    from rtrl_jax.laboratory import figure, learn, study
     from rtrl_jax.telemetry import files
     from rtrl_jax.telemetry.summary import machine, versions
 
-    names = _chosen("environment", ENVIRONMENT.value, worlds.WORLDS)
+    names = _chosen("environment", ENVIRONMENT.value, study.NAMES)
     arms = _chosen("arms", ARMS.value, study.ARMS)
-    folders.make(out, flag="--out")
     settings = learn.Settings(steps=STEPS.value, per_tick=DISCOUNT_PER.value == "tick")
     circumstances = study.Circumstances(SPREAD.value, CV.value, WORKERS.value, ENCODING.value)
-    began = time.monotonic()
-    rows = study.run(names, delays, arms, SEEDS.value, settings, circumstances, progress=partial(print, flush=True))
-    seconds = time.monotonic() - began
+    for name in names:
+        study.world(name)  # or a line that says what is missing
+    definition = {
+        "environments": names,
+        "arms": arms,
+        "delays": delays,
+        "seeds": SEEDS.value,
+        "circumstances": circumstances._asdict(),
+        "settings": settings._asdict(),
+    }
+    out, before = _begin(definition)
+    began, rows = time.monotonic(), [study.Measured(**row) for row in before["rows"]]
+    for name, arm in itertools.product(names, arms):
+        if any((row.environment, row.interaction) == (name, arm) for row in rows):
+            continue
+        rows += study.run(name, arm, delays, SEEDS.value, settings, circumstances, progress=partial(print, flush=True))
+        before["seconds"], began = before["seconds"] + time.monotonic() - began, time.monotonic()
+        files.write_json(out / "study.json", {**before, "rows": [row._asdict() for row in rows]})
     table = study.summarise(rows)
     print(study.as_text(table))
 
     files.write_text(out / "runs.csv", _csv([row._asdict() for row in rows]))
     files.write_text(out / "laboratory.csv", _csv(table))
-    report = {
-        "seconds": round(seconds, 1),
-        "seeds": SEEDS.value,
-        "circumstances": circumstances._asdict(),
-        "settings": settings._asdict(),
-    }
-    report |= {"machine": machine(), "versions": versions(), "table": table}
-    files.write_json(out / "laboratory.json", report)
+    report = {"seconds": round(before["seconds"], 1), **definition, "machine": machine(), "versions": versions()}
+    files.write_json(out / "laboratory.json", report | {"table": table})
     picture = figure.draw(table)
     for ending in ("png", "svg"):
         files.write_atomically(
             out / f"laboratory.{ending}",
             lambda file, ending=ending: picture.savefig(file, format=ending, dpi=150),
         )
-    print(f"{seconds:.0f} s; wrote {', '.join(sorted(str(path) for path in out.iterdir()))}")
+    (out / "study.json").unlink()
+    print(f"{before['seconds']:.0f} s; wrote {', '.join(sorted(str(path) for path in out.iterdir()))}")
+
+
+def _begin(definition: dict) -> tuple[pathlib.Path, dict]:
+    """The folder, and what there is of the same study in it; it is begun if there is nothing yet. Raises UserError."""
+    from rtrl_jax.telemetry import files
+
+    begun = {"definition": json.loads(files.as_json(definition)), "seconds": 0.0, "rows": []}
+    kept = pathlib.Path(OUT.value).expanduser() / "study.json"
+    try:
+        found = json.loads(kept.read_text())
+        there = found["definition"], found["seconds"], found["rows"]
+    except FileNotFoundError:
+        out = folders.choose(OUT.value, "", flag="--out")
+        folders.make(out, flag="--out")
+        files.write_json(out / "study.json", begun)
+        return out, begun
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"--out={OUT.value}: {kept} cannot be read ({error}): name another folder") from None
+    if there[0] != begun["definition"]:
+        differ = [name for name, value in begun["definition"].items() if there[0].get(name) != value]
+        raise UserError(f"--out={OUT.value} holds a study with other {', '.join(differ)}: name another folder")
+    print(f"going on with {len(there[2])} agents done", flush=True)
+    return kept.parent, found
 
 
 def _delays() -> list[int]:

@@ -2,8 +2,7 @@
 
 import matplotlib
 
-from rtrl_jax.laboratory.study import ARMS, ahead
-from rtrl_jax.laboratory.worlds import WORLDS
+from rtrl_jax.laboratory.study import ARMS, ahead, world
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -32,7 +31,7 @@ def draw(table: list[dict]) -> plt.Figure:
         _panel(axes, [row for row in table if row["environment"] == name])
         axes.set_title(f"{name}: {verdict(table, name)}", loc="left", fontsize=9.5)
         axes.set_xlabel("inference time (ticks)")
-        axes.set_ylabel(f"mean return ({WORLDS[name].unit})")
+        axes.set_ylabel(f"mean return ({world(name).unit})")
         labelled.update({label: line for line, label in zip(*axes.get_legend_handles_labels(), strict=True)})
     figure.legend(
         labelled.values(), labelled, loc="outside lower center", ncols=len(labelled), frameon=False, fontsize=9

@@ -4,7 +4,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import jax
@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from rtrl_jax import statistics
-from rtrl_jax.laboratory import learn, semi_mdp, timing
-from rtrl_jax.laboratory.worlds import WORLDS
+from rtrl_jax.laboratory import learn, minatar, semi_mdp, timing
+from rtrl_jax.laboratory.worlds import WORLDS, World
 from rtrl_jax.pending import Pending
 
 
@@ -39,7 +39,14 @@ ARMS = {
 }
 BOUNDED = ("async", "sequential", "history", "late")  # whose best return `World.best` is: it speaks of a constant delay
 WORKERS = ("enough", "needed", "half", "one")
-MOST_AT_ONCE = 160  # agents in one program: about 3 MB each, nearly all of it replay
+NAMES = (*WORLDS, *minatar.NAMES)
+BYTES_AT_ONCE = 512 << 20  # of all agents in one program: nearly all of it replay
+
+
+@cache
+def world(name: str) -> World:
+    """One of `NAMES`. Raises UserError if what it needs is not installed."""
+    return WORLDS[name] if name in WORLDS else minatar.world(name)
 
 
 class Measured(NamedTuple):
@@ -81,47 +88,45 @@ class Circumstances(NamedTuple):
 
 
 def run(
-    names: Sequence[str],
+    name: str,
+    chosen: str,
     delays: Sequence[int],
-    arms: Sequence[str],
     seeds: int,
     settings: learn.Settings,
     circumstances: Circumstances = Circumstances(),  # noqa: B008
     progress: Callable[[str], None] = lambda text: None,
 ) -> list[Measured]:
-    """Trains and evaluates `seeds` agents for each environment, arm (of `ARMS`) and inference time (`delays`, in ticks)."""
-    rows = []
-    for name, chosen in itertools.product(names, arms):
-        arm, began = ARMS[chosen], time.monotonic()
-        window = max(circumstances.window(arm, delay) for delay in delays)
-        length = window - 1 if arm.pending != "none" else 0
-        pending = Pending(arm.pending, length, circumstances.encoding) if length else Pending()
-        manner = semi_mdp.Manner(settings.gamma, settings.per_tick, pending, arm.newest)
-        latencies = [circumstances.latency(arm, delay) for delay in delays]
-        latencies = jax.tree.map(lambda *leaves: jnp.stack(leaves), *latencies)
-        laboratory = jax.jit(_laboratory(name, settings, window, manner))
-        at_once, found = max(1, MOST_AT_ONCE // len(delays)), []
-        for first in range(0, seeds, at_once):
-            portion = np.arange(first, min(first + at_once, seeds))
-            scored = jax.tree.map(np.asarray, laboratory(latencies, jax.vmap(jax.random.key)(portion)))
-            for (place, delay), (column, seed) in itertools.product(enumerate(delays), enumerate(portion)):
-                one = jax.tree.map(lambda leaf, at=(place, column): leaf[at], scored)
-                found.append(_measured(name, chosen, delay, int(seed), *one, settings))
-            done = f"{len(found)} of {seeds * len(delays)} agents"
-            progress(f"{name}, {arm.label}: {done}, {time.monotonic() - began:.0f} s")
-        rows += sorted(found, key=lambda row: (row.inference, row.seed))
-    return rows
+    """Trains and evaluates `seeds` agents of an arm (of `ARMS`) in an environment for each inference time, of `delays` in ticks."""
+    arm, began = ARMS[chosen], time.monotonic()
+    window = max(circumstances.window(arm, delay) for delay in delays)
+    length = window - 1 if arm.pending != "none" else 0
+    pending = Pending(arm.pending, length, circumstances.encoding) if length else Pending()
+    manner = semi_mdp.Manner(settings.gamma, settings.per_tick, pending, arm.newest)
+    latencies = [circumstances.latency(arm, delay) for delay in delays]
+    latencies = jax.tree.map(lambda *leaves: jnp.stack(leaves), *latencies)
+    laboratory = jax.jit(_laboratory(name, settings, window, manner))
+    an_agent = 2 * settings.capacity * (world(name).features + length)
+    at_once, found = max(1, BYTES_AT_ONCE // (an_agent * len(delays))), []
+    for first in range(0, seeds, at_once):
+        portion = np.arange(first, min(first + at_once, seeds))
+        scored = jax.tree.map(np.asarray, laboratory(latencies, jax.vmap(jax.random.key)(portion)))
+        for (place, delay), (column, seed) in itertools.product(enumerate(delays), enumerate(portion)):
+            one = jax.tree.map(lambda leaf, at=(place, column): leaf[at], scored)
+            found.append(_measured(name, chosen, delay, int(seed), *one, settings))
+        done = f"{len(found)} of {seeds * len(delays)} agents"
+        progress(f"{name}, {arm.label}: {done}, {time.monotonic() - began:.0f} s")
+    return sorted(found, key=lambda row: (row.inference, row.seed))
 
 
 def _laboratory(name: str, settings: learn.Settings, window: int, manner: semi_mdp.Manner):
     """Returns (latencies [points], keys [seeds]) -> (greedy Score, random Score), each of [points, seeds]."""
-    world = WORLDS[name]
+    played = world(name)
 
     def one(latency, key):
         train_key, greedy_key, random_key = jax.random.split(key, 3)
-        parameters = learn.train(world, settings, window, manner, latency, train_key)
+        parameters = learn.train(played, settings, window, manner, latency, train_key)
         # The greedy policy and the random one in one program: half as much to compile.
-        evaluate = jax.vmap(partial(learn.evaluate, world, settings, window, manner, latency, parameters))
+        evaluate = jax.vmap(partial(learn.evaluate, played, settings, window, manner, latency, parameters))
         scored = evaluate(jnp.array([0.0, 1.0]), jnp.stack([greedy_key, random_key]))
         return tuple(jax.tree.map(lambda leaf, i=i: leaf[i], scored) for i in (0, 1))
 
@@ -149,7 +154,7 @@ def summarise(rows: Sequence[Measured]) -> list[dict]:
         returns = np.array([row.mean_return for row in group])
         half = statistics.half_width(returns)
         low, high = (None, None) if half is None else (float(returns.mean() - half), float(returns.mean() + half))
-        best = WORLDS[name].best
+        best = WORLDS[name].best if name in WORLDS else None
         delays = [row.delay for row in group if row.delay is not None]
         table.append(
             {

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+import time
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +31,7 @@ def test_a_ring_holds_the_most_recent_and_nothing_that_is_no_transition():
 
 def test_it_learns_catch_at_delay_1_and_both_interactions_are_the_same_there():
     settings = learn.Settings(steps=10_000, evaluation=3000)
-    rows = study.run(["catch"], [1], ["async", "sequential"], 2, settings)
+    rows = [row for arm in ("async", "sequential") for row in study.run("catch", arm, [1], 2, settings)]
     for row in rows:
         assert row.mean_return > 2.5 > 1.5 > row.random_return
         assert (row.delay, row.inaction) == (1.0, pytest.approx(1 / 151, abs=0.002))
@@ -83,6 +84,36 @@ def test_the_command_line(tmp_path):
     assert (never["mean_return"], never["inaction"], never["delay"]) == (0.0, 1.0, None)
     assert "95 % interval" in done.stdout
     assert len(list(csv.DictReader((out / "runs.csv").open()))) == 8
+
+
+def test_a_study_that_was_cut_off_goes_on(tmp_path):
+    flags = ["--environment=chain", "--delays=2", "--seeds=2", "--steps=2000"]
+    assert launch(*flags, f"--out={tmp_path / 'whole'}").returncode == 0
+    whole = (tmp_path / "whole" / "runs.csv").read_text()
+    arms = [f"--out={tmp_path / 'cut'}", *flags]
+    process = subprocess.Popen([sys.executable, str(ROOT / "launch" / "laboratory.py"), *arms], stdout=subprocess.PIPE)
+    process.stdout.readline()  # the first arm is done
+    for _ in range(1000):
+        kept = json.loads((tmp_path / "cut" / "study.json").read_text())
+        if kept["rows"]:
+            break
+        time.sleep(0.005)
+    process.kill()
+    process.communicate()
+    assert len(kept["rows"]) == 2
+    other = launch(*flags, "--workers=one", f"--out={tmp_path / 'cut'}")
+    assert (other.returncode, "other circumstances" in other.stderr) == (2, True)
+    done = launch(*arms)
+    assert done.returncode == 0, done.stderr
+    assert "going on with" in done.stdout
+    assert (tmp_path / "cut" / "runs.csv").read_text() == whole
+
+
+def test_a_game_of_minatar_is_learned_and_a_late_head_is_told_in_it():
+    settings = learn.Settings(steps=2000, evaluation=500)
+    (row,) = study.run("minatar-breakout", "late", [3], 1, settings)
+    assert row.delay == 3.0
+    assert row.random_return >= 0
 
 
 @pytest.mark.parametrize(
