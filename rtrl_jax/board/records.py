@@ -62,6 +62,12 @@ def inference_ns(decisions):
     return decisions["end_ns"] - decisions["start_ns"] - waited
 
 
+def completed(decisions: dict) -> dict:
+    """Columns of decisions.npz, with those that runs of before had no late head for."""
+    end = decisions["end_ns"]
+    return {"trunk_end_ns": end, "head_start_ns": end, "told_tick": np.full(len(end), -1)} | decisions
+
+
 class Outcome(NamedTuple):
     """What became of a decision."""
 

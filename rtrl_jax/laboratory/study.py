@@ -96,7 +96,7 @@ def run(
     circumstances: Circumstances = Circumstances(),  # noqa: B008
     progress: Callable[[str], None] = lambda text: None,
 ) -> list[Measured]:
-    """Trains and evaluates `seeds` agents of an arm (of `ARMS`) in an environment for each inference time, of `delays` in ticks."""
+    """Trains and evaluates `seeds` agents of one of `ARMS` in an environment, for each inference time of `delays`, in ticks."""
     arm, began = ARMS[chosen], time.monotonic()
     window = max(circumstances.window(arm, delay) for delay in delays)
     length = window - 1 if arm.pending != "none" else 0

@@ -9,7 +9,7 @@ MOST_POINTS = 1000  # of a curve
 LARGEST = 1e15  # numbers from here on, and those that are none, are left out: no chart has an axis for them
 MEAN_OF = 20  # episodes
 TICKS = ("tick", "at", "obs_tick", "worker", "action")
-DECISIONS = ("worker", "start", "end", "obs_tick", "status", "apply_tick", "greedy")
+DECISIONS = ("worker", "start", "end", "obs_tick", "status", "apply_tick", "greedy", "trunk_end", "head_start")
 
 
 def rows(ticks: np.ndarray, decisions: np.ndarray, origin_ns: int) -> dict:
@@ -31,6 +31,8 @@ def rows(ticks: np.ndarray, decisions: np.ndarray, origin_ns: int) -> dict:
             decisions["status"],
             decisions["apply_tick"],
             made["greedy"].astype(int),
+            _ms(made["trunk_end_ns"], origin_ns),
+            _ms(made["head_start_ns"], origin_ns),
         ),
     }
 

@@ -17,7 +17,6 @@ WAYS = {"sequential": "sequential"} | {
     for way in sorted(stagger.ALGORITHMS.values(), key=lambda way: way.hands_out_tickets)
     if way.name != "none"
 }
-PLAYOUT_QUANTILE = 0.995  # of ⌈τ/τ_M⌉: D of ticket staggering
 LEARNING_HORIZON_S = 3600.0
 
 
@@ -75,12 +74,6 @@ class Split(NamedTuple):
 def workers_needed(way: str, tau_ticks: np.ndarray) -> int:
     """N_I* of a way of interacting, for samples of τ_θ/τ_M (see `stagger.n_star` and docs/semantics.md)."""
     return 1 if way == "sequential" else stagger.n_star(way, tau_ticks)
-
-
-def playout(tau_ticks: np.ndarray) -> int:
-    """D: the 0.995 quantile of ⌈τ/τ_M⌉, at least 1."""
-    whole = np.maximum(theory.ticks_of(tau_ticks, 1.0), 1)
-    return int(np.quantile(whole, PLAYOUT_QUANTILE, method="inverted_cdf"))
 
 
 def learners_needed(facts: Facts) -> int:
@@ -210,7 +203,9 @@ def plan(facts: Facts, expect: Callable, memory: Callable) -> dict:
             for name, how in (("enough_cores", needed), ("given_cores", given))
         }
     ways["expected_time"]["poisson_inaction"] = poisson_inaction(workers_needed("expected_time", tau), tau)
-    ways["ticket"]["playout_ticks"] = playout(tau)
+    ways["ticket"]["playout_ticks"] = stagger.playout_for(tau)
+    # With a late head a worker is occupied until its decision is due (docs/semantics.md).
+    ways["ticket"]["late_head_workers"] = max(workers_needed("ticket", tau), stagger.playout_for(tau))
     return {
         "tick_ms": 1e3 / facts.rate_hz,
         "rate_hz": facts.rate_hz,

@@ -110,6 +110,12 @@ def _notes(plan: dict) -> list[str]:
     notes.append(
         f"Ticket: decisions act after D = {_count(ticket['playout_ticks'], 'tick')} (the 0.995 quantile of ⌈τ_θ/τ_M⌉)."
     )
+    late, without = ticket["late_head_workers"], ticket["enough_cores"]["inference_workers"]
+    if ticket["playout_ticks"] > 1:
+        notes.append(
+            f"With --pending=late they take {_count(late, 'worker')} ({late - without} more), and each action is decided knowing "
+            "all those before it: what delay costs is then what the world does by itself, nothing of what the agent did."
+        )
     if plan["layout"]:
         places = (f"core {core}: {_some(names)}" for core, names in plan["layout"].items() if names)
         notes.append(f"Tickets on this machine's cores, in the order they are given out: {'; '.join(places)}.")

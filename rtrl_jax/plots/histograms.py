@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rtrl_jax.board.records import inference_ns
 from rtrl_jax.errors import UserError
 from rtrl_jax.plots import style
 from rtrl_jax.plots.sources import Group
@@ -52,7 +53,7 @@ def distributions(group: Group) -> tuple[np.ndarray, np.ndarray]:
         acted = ~run.ticks["is_default"]
         delays.append((run.ticks["tick"] - run.ticks["obs_tick"])[acted])
         network = run.decisions["greedy"]
-        times.append((run.decisions["end_ns"] - run.decisions["start_ns"])[network] / 1e6)
+        times.append(inference_ns(run.decisions)[network] / 1e6)
     delay, tau = np.concatenate(delays), np.concatenate(times)
     if not len(delay) or not len(tau):
         raise UserError(f"{group.label}: the network decided nothing in it, so there is nothing to draw")

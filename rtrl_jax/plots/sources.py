@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtrl_jax.board.records import completed
 from rtrl_jax.errors import UserError
 
 NOT_A_DIFFERENCE = ("seed", "run_dir", "video", "page", "page_host")  # between two runs of one group
@@ -38,6 +39,7 @@ def load(run_dir: str | pathlib.Path) -> Run:
                 tables[name] = {key: arrays[key] for key in arrays.files}
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise UserError(f"{folder} holds no finished run: {name}.npz cannot be read ({error})") from None
+    tables["decisions"] = completed(tables["decisions"])
     try:
         summary = json.loads((folder / "summary.json").read_text())
         summary["inference"]["emulated"], summary["rate_hz"]

@@ -92,15 +92,18 @@ def _draw_run(axes, run: Run, title: str, workers: int, first_tick: int, ticks: 
     seen = (decisions["end_ns"] > window[0]) & (decisions["start_ns"] < window[-1])
     for index in np.flatnonzero(seen):
         worker, status = int(decisions["worker"][index]), int(decisions["status"][index])
-        start, end = ((decisions[name][index] - origin) / 1e6 for name in ("start_ns", "end_ns"))
+        parts = [
+            (decisions[f"{name}_ns"][index] - origin) / 1e6 for name in ("start", "trunk_end", "head_start", "end")
+        ]
+        end = parts[-1]
         colour = style.COLOURS[worker % len(style.COLOURS)]
         row = worker + 1.2
         if status == APPLIED:
-            axes.barh(row, end - start, left=start, height=0.6, color=colour, zorder=2)
+            _bar(axes, row, *parts, color=colour)
             acts = (table["boundary_ns"][decisions["apply_tick"][index]] - origin) / 1e6
             axes.plot([end, acts, acts], [row, row, 0.4], color=colour, linewidth=1, linestyle=":", zorder=1)
         else:
-            axes.barh(row, end - start, left=start, height=0.6, color="white", edgecolor=colour, hatch="////", zorder=2)
+            _bar(axes, row, *parts, color="white", edgecolor=colour, hatch="////")
     axes.set_yticks([0, *(worker + 1.2 for worker in range(workers))])
     axes.set_yticklabels(["acts", *(f"worker {worker}" for worker in range(workers))])
     axes.set_xlim(boundaries[0], boundaries[-1])
@@ -112,3 +115,12 @@ def _draw_run(axes, run: Run, title: str, workers: int, first_tick: int, ticks: 
     style.plain(axes, grid="x")
     axes.grid(visible=False)
     axes.spines["left"].set_visible(False)
+
+
+def _bar(axes, row: float, start: float, trunk_end: float, head_start: float, end: float, **look) -> None:
+    """An inference, from its start to its end; with a late head its trunk, a thin line for the wait, and the head."""
+    if head_start > trunk_end:
+        axes.barh(row, head_start - trunk_end, left=trunk_end, height=0.1, zorder=2, **look)
+        least = (axes.get_xlim()[1] - axes.get_xlim()[0]) / 200  # so that it is seen
+        axes.barh(row, max(end - head_start, least), left=head_start, height=0.6, zorder=2, **look)
+    axes.barh(row, trunk_end - start, left=start, height=0.6, zorder=2, **look)

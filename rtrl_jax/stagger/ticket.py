@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from rtrl_jax import theory
+
 QUANTILE = 0.995  # of the times that answers take: D
 LONGEST = 8192  # ticks; what takes longer counts as this
 LOOK_EVERY = 16  # answers between two looks at what has been learnt; one that comes after D is looked at at once
@@ -24,7 +26,7 @@ APART, FEW, FEW_SHARE = 2, 10, 1 / 8
 
 def playout_for(tau_ticks: np.ndarray, quantile: float = QUANTILE) -> int:
     """The constant delay D that tickets come to have with such inference times. Args: tau_ticks: τ_θ/τ_M, float64 [samples]."""
-    return max(1, int(np.quantile(np.ceil(tau_ticks), quantile, method="higher")))
+    return int(np.quantile(np.maximum(theory.ticks_of(tau_ticks, 1.0), 1), quantile, method="inverted_cdf"))
 
 
 class Ticket:

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 
+from rtrl_jax.board.records import completed
 from rtrl_jax.telemetry import trace
 from rtrl_jax.telemetry.files import write_arrays, write_atomically
 from rtrl_jax.telemetry.summary import DIAGNOSTICS
@@ -80,7 +81,8 @@ def read_back(folder: pathlib.Path) -> dict[str, np.ndarray]:
             records[kind] = np.fromfile(raw, dtype, count=whole)
         else:
             with np.load(folder / f"{kind}.npz", allow_pickle=False) as stored:
-                records[kind] = _rows(stored, dtype)
+                columns = dict(stored)
+                records[kind] = _rows(completed(columns) if kind == "decisions" else columns, dtype)
     return records
 
 
@@ -91,12 +93,8 @@ def _rows(stored, dtype: np.dtype) -> np.ndarray:
     for name in dtype.names:
         if dtype[name].names:
             rows[name] = _rows(stored, dtype[name])
-        elif name in stored:
-            rows[name] = stored[name]
-        elif name in DIAGNOSTICS:
-            rows[name] = np.nan
-        else:  # there was no late head then
-            rows[name] = {"trunk_end_ns": stored["end_ns"], "head_start_ns": stored["end_ns"], "told_tick": -1}[name]
+        else:
+            rows[name] = np.nan if name in DIAGNOSTICS and name not in stored else stored[name]
     return rows
 
 

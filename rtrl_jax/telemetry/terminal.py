@@ -121,6 +121,18 @@ def _print_summary(console: Console, summary: dict, run_dir: str) -> None:
             f"{_number(inference['exploratory'], '%', 0, 100)} of what acted explored, "
             f"{_number(inference['exploratory_last'], '%', 0, 100)} of its last tenth",
         ),
+        *(
+            [
+                (
+                    "late head",
+                    _number(inference["head_p50_ms"], "ms", 2),
+                    f"p99 {_number(inference['head_p99_ms'], 'ms', 2)}, after waiting {_number(inference['head_wait_mean_ms'], 'ms', 1)}; "
+                    f"{_number(inference['told_all'], '%', 2, 100)} of its actions knew all before them",
+                )
+            ]
+            if inference["told_all"] is not None
+            else []
+        ),
         (
             "decisions",
             f"{decided}",

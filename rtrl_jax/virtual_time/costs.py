@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rtrl_jax import latency
-from rtrl_jax.board.records import inference_ns
+from rtrl_jax.board.records import completed, inference_ns
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings import Settings
 from rtrl_jax.workers.effects import HEAD, TRUNK, Apply, Infer, Learn
@@ -144,11 +144,7 @@ def read_trace(text: str, flag: str) -> Trace:
         ):
             order = np.argsort(decisions["start_ns"], kind="stable")
             worker, greedy = decisions["worker"][order], decisions["greedy"][order]
-            took = (
-                inference_ns(decisions)[order]
-                if "trunk_end_ns" in decisions
-                else (decisions["end_ns"] - decisions["start_ns"])[order]
-            )
+            took = inference_ns(completed(dict(decisions)))[order]
             if not len(took):
                 raise ValueError("it made no decision")
             learner, gradient = updates["learner"], updates["computed_ns"] - updates["start_ns"]

@@ -26,6 +26,7 @@ def records(length):
     made["worker"], made["obs_tick"] = ticks["tick"] % 2, ticks["tick"]
     made["start_ns"] = ticks["boundary_ns"]
     made["end_ns"] = made["start_ns"] + TAU_NS // 2
+    made["trunk_end_ns"] = made["head_start_ns"] = made["end_ns"]
     decisions["apply_tick"], decisions["status"] = ticks["tick"] + 1, APPLIED
     decisions["status"][-1] = STALE
     return ticks, decisions
@@ -44,8 +45,9 @@ def test_rows_hold_the_newest_in_milliseconds():
     found = tables.rows(ticks, decisions, int(ticks["boundary_ns"][0]))
     assert len(found["ticks"]) == len(found["decisions"]) == tables.MOST_ROWS
     first = tables.MOST_ROWS
+    end = 10.0 * first + 5
     assert found["ticks"][0] == [first, 10.0 * first, first - 1, 0, 0]
-    assert found["decisions"][0] == [0, 10.0 * first, 10.0 * first + 5, first, APPLIED, first + 1, 0]
+    assert found["decisions"][0] == [0, 10.0 * first, end, first, APPLIED, first + 1, 0, end, end]
 
 
 def test_curves_are_thinned_and_have_no_nan():

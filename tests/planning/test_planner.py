@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from rtrl_jax import stagger
 from rtrl_jax.errors import UserError
 from rtrl_jax.planning import measured, planner
 from rtrl_jax.planning.expected import inaction_and_delays
@@ -45,10 +46,10 @@ def test_an_outlier_costs_algorithm_1_alone_more_workers():
 
 
 def test_playout_is_a_high_quantile_of_whole_ticks():
-    assert planner.playout(np.array([0.2])) == 1
-    assert planner.playout(np.array([9.99] * 100)) == 10
-    assert planner.playout(np.array([9.99] * 995 + [30.0] * 5)) == 10
-    assert planner.playout(np.array([9.99] * 980 + [30.0] * 20)) == 30
+    assert stagger.playout_for(np.array([0.2])) == 1
+    assert stagger.playout_for(np.array([9.99] * 100)) == 10
+    assert stagger.playout_for(np.array([9.99] * 995 + [30.0] * 5)) == 10
+    assert stagger.playout_for(np.array([9.99] * 980 + [30.0] * 20)) == 30
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,7 @@ def test_a_constant_time_with_enough_cores():
     assert sequential["delay_ticks"] == 10
     assert ways["max_time"]["enough_cores"]["delay_ticks"] == pytest.approx(11, abs=0.1)  # begins within a tick
     assert ways["ticket"]["playout_ticks"] == 10
+    assert ways["ticket"]["late_head_workers"] == 10  # its worker is occupied until the decision is due
 
 
 def test_fewer_cores_than_needed_leave_ticks_to_the_default_action():

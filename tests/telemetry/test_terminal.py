@@ -42,6 +42,7 @@ SUMMARY = {
         "greedy": 0.5,
         "exploratory": 0.25,
         "exploratory_last": None,
+        "told_all": None,
         "workers": 2,
         "stagger": "ticket",
     },

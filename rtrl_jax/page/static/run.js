@@ -96,7 +96,9 @@ function figures(message) {
     ["episodes", number(f.episodes.count, 0), ""],
     ["return of this one", number(f.episodes.return_so_far, Number.isInteger(f.episodes.return_so_far) ? 0 : 1), ""],
   ];
-  if (!live) rows.splice(9, 1, ["ticks", number(f.all_ticks, 0), ""], ["late ticks", number(f.late_ticks, 0), ""]);
+  if (f.inference.told_all !== null)
+    rows.splice(5, 0, ["late head knew all", percent(f.inference.told_all), `head ${number(f.inference.head_p50_ms, 2)} ms`]);
+  if (!live) rows.splice(rows.findIndex(([name]) => name === "ticks so far"), 1, ["ticks", number(f.all_ticks, 0), ""], ["late ticks", number(f.late_ticks, 0), ""]);
   if (state.hello.learns) {
     const of = f.learning;
     rows.push(

@@ -145,7 +145,7 @@ export class Timeline {
       cell(context, x(when), 4, x(until) - x(when), 18, worker < 0, worker < 0 ? "β" : span > 22 ? String(action) : "", c);
     }
     const high = Math.max(2, this.row - 5);
-    for (const [worker, start, end, , status, applied] of this.decisions) {
+    for (const [worker, start, end, , status, applied, , trunkEnd, headStart] of this.decisions) {
       const acts = status === APPLIED ? at.get(applied) : undefined;
       if (Math.max(end, acts ?? end) < from || start > to) continue;
       if (acts !== undefined && this.workers <= 12) {
@@ -159,7 +159,13 @@ export class Timeline {
         context.stroke();
         context.setLineDash([]);
       }
-      bar(context, x(start), y(worker), x(end) - x(start), high, status, c);
+      // With a late head: the trunk, a line for the wait, and the head, which would be too small to see.
+      bar(context, x(start), y(worker), x(trunkEnd) - x(start), high, status, c);
+      if (headStart > trunkEnd) {
+        context.fillStyle = c.soft;
+        context.fillRect(x(trunkEnd), y(worker) + high / 2 - 0.5, x(headStart) - x(trunkEnd), 1);
+        bar(context, x(headStart), y(worker), Math.max(3, x(end) - x(headStart)), high, status, c);
+      }
     }
     context.restore();
     context.fillStyle = c.soft;
