@@ -143,7 +143,11 @@ def _dispatcher(context: Context):
         return None
     workers = context.assembly.inference_workers
     dispatcher = stagger.make_dispatcher(
-        settings.stagger, workers, playout=settings.playout_ticks, exploring_counts=settings.exploring_takes_time
+        settings.stagger,
+        workers,
+        playout=settings.playout_ticks,
+        exploring_counts=settings.exploring_takes_time,
+        waits=settings.head_is_late,
     )
     dispatcher.warm_up(np.ceil(board.warm_up_ns.ravel() / (1e9 / context.spec.rate_hz)).astype(int).tolist())
     return dispatcher

@@ -141,7 +141,11 @@ class Model:
 
         module = networks.head_of(self.module)
         act = jax.jit(self.variant.make(module.apply).act)
-        units = jax.eval_shape(self.trunk(), self.shapes, self.blank().observation)
+        units = jax.eval_shape(
+            lambda tree, observation: self.module.apply({"params": tree}, observation)[0],
+            self.shapes,
+            self.blank(1).observation,
+        )
         seen = Seen(np.zeros((1, *units.shape), units.dtype), self.nothing_told(1))
         keys = {name: jax.random.key(0) for name in ("params", "noise")}
         own = tuple(jax.eval_shape(module.init, keys, seen)["params"])

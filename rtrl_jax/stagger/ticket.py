@@ -33,12 +33,20 @@ class Ticket:
     before_episodes = 0  # nothing is decided from what is older than the episode
 
     def __init__(
-        self, workers: int, *, playout: int | None = None, quantile: float = QUANTILE, exploring_counts: bool = False
+        self,
+        workers: int,
+        *,
+        playout: int | None = None,
+        quantile: float = QUANTILE,
+        exploring_counts: bool = False,
+        waits: bool = False,
     ):
         """Args:
         playout: D in ticks; None for a quantile of the time a network's answer takes; 0 for none.
         exploring_counts: whether exploratory answers are made like the network's, and take as long.
+        waits: whether a worker is occupied until its answer acts, as by a late head.
         """
+        self._waits = waits
         self._exploring_counts = exploring_counts
         self._workers = workers
         self._auto = playout is None
@@ -126,11 +134,21 @@ class Ticket:
         allowed = (1 - self._quantile) * answers
         wanted = int(np.argmax(late <= allowed))
         usual = int(np.argmax(late <= min(FEW, FEW_SHARE * answers)))
-        if wanted >= APART * usual:
+        if self._waits and (affordable := self._affordable(late[: wanted + 1] / answers)) < wanted:
+            self.playout = affordable
+        elif wanted >= APART * usual:
             self.playout = usual
         # Down only when there is room to spare, so that D does not flicker between two values.
         elif wanted > self.playout or late[wanted] <= allowed / 2:
             self.playout = wanted
+
+    def _affordable(self, late: np.ndarray) -> int:
+        """D with the fewest ticks left to β where N workers are occupied for D ticks each: they act in N of them.
+
+        Args: late: by D, the share of answers that would come later.
+        """
+        delays = np.maximum(1, np.arange(len(late)))
+        return int(np.argmin(late + np.maximum(0, 1 - self._workers / delays)))
 
     def dispatch(self, tick: int, idle: list[int], oldest: int = 0) -> list[tuple[int, int]]:
         """Hands out observations at boundary `tick`.

@@ -126,7 +126,8 @@ def _print_summary(console: Console, summary: dict, run_dir: str) -> None:
                 (
                     "late head",
                     _number(inference["head_p50_ms"], "ms", 2),
-                    f"p99 {_number(inference['head_p99_ms'], 'ms', 2)}, after waiting {_number(inference['head_wait_mean_ms'], 'ms', 1)}; "
+                    f"p99 {_number(inference['head_p99_ms'], 'ms', 2)}, after waiting "
+                    f"{_number(inference['head_wait_mean_ms'], 'ms', 1)}; "
                     f"{_number(inference['told_all'], '%', 2, 100)} of its actions knew all before them",
                 )
             ]

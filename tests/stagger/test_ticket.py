@@ -174,3 +174,17 @@ def test_exploratory_answers_count_for_the_playout_where_they_take_as_long():
             ticket.observe(3, used_network=False)
         delays.append(ticket.playout)
     assert delays == [0, 3]
+
+
+def test_a_delay_that_its_workers_cannot_keep_up_is_not_taken():
+    """With a late head N workers act in N of D ticks: a longer D costs more than the few answers it waits for bring."""
+    for workers, expected in ((4, 4), (6, 6)):
+        ticket = Ticket(workers, waits=True)
+        ticket.warm_up([4] * 98 + [6] * 2)
+        assert ticket.playout == expected
+    without = Ticket(4)
+    without.warm_up([4] * 980 + [6] * 20)
+    assert without.playout == 6
+    few = Ticket(2, waits=True)  # who can act in half of the ticks at best, and later answers are none
+    few.warm_up([4] * 98 + [6] * 2)
+    assert few.playout == 4

@@ -79,7 +79,7 @@ def test_what_is_learned_from_is_what_acted(tmp_path, how):
         {"pending": "late", "delay": 4},
         {"pending": "late", "delay": 4, "pending_encoding": "recurrent", "dueling": True},
         {"pending": "history", "delay": 3},
-        {"pending": "late", "delay": 2, "environment": "gameboy/duel-battles", "width": 1 / 16, "rate_hz": None},
+        {"pending": "late", "delay": 2, "environment": "gameboy/duel-battles", "width": 0.5, "rate_hz": None},
     ],
 )
 def test_decisions_are_those_of_the_whole_network(tmp_path, how):
