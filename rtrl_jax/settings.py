@@ -31,6 +31,7 @@ MOST_STACKED = 256
 MOST_NOOPS = 10_000
 MOST_SKIPPED = 1000
 MOST_TOLD = 1000
+MOST_HELD = 1000  # ticks
 TOLD = 16  # actions, where the delay is not known beforehand
 
 # What the paper's released code does otherwise, each to be had alone; docs/semantics.md says what each is.
@@ -153,6 +154,11 @@ class Settings:
         "whether inference and learning block each other",
         ("async", "sequential", "sequential_learn_first"),
         group="Interaction and staggering",
+    )
+    action_hold: int = setting(
+        1,
+        "ticks that a decision acts for, unless another comes; tickets and sequential agents begin the next one so much later",
+        between=(1, MOST_HELD),
     )
     inference_workers: str = setting("1", "a number, or auto: measure the inference time and take N*", parse=_WORKERS)
     stagger: str = setting("ticket", "how inference is kept evenly spaced", stagger.NAMES)
@@ -509,6 +515,11 @@ class Settings:
             (
                 self.cadence is not None and self.learns_first,
                 f"--accounting={self.accounting} knows no order of inference and learning: give --interaction=sequential",
+            ),
+            (
+                self.action_hold > 1 and bool(self.departures),
+                f"--action_hold={self.action_hold}: the paper's code, --accounting={self.accounting}, decides for one tick: "
+                "leave one of the two out",
             ),
             (
                 self.pending != "none" and bool(self.departures),

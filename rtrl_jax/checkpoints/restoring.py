@@ -149,7 +149,7 @@ def _is_covered(records: dict[str, np.ndarray], manifest: dict) -> bool:
     ticks, updates = records["ticks"][records["ticks"]["tick"] <= manifest["tick"]], records["updates"]
     if not len(ticks) or ticks["tick"][-1] != manifest["tick"]:
         return False
-    acted = ticks["tick"][~ticks["is_default"]][-1:]
+    acted = ticks["tick"][np.diff(ticks["decisions"], prepend=0) > 0][-1:]
     made = int(updates["applied_version"].max(initial=-1)) + 1
     return bool(np.isin(acted, records["decisions"]["apply_tick"]).all()) and (
         not manifest["learners"] or made >= manifest["updates"] - manifest["learners"]

@@ -17,7 +17,7 @@ import numpy as np
 from rtrl_jax.errors import UserError
 from rtrl_jax.telemetry.files import finite, write_arrays, write_json
 
-FORMAT = 3
+FORMAT = 4
 STATE = "state.npz"  # the leaves of parameters, target and optimiser, and in virtual time of prepared filters
 PART = 1 << 24  # bytes read at a time
 PARTIAL = ".partial"

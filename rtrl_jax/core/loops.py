@@ -96,6 +96,7 @@ def environment(
         keeper=keeper,
         unsettled=unsettled,
         late=settings.head_is_late,
+        hold=settings.action_hold,
     )
 
 
@@ -148,6 +149,7 @@ def _dispatcher(context: Context):
         playout=settings.playout_ticks,
         exploring_counts=settings.exploring_takes_time,
         waits=settings.head_is_late,
+        every=settings.action_hold,
     )
     dispatcher.warm_up(np.ceil(board.warm_up_ns.ravel() / (1e9 / context.spec.rate_hz)).astype(int).tolist())
     return dispatcher
@@ -180,6 +182,7 @@ def agent(
             per=settings.learn_unit,
             start_ns=start_ns,
             head=head,
+            hold=settings.action_hold,
         )
     if settings.is_sequential or stagger.by_name(settings.stagger).hands_out_tickets:
         return Ticketed(mailbox, policy, 1 if settings.cadence else 0, observations=board.observations, head=head)

@@ -34,7 +34,7 @@ def inference_workers_needed(settings: Settings, tau_ticks: np.ndarray) -> int:
         needed = max(
             needed, stagger.playout_for(tau_ticks) if settings.playout_ticks is None else settings.playout_ticks
         )
-    return _at_most(MOST_WORKERS, "inference_workers", needed)
+    return _at_most(MOST_WORKERS, "inference_workers", math.ceil(needed / settings.action_hold))
 
 
 def learners_needed(settings: Settings, tau_l_ticks: float, tau_i_ticks: float = 1.0) -> int:
@@ -80,8 +80,11 @@ def _frames_each(settings: Settings) -> int:
     """
     cadence = settings.cadence
     period = cadence.period if cadence else settings.delay
+    if settings.action_hold > 1:
+        period = settings.action_hold + (settings.delay - 1 if settings.is_sequential and settings.delay else 0)
     depth, stride = settings.stacking
-    apart = min(depth, period // math.gcd(period, stride) if period else depth) if settings.is_sequential else 1
+    seldom = settings.is_sequential or settings.action_hold > 1
+    apart = min(depth, period // math.gcd(period, stride) if period else depth) if seldom else 1
     leads_elsewhere = "next_obs" in settings.departures  # to another observation than the next act goes on from
     # Which a later one does go on from, and it is kept in that order, if all begin at the same zero frame.
     comes_up = cadence and cadence.zero_frames and (cadence.lag - 1) % cadence.period == 0

@@ -106,8 +106,10 @@ class Evaluation:
     default_action: str | None = setting(
         None, "what acts while no decision is ready; default: as in the run, else noop", ("noop", "repeat")
     )
-    action_every: int = setting(
-        1, "decide at every so many-th observation and hold the action for so many ticks", between=(1, MOST_TICKS)
+    action_every: int | None = setting(
+        None,
+        "decide at every so many-th observation and hold the action for so many ticks; default: as in the run, else 1",
+        between=(1, MOST_TICKS),
     )
 
     against: str | None = setting(
@@ -125,7 +127,7 @@ class Evaluation:
             raise UserError("say what to evaluate: --checkpoint=RUN, or --policy=random, noop, constant:ACTION, …")
         if self.policy != "checkpoint" and self.environments is None:
             raise UserError("say where to play: --environments=atari/Boxing")
-        if self.policy == "controls" and self.action_every != 1:
+        if self.policy == "controls" and self.action_every not in (None, 1):
             raise UserError("--policy=controls plays at one and at four ticks an action: leave out --action_every")
 
     def seed_list(self) -> list[int]:
@@ -148,7 +150,7 @@ class Evaluation:
         if self.policy == "noop":
             return NEVER
         make = sequential if self.inaction == "sequential" else asynchronous
-        return make(self.delay_ticks(spec.rate_hz), hold or self.action_every)
+        return make(self.delay_ticks(spec.rate_hz), hold or self.action_every or 1)
 
     def as_dict(self) -> dict:
         return {item.name: getattr(self, item.name) for item in fields(self)}

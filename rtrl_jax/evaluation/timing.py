@@ -26,6 +26,7 @@ class Timing(NamedTuple):
     inaction: str  # as --inaction
     default_action: str  # as --default_action
     epsilon: float  # what its exploration ends with; 0 for a noisy agent that was told nothing else
+    action_every: int = 1  # ticks that a decision acted for
 
 
 def settings_of(manifest: dict) -> Settings:
@@ -38,7 +39,7 @@ def of_run(checkpoint: pathlib.Path, manifest: dict) -> Timing:
     settings = settings_of(manifest)
     delay, source = _delay(store.find(checkpoint), settings, manifest["tick"])
     inaction = "sequential" if settings.is_sequential else "async"
-    return Timing(delay, source, inaction, settings.default_action, settings.epsilons[1])
+    return Timing(delay, source, inaction, settings.default_action, settings.epsilons[1], settings.action_hold)
 
 
 def _delay(checkpoint: pathlib.Path, settings: Settings, tick: int) -> tuple[int | None, str]:
@@ -96,6 +97,7 @@ def resolved(settings: Evaluation, run: Timing | None) -> Evaluation:
         delay=settings.delay if own else run.delay or 1,
         inaction=settings.inaction or run.inaction,
         default_action=settings.default_action or run.default_action,
+        action_every=settings.action_every or run.action_every,
         epsilon=run.epsilon if settings.epsilon == "run" else float(settings.epsilon),
     )
 
@@ -110,7 +112,7 @@ def overrides(settings: Evaluation, run: Timing | None, rate_hz: float) -> list[
         given = getattr(settings, name)
         if given is not None and settings.delay_ticks(rate_hz) != run.delay:
             found.append(f"--{name}={given} (the run's delay is {had})")
-    for name in ("inaction", "default_action"):
+    for name in ("inaction", "default_action", "action_every"):
         given, had = getattr(settings, name), getattr(run, name)
         if given not in (None, had):
             found.append(f"--{name}={given} (the run: {had})")

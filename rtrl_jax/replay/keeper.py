@@ -25,11 +25,11 @@ class Keeper:
         self._frames = Frames(board.observations, board.kept)
         self._builder = ActBuilder(self._frames.keep, stacking, accounting, pending)
 
-    def tick(self, record) -> None:
-        """Takes in a `Tick`, whose observation has been published."""
+    def tick(self, record, held: bool = False) -> None:
+        """Takes in a `Tick`, whose observation has been published. Args: held: its decision began to act before."""
         rows = self._builder.tick(
             record.tick,
-            None if record.is_default else int(record.obs_tick),
+            None if record.is_default or held else int(record.obs_tick),
             record.episode_start,
             int(record.action),
             float(record.reward),

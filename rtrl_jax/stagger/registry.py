@@ -28,7 +28,7 @@ class Algorithm(NamedTuple):
     n_star: Callable[..., int]  # (τ_θ/τ_M: float64 [samples], quantile=0.0) -> N_I*, at least 1
     make: Callable[
         ..., Any
-    ]  # (table, quantile=0.0, tau_initial_s=None), or (workers, playout=, exploring_counts=, waits=) -> state machine
+    ]  # (table, quantile=0.0, tau_initial_s=None), or (workers, playout=, exploring_counts=, waits=, every=) -> state machine
 
 
 def by_name(name: str) -> Algorithm:
@@ -62,7 +62,13 @@ def make(name: str, table: np.ndarray, *, quantile: float = 0.0, tau_initial_s: 
 
 
 def make_dispatcher(
-    name: str, workers: int, *, playout: int | None = None, exploring_counts: bool = False, waits: bool = False
+    name: str,
+    workers: int,
+    *,
+    playout: int | None = None,
+    exploring_counts: bool = False,
+    waits: bool = False,
+    every: int = 1,
 ):
     """The algorithm `name` for the environment process, with the interface of `Ticket`.
 
@@ -70,6 +76,7 @@ def make_dispatcher(
       playout: the delay D in ticks at which answers act; None: as long as they take; 0: each acts when it comes.
       exploring_counts: whether exploratory answers take the network's time.
       waits: whether a worker is occupied until its answer acts.
+      every: of an episode's observations only each so many-th is handed out.
 
     Raises:
       ValueError: there is no such algorithm, or it hands out no tickets.
@@ -77,7 +84,7 @@ def make_dispatcher(
     algorithm = by_name(name)
     if not algorithm.hands_out_tickets:
         raise ValueError(f"{name} hands out no tickets: it is made by make, over a table")
-    return algorithm.make(workers, playout=playout, exploring_counts=exploring_counts, waits=waits)
+    return algorithm.make(workers, playout=playout, exploring_counts=exploring_counts, waits=waits, every=every)
 
 
 def n_star(name: str, tau_ticks: np.ndarray, *, quantile: float = 0.0) -> int:

@@ -40,13 +40,15 @@ class Ticket:
         quantile: float = QUANTILE,
         exploring_counts: bool = False,
         waits: bool = False,
+        every: int = 1,
     ):
         """Args:
         playout: D in ticks; None for a quantile of the time a network's answer takes; 0 for none.
         exploring_counts: whether exploratory answers are made like the network's, and take as long.
         waits: whether a worker is occupied until its answer acts, as by a late head.
+        every: of an episode's observations only each so many-th is handed out.
         """
-        self._waits = waits
+        self._waits, self._every = waits, every
         self._exploring_counts = exploring_counts
         self._workers = workers
         self._auto = playout is None
@@ -161,6 +163,8 @@ class Ticket:
         Returns:
           (worker, observation) pairs.
         """
+        if self._every > 1:
+            return [(idle[0], tick)] if idle and (tick - oldest) % self._every == 0 else []
         if self._workers < ENOUGH * self.mean_ticks:
             return self._paced(tick, idle)
         # With mean_ticks to go, an observation older than this would probably miss its boundary.

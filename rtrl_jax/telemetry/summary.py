@@ -27,7 +27,8 @@ def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray, la
     acting = ticks[~ticks["is_default"]]
     acted = acting["tick"]
     delay = (acted - acting["obs_tick"]).astype(float)
-    interaction = np.diff(acted).astype(float)
+    decided = acted[np.diff(acting["decisions"], prepend=-1) != 0]  # the first tick of each that acted
+    interaction = np.diff(decided).astype(float)
     made = decisions["decision"]
     tau = inference_ns(made) / 1e6
     network = tau[made["greedy"]]

@@ -1,6 +1,7 @@
 """What the short ways into virtual time stand for, spelled out in settings that the run then follows."""
 
 import dataclasses
+import math
 
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings import Settings
@@ -21,7 +22,7 @@ def spell_out(settings: Settings, rate_hz: float) -> Settings:
         if settings.cadence:
             ticks = 1  # what acts in the next tick is decided in this one
         elif not settings.is_sequential:
-            workers = settings.delay
+            workers = math.ceil(settings.delay / settings.action_hold)
             meant |= {"stagger": "ticket", "playout": str(settings.delay)}
         meant |= {
             "inference_latency_ms": f"{(ticks - WITHIN_A_TICK) * tau_m_ms:.6f}",

@@ -66,6 +66,7 @@ def environment_loop(
     keeper=None,
     unsettled: Unsettled | None = None,
     late: bool = False,
+    hold: int = 1,
 ):
     """Runs `environment` in real time, at its own rate.
 
@@ -81,6 +82,7 @@ def environment_loop(
       picture: () -> [height, width, 3] uint8, what a person sees, for the board's ring; None if nobody looks.
       unsettled: what there is of it when the loop begins; None: nothing.
       late: whether workers have late heads.
+      hold: ticks that a decision acts for, unless another comes or the episode ends.
     """
     tau_m, default_action = 1e9 / environment.spec.rate_hz, environment.spec.default_action
     arbiter, handed_at = unsettled or Unsettled.nothing()
@@ -90,12 +92,14 @@ def environment_loop(
     origin = int(board.start_ns[0])
     slipped_in_all = episode = episode_start = tick = first_tick = decisions = 0
     last_action, fresh, seen_not_finite = default_action, True, (0, 0)
+    in_force, held_until = None, 0
     if begin.last is not None:
         fresh = bool(begin.last["terminated"] or begin.last["truncated"])
         tick, episode = int(begin.last["tick"]) + 1, int(begin.last["episode"]) + fresh
         first_tick = 0 if begin.on_the_grid else tick
         episode_start, last_action = int(begin.last["episode_start"]), int(begin.last["action"])
         decisions = int(begin.last["decisions"])
+        in_force, held_until = begin.last, _first_of_decision(board, tick - 1) + hold
     board.picture_head[0] = tick
     while is_running(board):
         due = origin + round((tick - first_tick + slipped_in_all) * tau_m)
@@ -109,9 +113,13 @@ def environment_loop(
         for decision, due_tick in dispatch.collect(tick):
             arbiter.submit(decision, due_tick)
         chosen, outcomes = arbiter.latch(tick, dispatch.oldest(episode_start if not fresh else tick))
-        is_default = chosen is None
-        decisions += not is_default
-        action = int(chosen["action"]) if chosen is not None else (last_action if repeat else default_action)
+        if chosen is not None:
+            in_force, held_until = chosen, tick + hold
+            decisions += 1
+        elif fresh or tick >= held_until:
+            in_force, held_until = None, 0
+        is_default = in_force is None
+        action = (last_action if repeat else default_action) if is_default else int(in_force["action"])
         if fresh:
             action, episode_start = default_action, tick
             frame = begin.first_frame if tick == 0 else environment.reset()
@@ -127,12 +135,12 @@ def environment_loop(
             boundary_ns=boundary,
             lateness_ns=lateness,
             published_ns=now_ns(),
-            obs_tick=-1 if is_default else chosen["obs_tick"],
+            obs_tick=-1 if is_default else in_force["obs_tick"],
             episode_start=episode_start,
             decisions=decisions,
             reward=reward,
             action=action,
-            worker=-1 if is_default else chosen["worker"],
+            worker=-1 if is_default else in_force["worker"],
             episode=episode,
             slipped=slipped,
             encounter=encounter,
@@ -151,7 +159,7 @@ def environment_loop(
         for process in woken:  # a ticket does not wait
             bells[process].ring()
         if keeper:
-            keeper.tick(record)
+            keeper.tick(record, held=chosen is None)
         for process in wakes.everyone:
             if process not in woken:
                 bells[process].ring()
@@ -173,6 +181,17 @@ def environment_loop(
         arbiter.submit(decision, due_tick)
     for outcome in arbiter.close():
         board.outcomes.append(outcome)
+
+
+def _first_of_decision(board, tick: int) -> int:
+    """The tick in which the decision began to act that `tick` has; before all that there are if `tick` has none."""
+    rows, capacity = board.observations.ticks.rows, board.observations.capacity
+    row, first = rows[tick % capacity], tick
+    if row["is_default"]:
+        return -(1 << 62)
+    while first > 0 and tick - first < capacity // 2 and rows[(first - 1) % capacity]["decisions"] == row["decisions"]:
+        first -= 1
+    return first
 
 
 def _is_over(limits: Limits, ticks: int, episodes: int, next_due_ns: float) -> bool:

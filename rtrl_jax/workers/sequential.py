@@ -29,14 +29,17 @@ class Sequential(Loop):
         per: str = "tick",
         start_ns: int,
         head=None,
+        hold: int = 1,
     ):
         """Args:
         mailbox: of inference worker 0.
         learner: a `Learner`, or None for an agent that only acts.
         learn_every: ticks or decisions, as `per` says, for each update.
         head: as of `inference.Staggered`. What is under way is β, or the last action.
+        hold: ticks that a decision acts for: from the last of them the next one is made.
         """
         self._mailbox, self._policy, self._learner, self._head = mailbox, policy, learner, head
+        self._hold = hold
         self._observations, self._updates = board.observations, board.updates(0)
         self._learn_first, self._learn_every, self._per, self._start_ns = learn_first, learn_every, per, start_ns
         self.obs_tick = -1  # what it decides from, or has decided from
@@ -91,13 +94,21 @@ class Sequential(Loop):
         return self.infer(end) if self._learn_first else self.look(end)
 
     def look(self, now: int):
-        acted, self.seen = _look_for_action(self._observations, self.obs_tick, self.seen)
+        acted, self.seen = _look_for_action(self._observations, self.obs_tick, self.seen, self._hold)
         return self.think(now) if acted else (WaitBell(now + LOOK_AGAIN_NS), self.look)
 
 
-def _look_for_action(observations, obs_tick: int, seen: int) -> tuple[bool, int]:
-    """Whether a tick after `seen` shows the decision from `obs_tick`, or that it can no longer act; and the last tick seen."""
+def _look_for_action(observations, obs_tick: int, seen: int, hold: int) -> tuple[bool, int]:
+    """Whether a tick after `seen` is the last of the decision from `obs_tick`, or shows that it can no longer act.
+
+    Returns:
+      (that, the last tick that need not be seen again).
+    """
     first, records = observations.ticks.read(seen + 1)
     gone = first > seen + 1  # more ticks have passed than are kept: it has long acted
-    over = (records["obs_tick"] == obs_tick) | (records["episode_start"] > obs_tick)
-    return gone or bool(over.any()), first + len(records) - 1
+    acted, newest = records["obs_tick"] == obs_tick, first + len(records) - 1
+    ended = records["terminated"] | records["truncated"]
+    over = (records["episode_start"] > obs_tick).any() or (acted & ended).any()
+    if gone or over or acted.sum() >= hold:
+        return True, newest
+    return False, first + int(acted.argmax()) - 1 if acted.any() else newest

@@ -228,7 +228,7 @@ def recorded(ticks, decided, updates):
         "updates": np.zeros(updates, UPDATE),
     }
     rows["ticks"]["tick"], rows["decisions"]["apply_tick"] = np.arange(ticks), np.arange(decided)
-    rows["ticks"]["is_default"][:1] = True
+    rows["ticks"]["is_default"][:1], rows["ticks"]["decisions"] = True, np.arange(ticks)
     rows["updates"]["applied_version"] = np.arange(updates)
     return rows
 

@@ -31,6 +31,7 @@ CASES = {
     "late, repeat": {"pending": "late", "inference_workers": "3", "default_action": "repeat", **GAMMA},
     "late, Algorithm 2": {"pending": "late", "inference_workers": "4", "stagger": "expected_time", **GAMMA},
     "late, sequential": {"pending": "late", "interaction": "sequential", "delay": 4},
+    "late, held": {"pending": "late", "delay": 4, "action_hold": 2},
     "late, long": {"pending": "late", "delay": 9, "pending_length": 3, "pending_encoding": "counts"},
 }
 
@@ -127,3 +128,25 @@ def test_a_late_agent_is_evaluated_with_what_it_would_know(tmp_path):
     (row,) = json.loads((tmp_path / "evaluation" / "summary.json").read_text())["rows"]
     assert (row["episodes"], row["delay"]) == (4, 3)
     assert 8 < row["mean"] < 40  # what it does is the business of tests/evaluation/test_episodes.py
+
+
+@pytest.mark.parametrize("interaction", ["async", "sequential"])
+def test_a_decision_that_acts_for_three_ticks(tmp_path, interaction):
+    how = {"action_hold": 3, "delay": 4, "interaction": interaction}
+    summary = rtrl_jax.run(**POLE, **how, run_dir=str(tmp_path / "run"))
+    ticks = np.load(tmp_path / "run" / "ticks.npz")
+    period = 3 if interaction == "async" else 6  # one thinks from the last of its ticks, and acts 4 later
+    acts, age = ~ticks["is_default"], ticks["tick"] - ticks["obs_tick"]
+    first = acts & (np.diff(ticks["decisions"], prepend=0) > 0)
+    assert set(age[first].tolist()) == {4}
+    assert set(age[acts].tolist()) == {4, 5, 6}
+    if interaction == "async":
+        since = ticks["tick"] - ticks["episode_start"]
+        np.testing.assert_array_equal(acts, since >= 4)
+        np.testing.assert_array_equal(age[acts], (4 + (since - 4) % 3)[acts])
+    held = np.flatnonzero(acts & ~first)
+    np.testing.assert_array_equal(ticks["action"][held], ticks["action"][held - 1])
+    np.testing.assert_array_equal(ticks["obs_tick"][held], ticks["obs_tick"][held - 1])
+    assert summary["inference"]["workers"] == (2 if interaction == "async" else 1)
+    acted, _, _, _ = kept_by(tmp_path / "run")
+    assert set(acted["ticks"][acted["ended"] == 0].tolist()) == {period}

@@ -71,6 +71,8 @@ CASES = {
     },
     "random": POLE | GAMMA | {"policy": "random", "inference_workers": "3"},
     "noop": POLE | {"policy": "noop", "delay": 2},
+    "held": POLE | GAMMA | SLOW_LEARNING | FOUR | {"action_hold": 3},
+    "held, sequential": POLE | {"action_hold": 3, "interaction": "sequential", "delay": 3},
     "history": POLE | GAMMA | FOUR | {"pending": "history"},
     "late": POLE | GAMMA | SLOW_LEARNING | {"inference_workers": "7", "pending": "late"},
     "late, none to play out": POLE
