@@ -1,6 +1,5 @@
-"""Agents that are told what they have done: in a run's replay, its decisions, its evaluation, and on the wall clock."""
+"""Agents that are told what they have done: in a run's replay, its decisions and its evaluation; and agents that hold what they decide."""
 
-import gzip
 import json
 
 import jax
@@ -96,28 +95,6 @@ def test_decisions_are_those_of_the_whole_network(tmp_path, how):
     chosen = np.take_along_axis(np.asarray(values), acts_of_network["action"][:, None], 1)[:, 0]
     np.testing.assert_allclose(chosen, values.max(1), rtol=1e-4, atol=1e-5)
     assert len(acts_of_network) > 100
-
-
-def test_on_the_wall_clock_the_head_knows_all(tmp_path):
-    """The figures are benchmarks' business; here only that head and wait are there, and that D is constant."""
-    summary = rtrl_jax.run(
-        **(POLE | {"max_ticks": 500, "rate_hz": 20, "epsilon_start": 0.1, "epsilon_end": 0.1, "trace_seconds": 5}),
-        pending="late",
-        inference_workers="4",
-        workers_per_process=4,
-        emulated_inference_ms="normal:170,3",
-        playout="4",
-        run_dir=str(tmp_path / "run"),
-    )
-    inference = summary["inference"]
-    assert not summary["failures"]
-    assert summary["delay"]["p50"] == 4
-    assert inference["told_all"] > 0.9  # on a machine that does much else
-    assert 0 < inference["head_p50_ms"] < 50
-    assert inference["tau_mean_ms"] < 190  # waiting is no inference
-    trace = (tmp_path / "run" / "trace.json.gz").read_bytes()
-    names = {event["name"] for event in json.loads(gzip.decompress(trace))["traceEvents"]}
-    assert {"trunk", "waits for the last tick", "head"} <= names
 
 
 def test_a_late_agent_is_evaluated_with_what_it_would_know(tmp_path):

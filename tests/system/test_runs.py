@@ -290,3 +290,32 @@ def test_a_learner_that_comes_in_later_learns(tmp_path, monkeypatch):
     )
     assert summary["learning"]["updates"] > 5
     assert not summary["failures"]
+
+
+def test_on_the_wall_clock_the_head_knows_all(tmp_path):
+    """The figures are benchmarks' business; here only that head and wait are there, and that D is constant."""
+    summary = rtrl_jax.run(
+        environment="gymnasium/CartPole-v1",
+        rate_hz=20,
+        max_ticks=250,
+        learn_start=40,
+        epsilon_start=0.1,
+        epsilon_end=0.1,
+        trace_seconds=5,
+        display="none",
+        pending="late",
+        inference_workers="4",
+        workers_per_process=4,
+        emulated_inference_ms="normal:170,3",
+        playout="4",
+        run_dir=str(tmp_path / "run"),
+    )
+    inference = summary["inference"]
+    assert not summary["failures"]
+    assert summary["delay"]["p50"] == 4
+    assert inference["told_all"] > 0.9  # on a machine that does much else
+    assert 0 < inference["head_p50_ms"] < 50
+    assert inference["tau_mean_ms"] < 190  # waiting is no inference
+    trace = (tmp_path / "run" / "trace.json.gz").read_bytes()
+    names = {event["name"] for event in json.loads(gzip.decompress(trace))["traceEvents"]}
+    assert {"trunk", "waits for the last tick", "head"} <= names
