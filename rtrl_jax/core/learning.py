@@ -81,6 +81,7 @@ def _replay(context: Context):
         settings.stacking,
         loops.accounting(context),
         context.model.pending or Pending(),
+        spec.default_action,
         beat=context.beat,
     )
     theirs = replay_of(acts, board.demonstration_priorities, board.demonstrations_entered)

@@ -112,6 +112,7 @@ def as_acts(
     stacking: Stacking = Stacking(),  # noqa: B008
     accounting: Accounting = Accounting(),  # noqa: B008
     pending: Pending = Pending(),  # noqa: B008
+    default_action: int = 0,
     beat=lambda: None,
 ) -> Acts:
     """The demonstration as the replay of an agent that acted with this delay, in ticks.
@@ -120,6 +121,7 @@ def as_acts(
     whose observation would lie in the episode before becomes a default action. Its frames are kept as they are, numbered by tick.
 
     Args:
+      default_action: what β is among the actions that an agent is told.
       beat: called now and then, as a long demonstration takes its time.
     """
     frames, builder = (
@@ -130,7 +132,8 @@ def as_acts(
     rows, start = [], 0
     for tick, (action, reward, end) in enumerate(zip(*columns, strict=True)):
         decided = tick - delay if action >= 0 and tick - delay >= start else None
-        rows += builder.tick(tick, decided, start, action, reward, how_it_ended(end == 1, end == 2))
+        in_force = action if action >= 0 else default_action
+        rows += builder.tick(tick, decided, start, in_force, reward, how_it_ended(end == 1, end == 2))
         start = tick + 1 if end else start
         if tick % PORTION == 0:
             beat()

@@ -5,6 +5,7 @@ import pytest
 
 from rtrl_jax import UserError
 from rtrl_jax.board.ring import Stacking
+from rtrl_jax.pending import UNTOLD, Pending
 from rtrl_jax.replay import demonstrations
 from rtrl_jax.replay.acts import Accounting
 from rtrl_jax.replay.index import Index
@@ -48,6 +49,18 @@ def test_without_delay_beyond_one_tick():
         (6, 7, 5, 7.0, 0.5, 7),
         (7, 9, 4, 17.0, 0.5, 8),
     ]
+
+
+def test_an_agent_is_told_what_the_demonstrator_did_while_it_would_have_thought():
+    acts = acts_of(example(), 3, pending=Pending("late", 3, "onehot", 7), default_action=6)
+    rows = acts.rows(np.arange(acts.head))
+    assert rows["obs_tick"].tolist() == [0, 1, 2]
+    assert rows["told"].tolist() == [
+        [UNTOLD, 2, 6],
+        [UNTOLD, 6, 3],
+        [UNTOLD, 3, 1],
+    ]  # where nothing was pressed stands β
+    assert rows["next_told"].tolist() == [[UNTOLD, 6, 3], [UNTOLD, 3, 1], [UNTOLD] * 3]
 
 
 def test_observations_are_as_old_as_the_agent_s_will_be_and_never_of_the_episode_before():

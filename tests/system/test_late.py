@@ -1,4 +1,4 @@
-"""Agents that are told what they have done: in a run's replay, its decisions and its evaluation; and agents that hold what they decide."""
+"""Agents that are told what they have done: a run's replay, decisions and evaluation; and agents that hold what they decide."""
 
 import json
 
