@@ -477,6 +477,10 @@ class Settings:
                 f"--frame_skip={self.frame_skip}: demonstrations have every frame, so leave one of the two out",
             ),
             (
+                self.action_hold > 1 and self.demonstrations is not None,
+                f"--action_hold={self.action_hold}: demonstrations have an action for every tick, so leave one of the two out",
+            ),
+            (
                 self.value_min >= self.value_max,
                 f"--value_min={self.value_min:g} must be less than --value_max={self.value_max:g}",
             ),

@@ -37,6 +37,11 @@ class Tick(NamedTuple):
     truncated: np.bool_
 
 
+def begins(ticks):
+    """In which of TICK records, in order, a decision begins to act: not where one is held, nor β acts."""
+    return ~ticks["is_default"] & (np.diff(ticks["decisions"], prepend=-1) != 0)
+
+
 class Decision(NamedTuple):
     """One inference, and the action that came of it."""
 

@@ -121,19 +121,19 @@ def _write_arrays(file, arrays: dict[str, np.ndarray]) -> None:
 
 
 def latest(
-    board, reached: Reached, stacking: Stacking, oldest: int | None = None, told: int = 0
+    board, reached: Reached, stacking: Stacking, oldest: int | None = None, looked_back: int = 0
 ) -> dict[str, np.ndarray]:
     """The last observations, and the kept frames that acts to come may refer to, as arrays of a checkpoint.
 
     Args:
       oldest: an observation that must be among them, with those that are stacked on it.
-      told: most actions that an agent is told with one.
+      looked_back: ticks before an observation, of which the actions are asked for; and so long as an action is held.
 
     Raises RuntimeError if they were overwritten meanwhile.
     """
     observations = board.observations
     playout = int(observations.ticks.rows["playout"][reached.tick % observations.capacity])
-    back = max(stacking.reach, told)
+    back = max(stacking.reach, looked_back)
     length = TAIL + 1 + back + playout
     first = reached.tick + 1 - length
     if oldest is not None:

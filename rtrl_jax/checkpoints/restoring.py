@@ -168,6 +168,12 @@ def check_fits(past: Past, assembly) -> None:
     world = [list(spec.observation_shape), spec.observation_dtype, spec.actions]
     if [manifest["observation_shape"], manifest["observation_dtype"], manifest["actions"]] != world:
         raise UserError(f"checkpoint {past.checkpoint} is one of another game: {manifest['environment']}")
+    before, now = Settings(**manifest["settings"]), assembly.settings
+    if any(getattr(before, name) != getattr(now, name) for name in ("pending", "told", "pending_encoding")):
+        raise UserError(
+            f"checkpoint {past.checkpoint} is of an agent that is told other actions: --pending={before.pending}, "
+            f"--pending_length={before.told}, --pending_encoding={before.pending_encoding}; leave them so"
+        )
     shapes = [list(leaf.shape) for leaf in assembly.leaves]
     if manifest["parameter_shapes"] != shapes:
         there = manifest["network"]

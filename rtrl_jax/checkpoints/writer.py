@@ -158,7 +158,9 @@ class Checkpointer:
             words |= under_way
             files[store.UNDER_WAY] = data
             arrays |= {store.UNDER_WAY + name: array for name, array in more.items()}
-        arrays |= replay.latest(board, reached, assembly.settings.stacking, oldest, assembly.settings.told)
+        settings = assembly.settings
+        looked_back = max(settings.told, settings.action_hold)
+        arrays |= replay.latest(board, reached, settings.stacking, oldest, looked_back)
         copied_ns = time.monotonic_ns() if ask else 0
         manifest = {
             **self._manifest,

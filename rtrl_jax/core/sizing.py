@@ -29,11 +29,11 @@ def inference_workers_needed(settings: Settings, tau_ticks: np.ndarray) -> int:
     if settings.is_sequential:
         return 1
     needed = stagger.n_star(settings.stagger, tau_ticks, quantile=settings.stagger_quantile)
-    if settings.head_is_late and stagger.by_name(settings.stagger).hands_out_tickets:
-        # A worker is occupied until its head may run, in the last tick before the decision acts: for D ticks in all.
-        needed = max(
-            needed, stagger.playout_for(tau_ticks) if settings.playout_ticks is None else settings.playout_ticks
-        )
+    if (settings.head_is_late or settings.action_hold > 1) and stagger.by_name(settings.stagger).hands_out_tickets:
+        # A worker is occupied until its late head may run, in the last tick before the decision acts: for D ticks in all. And
+        # where actions are held, one that is begun too late for want of a worker leaves a gap.
+        playout = settings.playout_ticks
+        needed = max(needed, stagger.playout_for(tau_ticks) if playout is None else playout)
     return _at_most(MOST_WORKERS, "inference_workers", math.ceil(needed / settings.action_hold))
 
 

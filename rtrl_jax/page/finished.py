@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 
 from rtrl_jax import stagger
+from rtrl_jax.board.records import begins
 from rtrl_jax.errors import UserError
 from rtrl_jax.page import messages, tables
 from rtrl_jax.page.listener import Listener
@@ -45,7 +46,7 @@ class FinishedRun:
         rate = self._summary.get("rate_hz") or self._figures["measured_rate_hz"] or 1.0
         ended = ticks["tick"][ticks["terminated"] | ticks["truncated"]].tolist()
         returns = summary.episode_returns(ticks).tolist()
-        acting = ticks[~ticks["is_default"]]
+        acting = ticks[begins(ticks)]
         parts = np.array_split(ticks, min(CURVE_PARTS, len(ticks)))
         updates = self._updates
         batches = np.array_split(updates, min(CURVE_PARTS, max(1, len(updates)))) if len(updates) else []

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rtrl_jax.board.records import inference_ns
+from rtrl_jax.board.records import begins, inference_ns
 from rtrl_jax.errors import UserError
 from rtrl_jax.plots import style
 from rtrl_jax.plots.sources import Group
@@ -50,7 +50,7 @@ def distributions(group: Group) -> tuple[np.ndarray, np.ndarray]:
     """(delays of applied decisions in ticks, network inference times in ms) of all its runs."""
     delays, times = [], []
     for run in group.runs:
-        acted = ~run.ticks["is_default"]
+        acted = begins(run.ticks) if "decisions" in run.ticks else ~run.ticks["is_default"]
         delays.append((run.ticks["tick"] - run.ticks["obs_tick"])[acted])
         network = run.decisions["greedy"]
         times.append(inference_ns(run.decisions)[network] / 1e6)

@@ -150,7 +150,7 @@ class ActBuilder:
     def restore(self, saved: dict) -> None:
         self._open = None if saved["open"] is None else Span(*saved["open"])
         self._oldest = saved["oldest"]
-        self._recent.extend(saved.get("recent", ()))  # checkpoints of before have none
+        self._recent.extend(saved["recent"])
 
 
 def how_it_ended(terminated: bool, truncated: bool) -> int:

@@ -46,7 +46,7 @@ class Ticket:
         playout: D in ticks; None for a quantile of the time a network's answer takes; 0 for none.
         exploring_counts: whether exploratory answers are made like the network's, and take as long.
         waits: whether a worker is occupied until its answer acts, as by a late head.
-        every: of an episode's observations only each so many-th is handed out.
+        every: of an episode's observations only each so many-th is handed out, or the next one for which a worker is free.
         """
         self._waits, self._every = waits, every
         self._exploring_counts = exploring_counts
@@ -145,12 +145,13 @@ class Ticket:
             self.playout = wanted
 
     def _affordable(self, late: np.ndarray) -> int:
-        """D with the fewest ticks left to β where N workers are occupied for D ticks each: they act in N of them.
+        """D with the fewest ticks left to β where N workers are occupied for D ticks each: they act in N of them, or N times as
+        many as an action is held. A late answer is counted as none.
 
         Args: late: by D, the share of answers that would come later.
         """
         delays = np.maximum(1, np.arange(len(late)))
-        return int(np.argmin(late + np.maximum(0, 1 - self._workers / delays)))
+        return int(np.argmin(late + np.maximum(0, 1 - self._workers * self._every / delays)))
 
     def dispatch(self, tick: int, idle: list[int], oldest: int = 0) -> list[tuple[int, int]]:
         """Hands out observations at boundary `tick`.
@@ -164,7 +165,7 @@ class Ticket:
           (worker, observation) pairs.
         """
         if self._every > 1:
-            return [(idle[0], tick)] if idle and (tick - oldest) % self._every == 0 else []
+            return self._seldom(tick, idle, oldest)
         if self._workers < ENOUGH * self.mean_ticks:
             return self._paced(tick, idle)
         # With mean_ticks to go, an observation older than this would probably miss its boundary.
@@ -177,6 +178,14 @@ class Ticket:
             given.append((worker, self._next))
             self._next += 1
         return given
+
+    def _seldom(self, tick: int, idle: list[int], oldest: int) -> list[tuple[int, int]]:
+        """The newest observation, once for each `every` ticks of the episode; `_next` is the first of those not served."""
+        since = tick - (tick - oldest) % self._every
+        if not idle or since < self._next:
+            return []
+        self._next = since + 1
+        return [(idle[0], tick)]
 
     def _paced(self, tick: int, idle: list[int]) -> list[tuple[int, int]]:
         """Too few workers for every observation: the newest, to one idle worker at a time, so that answers come evenly.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rtrl_jax.board.records import OUTCOME, TICK, UPDATE
+from rtrl_jax.board.records import OUTCOME, TICK, UPDATE, begins
 from rtrl_jax.telemetry.summary import episode_returns, statistics
 
 WINDOW_S = 5.0
@@ -88,5 +88,5 @@ class Window:
 
     def delays(self) -> np.ndarray:
         """Of the actions in the window, in ticks."""
-        acting = self._recent["ticks"][~self._recent["ticks"]["is_default"]]
+        acting = self._recent["ticks"][begins(self._recent["ticks"])]
         return acting["tick"] - acting["obs_tick"]

@@ -7,7 +7,7 @@ import platform
 import numpy as np
 import psutil
 
-from rtrl_jax.board.records import APPLIED, OVERWRITTEN, STALE, inference_ns
+from rtrl_jax.board.records import APPLIED, OVERWRITTEN, STALE, begins, inference_ns
 
 PROGRESS = ("encounter", "wins", "losses", "attempts")
 ITS_LIMITS = "its limits"  # what `ended_by` says of a run that has reached them
@@ -24,11 +24,10 @@ def statistics(ticks: np.ndarray, decisions: np.ndarray, updates: np.ndarray, la
       last: the share of updates and actions that figures of the end are over.
     """
     lateness = ticks["lateness_ns"] / 1e6
-    acting = ticks[~ticks["is_default"]]
+    acting = ticks[begins(ticks)]
     acted = acting["tick"]
     delay = (acted - acting["obs_tick"]).astype(float)
-    decided = acted[np.diff(acting["decisions"], prepend=-1) != 0]  # the first tick of each that acted
-    interaction = np.diff(decided).astype(float)
+    interaction = np.diff(acted).astype(float)
     made = decisions["decision"]
     tau = inference_ns(made) / 1e6
     network = tau[made["greedy"]]

@@ -61,7 +61,7 @@ class Progress:
             self.generator(number).bit_generator.state = state
         self.met |= saved["met"]
         self.applying |= saved["applying"]
-        self.heads |= saved.get("heads", {})  # checkpoints of before have none
+        self.heads |= saved["heads"]
 
 
 class Trace(NamedTuple):

@@ -16,6 +16,8 @@ from rtrl_jax.checkpoints.writer import Checkpointer, describe
 from rtrl_jax.core.assembly import begin_board, by_cores, commit, lay_board
 from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec, saving
+from rtrl_jax.errors import UserError
+from rtrl_jax.pending import Pending
 from rtrl_jax.replay import demonstrations
 from rtrl_jax.replay.keeper import Keeper
 from rtrl_jax.replay.sum_tree import SumTree
@@ -45,8 +47,8 @@ def new_board(workers=2, learners=2, **settings):
     return assembly, begin_board(assembly, training, segment.private(size(assembly.dimensions)))
 
 
-def played(board, ticks=300):
-    observations, board.keeper = board.observations, Keeper(board)
+def played(board, ticks=300, pending=Pending()):  # noqa: B008
+    observations, board.keeper = board.observations, Keeper(board, pending=pending)
     for tick in range(ticks):
         row = np.zeros((), TICK)
         row["tick"], row["obs_tick"], row["is_default"], row["decisions"] = tick, tick - 1, tick == 0, tick // 10
@@ -82,7 +84,7 @@ def save_full(folder, **settings):
     publisher = snapshots.Publisher(board, assembly.leaves, assembly.optimiser_leaves)
     assert publisher.publish(filled(PARAMETERS, 40), 40, filled(OPTIMISER, 41), target=True)
     assert publisher.publish(filled(PARAMETERS, 57), 57, filled(OPTIMISER, 58))
-    played(board)
+    played(board, pending=assembly.model.pending or Pending())
     board.turn[0], board.due_at[0] = 57, 280
     SumTree(board.priorities).set(np.arange(298), np.arange(298.0))
     board.largest_priority[0], board.priorities_entered[0] = 299.0, 290
@@ -111,6 +113,16 @@ def restored(folder, **how):
     restoring.check_fits(past, assembly)
     restoring.restore(past, assembly, board, partial(commit, board, assembly))
     return assembly, board
+
+
+def test_a_checkpoint_of_an_agent_that_is_told_other_actions_does_not_fit(tmp_path):
+    """Shapes do not tell: those of late and history are the same, and of any length where actions are counted."""
+    save_full(tmp_path, pending="late", pending_length=4, pending_encoding="counts")
+    same = {"pending": "late", "pending_length": 4, "pending_encoding": "counts"}
+    restored(tmp_path, **same)
+    for other in ({"pending": "history"}, {"pending_length": 5}, {"pending_encoding": "recurrent"}):
+        with pytest.raises(UserError, match="told other actions: --pending=late, --pending_length=4"):
+            restored(tmp_path, **(same | other))
 
 
 def test_everything_comes_back(saved):

@@ -20,6 +20,7 @@ def records(length):
     ticks["boundary_ns"] = 10**12 + TAU_NS * ticks["tick"]
     ticks["obs_tick"], ticks["worker"] = ticks["tick"] - 1, ticks["tick"] % 2
     ticks["is_default"][0], ticks["worker"][0] = True, -1
+    ticks["decisions"] = ticks["tick"]
     ticks["reward"], ticks["episode"] = 1.0, ticks["tick"] // 10
     ticks["terminated"] = ticks["tick"] % 10 == 9
     made = decisions["decision"]

@@ -188,3 +188,19 @@ def test_a_delay_that_its_workers_cannot_keep_up_is_not_taken():
     few = Ticket(2, waits=True)  # who can act in half of the ticks at best, and later answers are none
     few.warm_up([4] * 98 + [6] * 2)
     assert few.playout == 4
+
+
+def test_actions_that_are_held_have_a_ticket_for_each_so_many_th_observation():
+    ticket = Ticket(1, playout=4, every=4)
+    assert ticket.dispatch(0, []) == []  # its worker is still busy with the episode before
+    assert ticket.dispatch(1, [0]) == [(0, 1)]  # so the next observation has to do
+    assert [ticket.dispatch(tick, [0]) for tick in (2, 3, 4, 5, 8)] == [[], [], [(0, 4)], [], [(0, 8)]]
+    assert ticket.dispatch(9, [0], oldest=9) == [(0, 9)]  # a new episode begins anew
+    assert ticket.dispatch(12, [0], oldest=9) == []
+    assert ticket.dispatch(13, [0], oldest=9) == [(0, 13)]
+
+
+def test_a_held_action_makes_up_for_workers():
+    ticket = Ticket(3, waits=True, every=4)
+    ticket.warm_up([7] * 90 + [12] * 10)
+    assert ticket.playout == 12  # three workers, each of whose actions acts for four ticks

@@ -19,6 +19,7 @@ def records(count: int = 200, workers: int = 3, sessions: int = 1, origin: int =
     ticks["is_default"] = (numbers % 10 == 0) | (numbers < 3)
     ticks["obs_tick"] = np.where(ticks["is_default"], -1, numbers - 3)
     ticks["worker"] = np.where(ticks["is_default"], -1, (numbers - 3) % workers)
+    ticks["decisions"] = np.cumsum(~ticks["is_default"])
     ticks["terminated"] = numbers % 60 == 59
     ticks["playout"] = 3
     made = decisions["decision"]
