@@ -156,7 +156,7 @@ def measure_replay() -> dict[str, float]:
     found["prioritised settling of 16 in 1 M"] = float(np.median(settling))
     found["memory of 1 M transitions, 84x84"] = size(dimensions) / 1e9
     keeper, blank, times = Keeper(board), dict.fromkeys(Tick._fields, 0), []
-    keeper.restore({"open": None, "oldest": count, "frames": []})
+    keeper.restore({"open": None, "oldest": count, "frames": [], "recent": []})
     for tick in range(5000):
         record = Tick(**{**blank, "tick": tick, "obs_tick": tick - 1, "is_default": tick == 0})
         board.observations.publish(board.frames[0], record)
