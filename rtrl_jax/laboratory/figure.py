@@ -34,7 +34,12 @@ def draw(table: list[dict]) -> plt.Figure:
         axes.set_ylabel(f"mean return ({world(name).unit})")
         labelled.update({label: line for line, label in zip(*axes.get_legend_handles_labels(), strict=True)})
     figure.legend(
-        labelled.values(), labelled, loc="outside lower center", ncols=len(labelled), frameon=False, fontsize=9
+        labelled.values(),
+        labelled,
+        loc="outside lower center",
+        ncols=min(len(labelled), max(2, 2 * len(names) - 1)),
+        frameon=False,
+        fontsize=9,
     )
     figure.suptitle(finding(table, names), fontsize=11, fontweight="bold", x=0.01, ha="left")
     return figure
