@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass, fields
 
 from rtrl_jax import addresses, latency, stagger, topology
-from rtrl_jax import pending as told
 from rtrl_jax.board.ring import Stacking
 from rtrl_jax.errors import UserError
+from rtrl_jax.pending import ENCODINGS, KINDS
 from rtrl_jax.settings_fields import Condition, NumberOr, check, facts, json_object, setting, when
 from rtrl_jax.stagger import Cadence
 
@@ -268,7 +268,7 @@ class Settings:
         "none",
         "which of its own actions the agent is told. late: those that will have acted between observation and decision, told to "
         "the network's head just before the decision acts; history: those up to the observation",
-        told.KINDS,
+        KINDS,
     )
     pending_length: int | None = setting(
         None,
@@ -279,7 +279,7 @@ class Settings:
     pending_encoding: str = setting(
         "onehot",
         "how it reads them: onehot, each action at each age; counts, how often each occurs; recurrent, a small GRU over them",
-        told.ENCODINGS,
+        ENCODINGS,
         belongs_to=PENDING,
     )
 

@@ -9,6 +9,7 @@ from system.test_evaluate import evaluate
 
 import rtrl_jax
 from rtrl_jax import environments
+from rtrl_jax.board.records import inference_ns
 from rtrl_jax.checkpoints import load_policy, store
 from rtrl_jax.evaluation.policies import model_of
 from rtrl_jax.pending import Seen
@@ -71,6 +72,12 @@ def test_what_is_learned_from_is_what_acted(tmp_path, how):
         elif following is not None:
             assert act["next_told"].tolist() == following["told"].tolist()
     assert any((act["told"] >= 0).any() for act in acts)
+    decisions = np.load(tmp_path / "run" / "decisions.npz")
+    late = decisions["told_tick"] >= 0  # whose heads are charged a tenth of a millisecond, no more and no less
+    assert set((decisions["end_ns"] - decisions["head_start_ns"])[late].tolist()) <= {100_000}
+    assert late.any() == pending.waits
+    if "delay" in how:  # trunk and head together take what is stated
+        assert set(inference_ns(decisions)[late].tolist()) == {round((how["delay"] - 0.5) * 1e9 / POLE["rate_hz"])}
 
 
 @pytest.mark.parametrize(
@@ -124,6 +131,7 @@ def test_a_decision_that_acts_for_three_ticks(tmp_path, interaction):
     held = np.flatnonzero(acts & ~first)
     np.testing.assert_array_equal(ticks["action"][held], ticks["action"][held - 1])
     np.testing.assert_array_equal(ticks["obs_tick"][held], ticks["obs_tick"][held - 1])
+    assert (summary["delay"]["mean"], summary["delay"]["p99"]) == (4, 4)  # ticks in which it is held do not count
     assert summary["inference"]["workers"] == (2 if interaction == "async" else 1)
     acted, _, _, _ = kept_by(tmp_path / "run")
     assert set(acted["ticks"][acted["ended"] == 0].tolist()) == {period}

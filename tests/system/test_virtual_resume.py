@@ -86,6 +86,15 @@ CASES = {
     "rainbow": POLE | GAMMA | {"agent": "rainbow", "inference_workers": "3"},
     "measured": POLE | FOUR | {"inference_latency_ms": "measured", "learning_latency_ms": "measured"},
     "images": POLE | {"environment": "gameboy/duel-catching", "width": 1 / 16, "delay": 2, "rate_hz": None},
+    "history of longer than is kept anyway": POLE
+    | {
+        "environment": "gameboy/duel-catching",
+        "width": 1 / 16,
+        "delay": 3,
+        "rate_hz": None,
+        "pending": "history",
+        "pending_length": 150,
+    },
     "images, bfloat16": POLE
     | {
         "environment": "gameboy/duel-catching",
