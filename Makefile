@@ -2,6 +2,8 @@
 # make test   the whole test suite, after checking style
 # make games  builds our Game Boy games anew (needs Debian's sdcc)
 # make bench  measures this machine and rewrites results/; make bench ONLY=inference,update K=1,7 only speed beside PyTorch
+# python benchmarks/in_a_run.py  whether an inference is as fast in a run as in a loop
+# make figures  draws every picture of results/ and writes results/paper anew, from the tables that are committed there
 # make soak   an hour's run, 50 kills of workers and 20 of whole runs; make soak MINUTES=5 is all of it, shorter, and writes to runs/soak
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,10 +11,10 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
 # Tests of real time want the machine for themselves; all others go two at a time.
-ALONE = $(addprefix tests/system/test_,api.py failures.py fast.py filming.py own_environments.py page.py resume.py runs.py \
+ALONE = $(addprefix tests/system/test_,api.py cluster.py failures.py fast.py filming.py own_environments.py page.py resume.py runs.py \
 	unread_terminal.py worlds.py)
 
-.PHONY: run test bench soak games clean
+.PHONY: run test bench figures soak games clean
 
 run: $(READY)
 	$(BIN)/python launch/run.py --flagfile=configs/duel.flags
@@ -31,6 +33,9 @@ ifeq ($(ONLY)$(K),)
 	$(BIN)/python benchmarks/agreement.py
 endif
 	$(BIN)/python benchmarks/speed.py $(if $(ONLY),--only=$(ONLY)) $(if $(K),--k=$(K))
+
+figures: $(READY)
+	$(BIN)/python launch/figures.py
 
 soak: $(READY)
 	$(BIN)/python benchmarks/soak.py $(if $(MINUTES),--minutes=$(MINUTES)) $(if $(ONLY),--only=$(ONLY))

@@ -28,13 +28,14 @@ DEPTH = flags.DEFINE_list("depth", ["15", "30"], "layers")
 COUNT = flags.DEFINE_integer("frames", None, "how many; default: 2000 at k = 1, 100 at k = 29")
 OUT = flags.DEFINE_string("out", "results", "folder for the results")
 SHAPE, ACTIONS, BATCH = (84, 84, 1), 6, 16
+DTYPES = ("float32", "bfloat16", "int8")
 GAMES = ("gameboy/duel-battles", "atari/Boxing")
 SAME, APART = "greedy actions that agree", "values' largest error, of the largest value"
 GOALS = {
     f"{what}, {depth} layers, k = {k:g}, {dtype}": Goal("", goal if dtype == "float32" else None, how, "%")
     for depth in (15, 30)
     for k in FRAMES
-    for dtype in ("float32", "bfloat16")
+    for dtype in DTYPES
     for what, goal, how in ((SAME, 99.9, "at least"), (APART, 0.01, "at most"))
     if dtype == "float32" or k >= 1  # the thinnest network has no products
 }
@@ -64,9 +65,9 @@ def compare(depth: str, k: float, count: int) -> dict[str, float]:
     plain = _values_of(network.apply, values, images)
     offset = plain.mean(0)
     found = {}
-    for dtype in ("float32", "bfloat16"):
+    for dtype in DTYPES:
         plan = fast.by_rule(network, SHAPE, dtype)
-        if dtype == "bfloat16" and not plan.prepared:
+        if dtype != "float32" and not plan.prepared:
             continue
         prepared = fast.prepare(fast.kernels(values, plan), plan)
         quick = _values_of(fast.acting(network, plan), fast.with_prepared(values, prepared, plan), images)

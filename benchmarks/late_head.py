@@ -23,7 +23,6 @@ from rtrl_jax.core.model import Model
 from rtrl_jax.errors import UserError
 from rtrl_jax.flags import run_command
 from rtrl_jax.networks import runtime
-from rtrl_jax.pending import Seen
 from rtrl_jax.settings import Settings
 
 ONLY = flags.DEFINE_list("only", None, "names of the parts to measure: head, run; default: both")
@@ -32,6 +31,7 @@ SECONDS = flags.DEFINE_float("seconds", 40.0, "length of a run", lower_bound=4.0
 OUT = flags.DEFINE_string("out", "results/late_head", "folder for the results")
 
 WIDTHS = {"k = 1/16": 1 / 16, "k = 1": 1.0, "k = 7": 7.0, "k = 29": 29.0}
+REFLEX = "with a reflex"
 CALLS = 2000
 PLAY = {
     "environment": "atari/Boxing",
@@ -47,6 +47,7 @@ PLAY = {
 }
 GOALS = {
     **{f"the head alone, {name}": Goal("head", 1.67, "below", "ms") for name in WIDTHS},
+    "the head alone, with a reflex": Goal("head", 1.67, "below", "ms"),
     "actions that knew all before them": Goal("run", 99.5, "at least", "%"),
     "the head in a run, p50": Goal("run", None, "", "ms"),
     "the head in a run, p99": Goal("run", None, "", "ms"),
@@ -84,13 +85,12 @@ def measure_head() -> dict[str, float]:
     world = environments.make("atari/Boxing")
     spec, found = world.spec, {}
     world.close()
-    for name, width in WIDTHS.items():
-        settings = Settings(environment="atari/Boxing", pending="late", delay=4, fast=False)
+    for name, width in {**WIDTHS, REFLEX: 1.0}.items():
+        settings = Settings(environment="atari/Boxing", pending="late", delay=4, fast=False, reflex=name == REFLEX)
         model = Model(settings, spec, "resnet15", width)
         leaves = [np.zeros(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(model.shapes)]
         tree, head = jax.device_put(jax.tree.unflatten(model.structure, leaves)), model.head()
-        features = np.zeros(512, np.float32)
-        seen, times = Seen(features, model.nothing_told()), []
+        seen, times = model.blank()._replace(observation=np.zeros(512, np.float32)), []
         for _ in range(CALLS):
             began = time.perf_counter_ns()
             int(head(tree, seen, np.uint32(0)))

@@ -1,4 +1,7 @@
-"""PyTorch lives in a virtual environment of its own, .bench-venv, which is made when it is missing or lacks something."""
+"""PyTorch and the inference engines live in a virtual environment of their own, .bench-venv.
+
+It is made when it is missing or lacks something.
+"""
 
 import pathlib
 import subprocess
@@ -7,7 +10,8 @@ import venv
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / ".bench-venv"
 PYTHON = FOLDER / "bin" / "python"
-PACKAGES = ["torch==2.13.0", "numpy", "ale-py", "gymnasium", "opencv-python-headless"]
+ENGINES = ["onnx==1.23.2", "onnxruntime==1.32.0", "openvino==2026.4.1"]
+PACKAGES = ["torch==2.13.0", *ENGINES, "numpy", "ale-py", "gymnasium", "opencv-python-headless"]
 
 
 def make() -> None:

@@ -80,14 +80,19 @@ def main() -> None:
     torch.set_num_threads(1)
     if what == "update":
         found = {f"channels_last={c}": update(k, depth, seconds, channels_last=c) for c in (False, True)}
+        found = {"float32": {f"PyTorch {how}": ms for how, ms in found.items()}}
     else:
         found = {
-            f"channels_last={c} trace={t}": inference(k, depth, seconds, channels_last=c, trace=t)
-            for c in (False, True)
-            for t in (False, True)
+            dtype: {
+                f"PyTorch channels_last={c} trace={t}": inference(
+                    k, depth, seconds, channels_last=c, trace=t, bf16=dtype == "bfloat16"
+                )
+                for c in channels_last
+                for t in (False, True)
+            }
+            for dtype, channels_last in (("float32", (False, True)), ("bfloat16", (True,)))
         }
-    best = min(found, key=found.get)
-    print(json.dumps({"ms": found[best], "how": best, "all": found, "torch": torch.__version__}))
+    print(json.dumps({"all": found, "versions": {"torch": torch.__version__}}))
 
 
 main()

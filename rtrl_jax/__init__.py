@@ -67,7 +67,8 @@ def _play(settings, began: float, past=None) -> dict:
 
 
 def _plain(given: dict) -> dict:
-    from rtrl_jax.settings import Settings, from_python
+    from rtrl_jax.settings import Settings
+    from rtrl_jax.settings_forms import from_python
 
     unknown = sorted(set(given) - set(Settings.__dataclass_fields__))
     if unknown:

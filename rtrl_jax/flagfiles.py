@@ -1,11 +1,11 @@
 """Flagfiles that are in the box, by name: `--flagfile=duel` is configs/duel.flags, in a checkout and in an installed package.
 
-Those in a folder are called with it: `--flagfile=paper/figure5-tetris`.
+Those in a folder are called with it: `--flagfile=paper/figure5-tetris-async`.
 """
 
 import pathlib
 
-from rtrl_jax.errors import UserError
+from rtrl_jax.errors import UserError, nearest
 
 _PACKAGE = pathlib.Path(__file__).parent
 ENDING = ".flags"
@@ -29,7 +29,11 @@ def find(given: str) -> str:
     if not _is_name(given) or pathlib.Path(given).is_file():
         return given  # to be opened by who reads it
     if given not in names():
-        raise UserError(f"--{FLAG}={given}: there is no such file; in the box are {', '.join(names())}")
+        here = [name for name in names() if "/" not in name]
+        folders = sorted({f"{name.split('/')[0]}/…" for name in names() if "/" in name})
+        raise UserError(
+            f"--{FLAG}={given}: there is no such file{nearest(given, names())} (in the box are {', '.join([*here, *folders])})"
+        )
     return str(folder() / (given + ENDING))
 
 

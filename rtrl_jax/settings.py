@@ -4,38 +4,37 @@ A setting's text is its help. The loops do not see this class: they take the few
 for is said by the properties: nobody else parses one.
 """
 
-import json
-import os
-import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from rtrl_jax import addresses, latency, stagger, topology
+from rtrl_jax import settings_texts as texts
 from rtrl_jax.board.ring import Stacking
 from rtrl_jax.errors import UserError
 from rtrl_jax.pending import ENCODINGS, KINDS
-from rtrl_jax.settings_fields import Condition, NumberOr, check, facts, json_object, setting, when
+from rtrl_jax.settings_fields import Condition, NumberOr, check, json_object, setting, when
+from rtrl_jax.settings_together import contradictions
 from rtrl_jax.stagger import Cadence
 
 LEAST_CAPACITY = 4096
-LONGEST_PLAYOUT = 8192
-MOST_CORES = 4096
 MOST_WORKERS = 4096
 MOST_LEARNERS = 256
 MOST_TICKS = 10**9
 MOST_COUNTED = 10**12  # ticks, updates, episodes in all
 MOST_SECONDS = 10**9
-FASTEST_HZ = 100_000
+SLOWEST_HZ, FASTEST_HZ = 0.001, 100_000
 WIDEST = 1000  # the paper's k; its largest network has 98
 LARGEST_BATCH = 65_536
 MOST_STACKED = 256
 MOST_NOOPS = 10_000
 MOST_SKIPPED = 1000
 MOST_TOLD = 1000
+LARGEST_GRID = (
+    20  # rows and columns of an image in which there is nothing to be pooled; of whole numbers they are symbols
+)
+LARGEST_SIDE = 96  # rows or columns of an image, unless a size is asked for
+VIEWS = ("auto", "grey84", "image", "vector")
 MOST_HELD = 1000  # ticks
 TOLD = 16  # actions, where the delay is not known beforehand
-
-# What the paper's released code does otherwise, each to be had alone; docs/semantics.md says what each is.
-DEPARTURES = ("period", "lag", "zero_frames", "next_obs", "units", "bootstrap")
 
 TICKETS, MAX_TIME = when("stagger", "ticket"), when("stagger", "max_time")
 VIRTUAL = Condition("--clock=virtual", lambda settings: settings.is_virtual)
@@ -53,54 +52,11 @@ LEARNER = Condition(
     lambda settings: settings.learns,
     "leave --learner_workers at 1, --learn_every and --policy as they were",
 )
+CLUSTER = Condition("--cluster", lambda settings: settings.cluster_address is not None)
+SAC = Condition("--agent=sac", lambda settings: settings.agent in ("auto", "sac"))
 PENDING = Condition("--pending=history or late", lambda settings: settings.pending != "none")
+LATE = Condition("--pending=late", lambda settings: settings.head_is_late)
 DELAYED = Condition("--delay", lambda settings: settings.delay is not None)
-
-
-def _latency(text, flag: str) -> None:
-    latency.parse(str(text), flag)
-
-
-def _virtual_latency(text, flag: str) -> None:
-    latency.check_virtual(str(text), flag)
-
-
-def _schedule(text, flag: str) -> None:
-    if not re.fullmatch(r"asynchronous|every:[1-9]\d{0,8}", str(text)):
-        raise UserError(f"--{flag}={text}: asynchronous, or every:N with N from 1 on")
-
-
-def _departures(text, flag: str) -> frozenset[str]:
-    """Of the paper's released code from what this one does."""
-    named = {"ours": (), "reference": DEPARTURES}.get(str(text), str(text).split(","))
-    if unknown := [name for name in named if name not in DEPARTURES]:
-        raise UserError(f"--{flag}={text}: there is no {unknown[0]!r}; give {_departures.range}")
-    return frozenset(named)
-
-
-_departures.range = f"ours, reference, or some of {','.join(DEPARTURES)}"
-
-
-def _cores(text, flag: str) -> list[int]:
-    allowed = sorted(os.sched_getaffinity(0))
-    try:
-        chosen: list[int] = []
-        for part in str(text).split(","):
-            first, dash, last = part.partition("-")
-            numbers = range(int(first), int(last if dash else first) + 1)
-            if not numbers:
-                raise ValueError
-            chosen += numbers[: MOST_CORES + 1]
-    except ValueError:
-        raise UserError(f"--{flag}={text}: give numbers and ranges, e.g. 0,1 or 0-3") from None
-    missing = [core for core in chosen if core not in allowed]
-    if missing:
-        raise UserError(f"--{flag}={text}: there is no core {missing[0]} here; there are {_ranges(allowed)}")
-    return list(dict.fromkeys(chosen))
-
-
-def _ranges(numbers: list[int]) -> str:
-    return f"{numbers[0]}-{numbers[-1]}" if numbers == list(range(numbers[0], numbers[-1] + 1)) else str(numbers)[1:-1]
 
 
 _WORKERS = NumberOr({"auto": None}, 1, MOST_WORKERS)
@@ -112,16 +68,37 @@ _PLAYOUT = NumberOr({"auto": None, "off": 0}, 1, MOST_TICKS)
 class Settings:
     environment: str = setting(
         "atari/Boxing",
-        "what to play: gameboy/<game>, pokemon-<colour>/<setting>, atari/<Game>, gymnasium/<id> or toy/<name>",
+        "what to play: gameboy/<game>, pokemon-<colour>/<setting>, atari/<Game>, toy/<name>, or of Gymnasium an <id>, "
+        "<module>:<id>, or <module>:<factory> which returns one",
         group="Environment",
     )
     environment_kwargs: str | None = setting(
         None, 'what the environment is made with, as a JSON object, e.g. {"continuous": false}', parse=json_object
     )
-    rate_hz: float | None = setting(
-        None, "ticks a second; default: the environment's own rate", between=(0.001, FASTEST_HZ)
+    observation: str = setting(
+        "auto",
+        "what is seen of it: auto, what fits (games 84x84 grey, other images in colour, small grids as symbols, else a vector); "
+        "grey84, image or vector in any case",
+        VIEWS,
     )
-    default_action: str = setting("noop", "what acts while no decision is ready", ("noop", "repeat"))
+    image_size: str | None = setting(
+        None,
+        f"rows and columns that images are brought to, e.g. 64 or 48x64; default: their own, {LARGEST_SIDE} of each at most",
+        parse=texts.image_size,
+    )
+    normalise_observations: bool = setting(
+        False,
+        "what is seen is scaled by its mean and deviation so far, kept with the parameters; they move with each update",
+    )
+    rate_hz: float | None = setting(
+        None, "ticks a second; default: the environment's own rate", between=(SLOWEST_HZ, FASTEST_HZ)
+    )
+    default_action: str = setting(
+        "noop",
+        "what acts while no decision is ready: noop; repeat, the last action; or, of vectors, an action such as 0,0.5. noop is "
+        "of vectors zero, where that lies in their bounds",
+        parse=texts.stated_action,
+    )
     default_action_index: int | None = setting(
         None, "which action the no-op is; default: the environment's own (0)", at_least=0
     )
@@ -147,6 +124,15 @@ class Settings:
         "of a tick's frames, how many hold its action before the default action takes its place: each tick presses anew; "
         "default: all",
         between=(1, MOST_SKIPPED),
+    )
+    encounters: str = setting(
+        "in_order",
+        "of a game that has several: in_order, each until it is won, as in the paper, or random, another for each episode; "
+        "evaluation plays all alike",
+        ("in_order", "random"),
+    )
+    episode_ticks: int | None = setting(
+        None, "ticks after which an episode is cut off, which learning does not take for an end", at_least=1
     )
 
     interaction: str = setting(
@@ -178,10 +164,16 @@ class Settings:
         at_most=latency.LONGEST_MS,
         belongs_to=MAX_TIME,
     )
+    rehearse: bool = setting(
+        True,
+        "with tickets an inference worker that has a core to itself makes inferences for nobody just before the next can come, "
+        "so that it finds warm caches",
+        belongs_to=WALL,
+    )
     emulated_inference_ms: str | None = setting(
         None,
         f"make inference take this long: {latency.FORMS}",
-        parse=_latency,
+        parse=texts.inference_times,
         belongs_to=WALL._replace(hint="use --inference_latency_ms"),
     )
     workers_per_process: int = setting(
@@ -193,8 +185,9 @@ class Settings:
 
     network: str = setting(
         "auto",
-        "auto is resnet15 for images, mlp for vectors",
-        ("auto", "resnet15", "resnet30", "nature", "mlp"),
+        f"auto is resnet15 for images, grid (a small convolution) for those of {LARGEST_GRID} rows and columns at most, mlp for "
+        "vectors",
+        ("auto", "resnet15", "resnet30", "nature", "grid", "mlp"),
         group="Network",
     )
     width: float | None = setting(None, "the paper's k; default 1", above=0, at_most=WIDEST)
@@ -202,8 +195,8 @@ class Settings:
     fast: bool = setting(True, "ResNets convolve by faster formulas (Winograd's, sums of shifts); false: plain Flax")
     inference_dtype: str = setting(
         "float32",
-        "bfloat16: Winograd convolutions multiply shorter numbers when acting: faster in wide networks, less exact",
-        ("float32", "bfloat16"),
+        "bfloat16, int8: ResNets multiply shorter numbers when acting: faster, less exact; int8 needs a C++ compiler and VNNI",
+        ("float32", "bfloat16", "int8"),
         belongs_to=FAST,
     )
     plan: str | None = setting(
@@ -213,9 +206,9 @@ class Settings:
         belongs_to=FAST,
     )
     input_scale: str = setting(
-        "unit",
-        "what a frame's bytes are to the network: unit, numbers from 0 to 1; byte, from 0 to 255",
-        ("unit", "byte"),
+        "auto",
+        "what a frame's bytes are to the network: unit, numbers from 0 to 1; byte, from 0 to 255; auto, unit, of symbols byte",
+        ("auto", "unit", "byte"),
     )
     initialisation: str = setting(
         "lecun",
@@ -233,7 +226,11 @@ class Settings:
     policy: str = setting(
         "agent", "random and noop are baselines that learn nothing", ("agent", "random", "noop"), group="Agent"
     )
-    agent: str = setting("dqn", "what is learned; rainbow switches all the parts below on", ("dqn", "rainbow"))
+    agent: str = setting(
+        "auto",
+        "what is learned: auto, sac where actions are vectors of real numbers, else dqn; rainbow switches all the parts below on",
+        ("auto", "dqn", "rainbow", "sac"),
+    )
     double_q: bool | None = setting(None, "the online network chooses the action that the target network values")
     prioritised: bool | None = setting(None, "transitions of large error are drawn more often")
     dueling: bool | None = setting(None, "separate heads for value and advantages")
@@ -247,6 +244,12 @@ class Settings:
     )
     one_step_loss: bool = setting(
         False, "the loss over one decision is added to that over n, as in the paper's code", belongs_to=SEVERAL_STEPS
+    )
+    action_gap: float = setting(
+        0.0,
+        "advantage learning: actions below the best are pushed 1 / (1 - α) times as far below it, for short ticks and slow games",
+        between=(0, 0.99),
+        belongs_to=LEARNER,
     )
     atoms: int = setting(51, "categorical: values the distribution has", between=(2, 1000), belongs_to=CATEGORICAL)
     value_min: float = setting(0.0, "categorical: the least of them", belongs_to=CATEGORICAL)
@@ -262,6 +265,12 @@ class Settings:
         "prioritised: how far importance weights correct for it, 1 is fully",
         between=(0, 1),
         belongs_to=PRIORITISED,
+    )
+
+    target_entropy: float | None = setting(
+        None,
+        "what the temperature holds the policy's entropy to; default: minus the numbers in an action",
+        belongs_to=SAC,
     )
 
     pending: str = setting(
@@ -283,6 +292,12 @@ class Settings:
         belongs_to=PENDING,
     )
 
+    reflex: bool = setting(
+        False,
+        "whether the head also sees the newest observation, through a small convolution of its own: needs --pending=late",
+        belongs_to=LATE,
+    )
+
     learner_workers: str = setting(
         "1",
         "a number, 0 to switch learning off, or auto: measure the update and take N_L*",
@@ -294,8 +309,10 @@ class Settings:
         "parallel: one learner, with batches --learner_workers times as large, as many times less often",
         ("round_robin", "parallel"),
     )
-    learn_every: int = setting(
-        4, "ticks, or decisions, for each update; 0 switches learning off", between=(0, MOST_TICKS)
+    learn_every: int | None = setting(
+        None,
+        "ticks, or decisions, for each update; 0 switches learning off; default 4, with sac 1",
+        between=(0, MOST_TICKS),
     )
     learn_per: str | None = setting(
         None,
@@ -304,7 +321,9 @@ class Settings:
         ("tick", "decision"),
     )
     learn_start: int = setting(1000, "transitions before the first update", between=(1, MOST_TICKS))
-    batch_size: int = setting(16, "transitions in an update", between=(1, LARGEST_BATCH))
+    batch_size: int | None = setting(
+        None, "transitions in an update; default 16, with sac 256", between=(1, LARGEST_BATCH)
+    )
     learning_rate: float | None = setting(None, "Adam's; default: the paper's for this kind of game and agent", above=0)
     learning_rate_warmup: int = setting(
         0, "updates over which the learning rate rises from 0", between=(0, MOST_COUNTED)
@@ -315,25 +334,33 @@ class Settings:
     gamma: float = setting(0.99, "discount", between=(0, 1))
     reward_clipping: str = setting(
         "none",
-        "what the learner sees of a tick's reward: sign, or within one unit of 0; scores stay as they are",
-        ("none", "sign", "unit"),
+        "what the learner sees of a tick's reward: sign, within one unit of 0, or gains alone (what is above 0); scores stay",
+        ("none", "sign", "unit", "gains"),
         belongs_to=LEARNER,
     )
     discount_per: str = setting("decision", "what the discount is counted by", ("decision", "tick"))
-    gradient_clip: float = setting(10.0, "largest norm of a gradient", above=0)
-    target_every: int = setting(10_000, "updates between two copies to the target network", between=(1, MOST_COUNTED))
+    gradient_clip: float | None = setting(None, "largest norm of a gradient; default 10, with sac none", above=0)
+    target_every: int | None = setting(
+        None, "updates between two steps of the target network; default 10000, with sac 1", between=(1, MOST_COUNTED)
+    )
+    target_rate: float | None = setting(
+        None,
+        "how far such a step leads to the newest parameters; 1 copies them; default 1, with sac 0.005",
+        above=0,
+        at_most=1,
+    )
     demonstrations: str | None = setting(None, "a file of demonstrations to learn from first", belongs_to=LEARNER)
     pretrain_steps: int = setting(16_000, "updates on the demonstrations before the run", between=(0, MOST_COUNTED))
 
     epsilon_start: float | None = setting(
         None,
-        "probability of a random action at the beginning; default 1, with --noisy 0",
+        "probability of a random action at the beginning; default 1, with --noisy and sac 0",
         group="Exploration",
         between=(0, 1),
     )
     epsilon_end: float | None = setting(
         None,
-        "and after --epsilon_steps, or throughout if nothing is learned; default 0.05, with --noisy 0",
+        "and after --epsilon_steps, or throughout if nothing is learned; default 0.05, with --noisy and sac 0",
         between=(0, 1),
     )
     epsilon_steps: int = setting(100_000, "decisions, ticks or updates over which it falls", between=(0, MOST_COUNTED))
@@ -375,10 +402,28 @@ class Settings:
     )
     seed: int = setting(0, "of everything random", between=(0, 2**32 - 1))
     cores: str | None = setting(
-        None, "processor cores to use, e.g. 0,1 or 0-3; default: all that are allowed", parse=_cores
+        None, "processor cores to use, e.g. 0,1 or 0-3; default: all that are allowed", parse=texts.cores
     )
     hang_timeout_s: float = setting(
         10.0, "a worker without a sign of life for so long is replaced", above=0, at_most=MOST_SECONDS
+    )
+    cluster: str = setting(
+        "off",
+        "auto, or the address, e.g. 10.0.0.1:6379, of a Ray cluster that this machine has joined: inference workers for whom it "
+        "has no core go to the others",
+        belongs_to=WALL,
+    )
+    learners_on: str = setting(
+        "environment",
+        "where learners are, together, and what they learn from: on the environment's machine, on that one of the cluster with "
+        "this name or address, or auto: elsewhere if the environment's has no core for each of them",
+        belongs_to=CLUSTER,
+    )
+    snapshot_dtype: str = setting(
+        "float32",
+        "bfloat16: matrices are sent to other machines' inference workers in half the bytes, rounded to 8 bits",
+        ("float32", "bfloat16"),
+        belongs_to=CLUSTER,
     )
 
     display: str = setting(
@@ -425,13 +470,13 @@ class Settings:
     inference_latency_ms: str | None = setting(
         None,
         f"what an inference takes, 0 unless stated: {latency.VIRTUAL_FORMS}",
-        parse=_virtual_latency,
+        parse=texts.virtual_times,
         belongs_to=VIRTUAL,
     )
     learning_latency_ms: str | None = setting(
         None,
         "what an update takes, 0 unless stated; the same forms",
-        parse=_virtual_latency,
+        parse=texts.virtual_times,
         belongs_to=VIRTUAL,
     )
     learning_schedule: str | None = setting(
@@ -439,111 +484,23 @@ class Settings:
         "asynchronous, learners that take their time, or every:N, an update in every N ticks (or decisions, as --learn_per "
         "says) that takes none; default "
         "asynchronous, with --delay every:<--learn_every>",
-        parse=_schedule,
+        parse=texts.schedule,
         belongs_to=VIRTUAL,
     )
     accounting: str = setting(
         "ours",
         "reference: as the paper's released code simulates a given --delay, for comparison; or only in some of what differs, "
-        f"e.g. lag,next_obs of {','.join(DEPARTURES)}",
-        parse=_departures,
+        f"e.g. lag,next_obs of {','.join(texts.DEPARTURES)}",
+        parse=texts.departures,
         belongs_to=DELAYED,
     )
 
     def check(self) -> None:
         """Raises UserError if a value is out of range, contradicts another, or asks for what this machine lacks."""
         check(self)
-        for is_wrong, message in self._contradictions():
+        for is_wrong, message in contradictions(self):
             if is_wrong:
                 raise UserError(message)
-
-    def _contradictions(self) -> list[tuple[bool, str]]:
-        """What the facts of one setting alone cannot say."""
-        period = self.scheduled_period
-        one_process = f"--interaction={self.interaction} has one agent process"
-        return [
-            (self.width is not None and self.parameters is not None, "--width and --parameters say the same: give one"),
-            (
-                self.frame_stack_stride > 1 and self.frame_stack == 1,
-                f"--frame_stack_stride={self.frame_stack_stride} says how far apart observations are that are seen at once: "
-                "give a --frame_stack of 2 or more",
-            ),
-            (
-                (self.press_frames or 1) > self.frame_skip,
-                f"--press_frames={self.press_frames}: a tick has no more frames than --frame_skip={self.frame_skip}",
-            ),
-            (
-                self.frame_skip > 1 and self.demonstrations is not None,
-                f"--frame_skip={self.frame_skip}: demonstrations have every frame, so leave one of the two out",
-            ),
-            (
-                self.action_hold > 1 and self.demonstrations is not None,
-                f"--action_hold={self.action_hold}: demonstrations have an action for every tick, so leave one of the two out",
-            ),
-            (
-                self.value_min >= self.value_max,
-                f"--value_min={self.value_min:g} must be less than --value_max={self.value_max:g}",
-            ),
-            (
-                self.replay_capacity is not None and self.learns and self.learn_start > self.replay_capacity,
-                f"--learn_start={self.learn_start}: at most --replay_capacity={self.replay_capacity}",
-            ),
-            (
-                period is not None and self.learn_every not in (0, Settings.learn_every, period),
-                f"--learning_schedule=every:{period} and --learn_every={self.learn_every} contradict each other: give one",
-            ),
-            (
-                (self.playout_ticks or 0) > LONGEST_PLAYOUT,
-                f"--playout={self.playout}: at most {LONGEST_PLAYOUT} ticks",
-            ),
-            (
-                self.is_sequential and str(self.inference_workers) not in ("1", "auto"),
-                f"{one_process}: leave --inference_workers at 1",
-            ),
-            (
-                self.is_sequential and str(self.learner_workers) not in ("0", "1"),
-                f"{one_process}, which learns: leave --learner_workers at 1",
-            ),
-            (
-                self.is_sequential and self.workers_per_process > 1,
-                f"{one_process}: leave --workers_per_process at 1",
-            ),
-            (
-                "units" in self.departures and (self.learn_unit != "decision" or self.epsilon_unit != "decision"),
-                f"--accounting={self.accounting} counts updates and ε by decisions: leave out --learn_per and --epsilon_per",
-            ),
-            (
-                self.cadence is not None and (self.stagger, str(self.playout)) != ("ticket", "auto"),
-                f"--accounting={self.accounting} says itself when decisions act: leave out --stagger and --playout",
-            ),
-            (
-                self.cadence is not None and self.learns_first,
-                f"--accounting={self.accounting} knows no order of inference and learning: give --interaction=sequential",
-            ),
-            (
-                self.action_hold > 1 and bool(self.departures),
-                f"--action_hold={self.action_hold}: the paper's code, --accounting={self.accounting}, decides for one tick: "
-                "leave one of the two out",
-            ),
-            (
-                self.pending != "none" and bool(self.departures),
-                f"--pending={self.pending}: the paper's code, --accounting={self.accounting}, tells agents nothing: leave one of "
-                "the two out",
-            ),
-            (
-                self.pending != "none" and self.policy != "agent",
-                f"--pending={self.pending} is of a network, which --policy={self.policy} has none of: leave it out",
-            ),
-            (
-                self.learns_first and self.learns and self.learning_is_scheduled,
-                f"--interaction={self.interaction} has no effect where updates are scheduled and take no time: "
-                "give --learning_schedule=asynchronous and --learning_latency_ms, or --interaction=sequential",
-            ),
-            (
-                self.page is not None and self.display == "none" and not addresses.is_loopback(self.page_host),
-                "--display=none would not say the token that --page_host asks for: leave it out",
-            ),
-        ]
 
     @property
     def is_virtual(self) -> bool:
@@ -566,6 +523,11 @@ class Settings:
         return self.default_action == "repeat"
 
     @property
+    def default_vector(self) -> tuple[float, ...] | None:
+        """β, where actions are vectors and it is stated."""
+        return texts.stated_action(self.default_action, "default_action")
+
+    @property
     def stacking(self) -> Stacking:
         """What the network sees at once."""
         return Stacking(self.frame_stack, self.frame_stack_stride)
@@ -585,8 +547,8 @@ class Settings:
 
     @property
     def departures(self) -> frozenset[str]:
-        """Which of `DEPARTURES` the run follows."""
-        return _departures(self.accounting, "accounting")
+        """Which of `settings_texts.DEPARTURES` the run follows."""
+        return texts.departures(self.accounting, "accounting")
 
     @property
     def cadence(self) -> Cadence | None:
@@ -614,9 +576,9 @@ class Settings:
     @property
     def epsilons(self) -> tuple[float, float]:
         """ε at the beginning and after --epsilon_steps. Without learning there are none: it stands where it would end."""
-        noisy = self.has("noisy")
-        end = self.epsilon_end if self.epsilon_end is not None else (0.0 if noisy else 0.05)
-        start = self.epsilon_start if self.epsilon_start is not None else (0.0 if noisy else 1.0)
+        draws = self.has("noisy") or self.agent == "sac"  # by itself
+        end = self.epsilon_end if self.epsilon_end is not None else (0.0 if draws else 0.05)
+        start = self.epsilon_start if self.epsilon_start is not None else (0.0 if draws else 1.0)
         return (start if self.learns else end), end
 
     @property
@@ -639,7 +601,7 @@ class Settings:
     def learns(self) -> bool:
         """Whether anything is learned."""
         return (
-            self.learn_every > 0 and self.policy == "agent" and _LEARNERS(self.learner_workers, "learner_workers") != 0
+            self.learn_every != 0 and self.policy == "agent" and _LEARNERS(self.learner_workers, "learner_workers") != 0
         )
 
     @property
@@ -658,9 +620,14 @@ class Settings:
         return _PLAYOUT(self.playout, "playout")
 
     @property
-    def environment_keywords(self) -> dict:
-        """What the environment is made with besides its name."""
-        return {} if self.environment_kwargs is None else json_object(self.environment_kwargs, "environment_kwargs")
+    def image_rows_and_columns(self) -> tuple[int, int] | None:
+        """What images are brought to; None: they stay as large as they are, within bounds."""
+        return None if self.image_size is None else texts.image_size(self.image_size, "image_size")
+
+    @property
+    def cluster_address(self) -> str | None:
+        """Of the cluster whose machines take inference workers, or "auto"; None: this machine is alone."""
+        return None if self.cluster == "off" else self.cluster
 
     def has(self, part: str) -> bool:
         """Whether the agent has that part of Rainbow's, e.g. "noisy": as set, or else as --agent says."""
@@ -669,38 +636,4 @@ class Settings:
 
     def core_list(self) -> list[int]:
         """The cores to use, in order. Raises UserError if this process may not run on one of them."""
-        return topology.cores() if self.cores is None else _cores(self.cores, "cores")
-
-
-def from_python(given: dict) -> dict:
-    """Settings as Python says them, turned into the plain values that JSON and a flagfile can hold.
-
-    A path becomes its text, a number of numpy's a plain one, a dict of `environment_kwargs` JSON, and a list of `cores` text.
-
-    Raises:
-      UserError: `environment_kwargs` holds what JSON cannot.
-    """
-    return {name: _from_python(name, value) for name, value in given.items()}
-
-
-def _from_python(name: str, value):
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if name == "cores" and isinstance(value, list | tuple | range):
-        return ",".join(str(core) for core in value)
-    if name == "environment_kwargs" and isinstance(value, dict):
-        try:
-            return json.dumps(value, ensure_ascii=False)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise UserError(f"environment_kwargs={value!r} cannot be written as JSON ({error})") from None
-    return value.item() if hasattr(value, "dtype") and getattr(value, "ndim", None) == 0 else value
-
-
-def as_flagfile(settings: Settings) -> str:
-    """Every setting as a line of a flagfile that repeats the run (into a new folder)."""
-    lines = []
-    for item in fields(settings):
-        value = getattr(settings, item.name)
-        line = f"--{item.name}={'' if value is None else value}"
-        lines.append(f"# {line}" if value is None or facts(item).once else line)
-    return "\n".join(lines) + "\n"
+        return topology.cores() if self.cores is None else texts.cores(self.cores, "cores")

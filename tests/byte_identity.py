@@ -91,6 +91,8 @@ CASES = {
     "late, max_time": POLE | GAMMA | {"inference_workers": "4", "pending": "late", "stagger": "max_time"},
     "late, sequential": POLE | GAMMA | {"pending": "late", "interaction": "sequential"},
     "late, images": SMALL | {"delay": 3, "pending": "late", "agent": "rainbow"},
+    "reflex": SMALL | {"delay": 3, "pending": "late", "reflex": True},
+    "statistics": POLE | GAMMA | SLOW_LEARNING | {"normalise_observations": True, "learner_workers": "2"},
     "n steps": POLE | {"delay": 2, "n_steps": 4},
     "rainbow": POLE | GAMMA | {"agent": "rainbow", "inference_workers": "3"},
     "images, fast": SMALL | {"delay": 2},

@@ -10,7 +10,8 @@ import pytest
 from conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-BENCHMARKS_ALONE = {"torch"}  # lives in .bench-venv, see benchmarks/pytorch_environment.py
+# In .bench-venv, see benchmarks/pytorch_environment.py.
+BENCHMARKS_ALONE = {"torch", "onnx", "onnxruntime", "openvino"}
 
 
 def imported(folder: str) -> dict[str, str]:
@@ -39,10 +40,10 @@ def normal(distribution: str) -> str:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("rtrl_jax", ("page", "video")),
+        ("rtrl_jax", ("cluster", "page", "video")),
         ("launch", ()),
-        ("benchmarks", ("page",)),
-        ("tests", ("page", "video", "test")),
+        ("benchmarks", ("cluster", "environments", "page")),
+        ("tests", ("cluster", "page", "video", "test")),
     ],
 )
 def test_every_import_is_of_a_package_that_pyproject_names(folder, extras):
@@ -60,7 +61,7 @@ def test_every_import_is_of_a_package_that_pyproject_names(folder, extras):
 def test_the_constraints_fix_what_pyproject_names():
     lines = (ROOT / "constraints.txt").read_text().split()
     fixed = {normal(name): version for name, _, version in (line.partition("==") for line in lines)}
-    assert declared("page", "video", "test") - {"rtrl-jax"} <= set(fixed)
+    assert declared("cluster", "environments", "laboratory", "page", "video", "test") - {"rtrl-jax"} <= set(fixed)
     backend = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
     assert backend == [f"hatchling=={fixed['hatchling']}"]
     assert backend[0] in PROJECT["optional-dependencies"]["test"]

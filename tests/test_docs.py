@@ -141,6 +141,7 @@ def test_every_field_of_the_summary_is_documented_and_no_other(played):
         "inference",
         "learning",
         "progress",
+        "observation",
         "episodes",
         "network",
     ):

@@ -76,14 +76,14 @@ def test_a_flagfile_by_its_name_from_any_folder(tmp_path):
 
 
 def test_a_flagfile_in_a_folder_is_called_with_it(tmp_path, monkeypatch):
-    name = "paper/figure6-boxing-dqn"
+    name = "paper/figure6-boxing-dqn-async"
     assert name in flagfiles.names()
     assert flagfiles.find(name) == str(ROOT / "configs" / f"{name}.flags")
-    with pytest.raises(UserError, match="paper/figure6-boxing-dqn"):
+    with pytest.raises(UserError, match=r"did you mean paper/figure6-boxing-\w+\?"):
         flagfiles.find("paper/figure6-boxing")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "paper").mkdir()
-    (tmp_path / "paper" / "figure6-boxing-dqn").write_text("--width=2\n")
+    (tmp_path / "paper" / "figure6-boxing-dqn-async").write_text("--width=2\n")
     assert flagfiles.find(name) == name  # a file that is there
 
 
@@ -96,11 +96,13 @@ def test_a_path_stays_what_it_was(tmp_path, monkeypatch):
     assert flagfiles.with_paths(["run", "--flagfile"]) == ["run", "--flagfile"]
 
 
-def test_an_unknown_name_is_one_line_that_lists_them_all():
+def test_an_unknown_name_is_one_line_with_what_is_meant_and_those_outside_folders():
     with pytest.raises(UserError) as error:
         flagfiles.find("duell")
     assert "\n" not in str(error.value)
-    assert all(name in str(error.value) for name in flagfiles.names())
+    assert "did you mean duel?" in str(error.value)
+    assert all(name in str(error.value) for name in flagfiles.names() if "/" not in name)
+    assert "paper/…" in str(error.value)
     done = say("run", "--flagfile=duell")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 

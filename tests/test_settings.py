@@ -1,5 +1,6 @@
 """Settings: what is refused, in one line that says what to do, and the flagfile that repeats a run."""
 
+import functools
 import json
 import os
 import pathlib
@@ -7,8 +8,9 @@ import pathlib
 import numpy as np
 import pytest
 
-from rtrl_jax import UserError, latency
-from rtrl_jax.settings import Settings, as_flagfile, from_python
+from rtrl_jax import UserError, environments, latency
+from rtrl_jax.settings import Settings
+from rtrl_jax.settings_forms import as_flagfile, from_python
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,7 @@ from rtrl_jax.settings import Settings, as_flagfile, from_python
         ({"pending": "late", "accounting": "reference", "delay": 2}, "tells agents nothing"),
         ({"pending": "late", "policy": "noop"}, "is of a network"),
         ({"pending_length": 3}, "belongs to --pending"),
+        ({"reflex": True, "pending": "history"}, "belongs to --pending=late"),
         ({"action_hold": 2, "accounting": "reference", "delay": 2}, "decides for one tick"),
         ({"action_hold": 2, "demonstrations": "shown.npz"}, "an action for every tick"),
         ({"n_steps": 0}, "between 1 and"),
@@ -99,7 +102,7 @@ from rtrl_jax.settings import Settings, as_flagfile, from_python
         ({"one_step_loss": True, "agent": "rainbow", "n_steps": 1}, "belongs to --n_steps of at least 2"),
         ({"importance_exponent": 1.0, "agent": "rainbow", "prioritised": False}, "belongs to --prioritised"),
         ({"demonstrations": "some.npz", "learn_every": 0}, "belongs to a learner"),
-        ({"inference_dtype": "bfloat16", "fast": False}, "belongs to --fast"),
+        ({"inference_dtype": "int8", "fast": False}, "belongs to --fast"),
         ({"environment_kwargs": "continuous=False"}, "JSON object"),
         ({"environment_kwargs": "[1, 2]"}, "JSON object"),
         ({"environment_kwargs": "[" * 100_000}, "JSON object"),
@@ -121,7 +124,7 @@ def test_the_defaults_are_good():
 def test_what_texts_stand_for():
     default = Settings()
     assert (default.inference_worker_count, default.learner_count, default.playout_ticks) == (1, 1, None)
-    assert default.environment_keywords == {}
+    assert environments.keywords(default.environment_kwargs) == {}
     for said in ("is_sequential", "learns_first", "is_virtual", "repeats_last_action"):
         assert getattr(default, said) is False
     given = Settings(
@@ -133,7 +136,7 @@ def test_what_texts_stand_for():
         environment_kwargs='{"continuous": false}',
     )
     assert (given.inference_worker_count, given.learner_count, given.playout_ticks) == (None, None, 12)
-    assert given.environment_keywords == {"continuous": False}
+    assert environments.keywords(given.environment_kwargs) == {"continuous": False}
     assert given.is_virtual
     assert given.repeats_last_action
     assert Settings(playout="off").playout_ticks == 0
@@ -186,9 +189,20 @@ def test_python_may_say_it_in_its_own_way():
         "learn_start": 50,
     }
     assert json.loads(json.dumps(plain)) == plain
-    assert Settings(**plain).environment_keywords == given["environment_kwargs"]
+    assert environments.keywords(Settings(**plain).environment_kwargs) == given["environment_kwargs"]
     with pytest.raises(UserError, match="cannot be written as JSON"):
         from_python({"environment_kwargs": {"render": object()}})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [lambda: None, functools.partial(print), type("Outer", (), {"make": lambda self: None})().make],
+    ids=["lambda", "partial", "method"],
+)
+def test_a_factory_that_no_other_process_could_find_is_refused(given):
+    with pytest.raises(UserError, match="other processes find a function or class by its name: define one at the top"):
+        from_python({"environment": given})
+    assert from_python({"environment": pathlib.PurePath}) == {"environment": f"{pathlib.PurePath.__module__}:PurePath"}
 
 
 def test_core_lists():

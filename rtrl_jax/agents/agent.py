@@ -1,6 +1,6 @@
 """What every agent is: two pure functions, `act` and `loss`, and one step of learning made of them.
 
-`dqn` and `rainbow` make an `Agent`; everything else, learners and actors alike, knows no more of it than stands here.
+`dqn`, `rainbow` and `sac` make an `Agent`; everything else, learners and actors alike, knows no more of it than stands here.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Batch(NamedTuple):
     """
 
     observation: Any  # [B, *observation shape], what action was decided from
-    action: Any  # [B] int32
+    action: Any  # [B] int32, or of vectors [B, size]
     reward: Any  # [B] float32, summed (and discounted by decision) until the decision that next_observation belongs to
     discount: Any  # [B] float32, 0 where the episode ended
     next_observation: Any  # [B, *observation shape], what that later action was decided from
@@ -40,10 +40,18 @@ def batch_of_one(observation):
 
 
 class Agent(NamedTuple):
-    """Both functions are pure and can be jitted. `seed` is a uint32 [] for agents that draw random numbers."""
+    """The functions are pure and can be jitted. `seed` is a uint32 [] for agents that draw random numbers."""
 
-    act: Callable  # (parameters, observation [*shape], seed) -> [] int32, the greedy action
+    act: Callable  # (parameters, observation [*shape], seed) -> the greedy action, [] int32 or [size]
     loss: Callable  # (parameters, target_parameters, Batch, seed) -> (loss [], Signals)
+    explore: Callable | None = (
+        None  # as `act`: what acts while it learns, of a policy that is drawn from; None: the greedy action
+    )
+
+    @property
+    def acts(self) -> Callable:
+        """What acts in a run."""
+        return self.explore or self.act
 
 
 class Signals(NamedTuple):
@@ -69,15 +77,16 @@ class State(NamedTuple):
 
 
 def make_optimiser(
-    learning_rate: float, gradient_clip: float, *, warm_up: int = 0, epsilon: float = 1e-8
+    learning_rate: float, gradient_clip: float | None, *, warm_up: int = 0, epsilon: float = 1e-8
 ) -> optax.GradientTransformation:
-    """Adam behind a clip of the gradient's global norm.
+    """Adam behind a clip of the gradient's global norm, if there is one.
 
     Args:
       warm_up: updates over which the learning rate rises, in equal steps, to what it then is.
       epsilon: Adam's, added to the root of a gradient's mean square.
     """
-    optimiser = optax.chain(optax.clip_by_global_norm(gradient_clip), optax.adam(learning_rate, eps=epsilon))
+    clip = optax.identity() if gradient_clip is None else optax.clip_by_global_norm(gradient_clip)
+    optimiser = optax.chain(clip, optax.adam(learning_rate, eps=epsilon))
     return _warmed_up(optimiser, warm_up) if warm_up else optimiser
 
 
@@ -124,11 +133,17 @@ def apply_gradients(optimiser: optax.GradientTransformation):
     return apply
 
 
-def update(agent: Agent, optimiser: optax.GradientTransformation, target_every: int):
+def toward(parameters, target_parameters, rate: float):
+    """Target parameters a step closer: exponential averaging (Lillicrap et al. 2016)."""
+    return optax.incremental_update(parameters, target_parameters, rate)
+
+
+def update(agent: Agent, optimiser: optax.GradientTransformation, target_every: int, target_rate: float = 1.0):
     """Returns (state, batch, seed) -> (state, loss [], Signals): a whole update as one program.
 
     Args:
-      target_every: updates between two copies to the target network.
+      target_every: updates between two steps of the target network.
+      target_rate: how far such a step leads to the parameters; 1 copies them.
     """
     grads_of, apply = gradients(agent), apply_gradients(optimiser)
 
@@ -136,7 +151,8 @@ def update(agent: Agent, optimiser: optax.GradientTransformation, target_every: 
         grads, loss, signals = grads_of(state.parameters, state.target_parameters, batch, seed)
         parameters, optimiser_state, _ = apply(state.parameters, state.optimiser, grads)
         updates = state.updates + 1
-        target = optax.periodic_update(parameters, state.target_parameters, updates, target_every)
+        moved = parameters if target_rate == 1 else toward(parameters, state.target_parameters, target_rate)
+        target = optax.periodic_update(moved, state.target_parameters, updates, target_every)
         return State(parameters, target, optimiser_state, updates), loss, signals
 
     return step

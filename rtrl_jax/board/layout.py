@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtrl_jax.board.records import DECISION, OUTCOME, TICK, UPDATE, act_dtype
+from rtrl_jax.board.records import UPDATE, act_dtype, layouts
 from rtrl_jax.board.ring import Acts, Observations, Ring
 
 ALIGNMENT = 64  # a cache line, and what XLA needs to use memory in place
@@ -51,6 +51,15 @@ class Dimensions:
     kept_frames: int = 0  # of theirs
     frame_stack: int = 1  # frames in an observation as the network sees it
     told: int = 0  # most actions that an agent is told
+    reflex: bool = False  # whether its head sees the newest observation too
+    action_dtype: str = "int32"
+    action_shape: tuple[int, ...] = ()
+    crews: int = 0  # of inference workers on other machines
+
+    @property
+    def action(self) -> np.dtype:
+        """The layout of one, see `rtrl_jax.actions`."""
+        return np.dtype((self.action_dtype, self.action_shape))
 
     @property
     def act_rows(self) -> int:
@@ -68,6 +77,7 @@ class Field(NamedTuple):
 def fields(d: Dimensions) -> list[Field]:
     """The board's table of contents, in the order it lies in memory."""
     workers, learners = d.inference_workers, d.learners
+    records = layouts(d.action)
     table = [
         ("control", (1,), "i8", "supervisor"),
         ("start_ns", (1,), "i8", "supervisor, before control says RUNNING"),
@@ -78,7 +88,8 @@ def fields(d: Dimensions) -> list[Field]:
             "bell",
             (d.processes, 16),
             "u4",
-            "environment; learners' bells: the learner with the turn, the supervisor for a dead one (see `bell`)",
+            "environment; learners' bells: the learner with the turn, the supervisor for a dead one; the environment's, on "
+            "the machine of a crew: its workers (see `bell`)",
         ),
         (
             "realtime",
@@ -96,28 +107,29 @@ def fields(d: Dimensions) -> list[Field]:
         ("not_finite", (2,), "i8", "environment: rewards and observations that were no numbers, and became 0"),
         # The environment's record, and what became of decisions.
         ("tick_head", (1,), "i8", "environment"),
-        ("tick_rows", (d.capacity,), TICK, "environment"),
+        ("tick_rows", (d.capacity,), records.tick, "environment"),
         ("frames", (d.capacity, *d.observation_shape), d.observation_dtype, "environment"),
         # The replay: decisions that acted, and the frames that they name by number.
         ("kept_head", (1,), "i8", "environment (the supervisor before the start)"),
         ("kept_frames", (d.kept_frames, *d.observation_shape), d.observation_dtype, "environment"),
         ("act_head", (1,), "i8", "environment (the supervisor before the start)"),
-        ("act_rows", (d.act_rows,), act_dtype(d.frame_stack, d.told), "environment"),
+        ("act_rows", (d.act_rows,), act_dtype(d.frame_stack, d.told, d.reflex, d.action), "environment"),
         ("act_first", (1,), "i8", "supervisor, before the start: the first row that there is"),
         # What a person sees after each tick: that of tick n in row n % pictures, once picture_head is n + 1.
         ("picture_head", (1,), "i8", "environment"),
         ("pictures", (d.pictures, *d.picture_shape), "u1", "environment"),
         ("outcome_head", (1,), "i8", "environment"),
-        ("outcome_rows", (OUTCOME_ROWS,), OUTCOME, "environment"),
+        ("outcome_rows", (OUTCOME_ROWS,), records.outcome, "environment"),
         # Tickets, from the environment to inference worker w, and its answers.
         ("ticket_count", (workers,), "i8", "environment"),
         ("ticket_obs", (workers,), "i8", "environment"),
         ("answered", (workers,), "i8", "worker w: how many of its tickets it has answered or given up"),
         ("idle", (workers,), "i8", "worker w: 1 while it takes tickets; the supervisor clears it when w is dead"),
         ("decision_head", (workers,), "i8", "worker w"),
-        ("decision_rows", (workers, DECISIONS_A_WORKER), DECISION, "worker w"),
+        ("decision_rows", (workers, DECISIONS_A_WORKER), records.decision, "worker w"),
         ("decision_taken", (workers,), "i8", "environment"),
         ("stagger", (workers, d.stagger_columns), "f8", "worker w writes row w; the supervisor before the start"),
+        ("rehearsed", (workers, 2), "i8", "worker w: how many rehearsals it has made, and nanoseconds they took"),
         ("warm_up_ns", (workers, WARM_UP_INFERENCES), "f8", "worker w, before it is ready"),
         # What a process that only measures itself finds out: how long its steps take, and what memory is its own.
         ("sample_ns", (d.samples,), "f8", "that process, before it is ready; 0 where it took no sample"),
@@ -159,6 +171,28 @@ def fields(d: Dimensions) -> list[Field]:
         ("saved_tick", (1,), "i8", "environment"),
         ("saved_bytes", (1,), "i8", "environment"),
         ("saved_environment", (ENVIRONMENT_BYTES,), "u1", "environment"),
+        # Crews on other machines, see `cluster`. On theirs the bridge there writes what here the environment and learners do.
+        ("link", (d.crews, 4), "i8", "bridge, row c: `cluster.fields.Link`"),
+        (
+            "tau_told",
+            (workers, 2),
+            "f8",
+            "worker w of a crew: how many inference times it has told, and the last, in seconds",
+        ),
+        # Learners on another machine: what of theirs a checkpoint here is to hold, see `cluster.training`.
+        ("training_wanted", (1,), "i8", "supervisor: a number, one higher for each wish"),
+        (
+            "training_told",
+            (4,),
+            "i8",
+            "bridge: the wish last fulfilled; the slot of those parameters, which it keeps pinned; their turn and due_at",
+        ),
+        (
+            "tau_answer",
+            (workers, 2),
+            "f8",
+            "bridge: of how many it has been told how long to hold its answer, and how long",
+        ),
         ("update_head", (max(1, learners),), "i8", "learner l"),
         ("update_rows", (max(1, learners), UPDATE_ROWS), UPDATE, "learner l"),
     ]

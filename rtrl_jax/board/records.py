@@ -1,14 +1,17 @@
 """The records on the board, each a NamedTuple whose fields are numpy's types and so also the layout of its rows.
 
-A row is written as `rows[i] = Tick(...)` and read as an element of a structured array with the same names.
+A row is written as `rows[i] = Tick(...)` and read as an element of a structured array with the same names. The field `action` is
+an int32 where actions are discrete, else the sub-array that `rtrl_jax.actions` says.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
 import numpy as np
 
-from rtrl_jax.pending import DTYPE
+from rtrl_jax.actions import NUMBER
+from rtrl_jax.pending import told_layout
 
 
 class Tick(NamedTuple):
@@ -103,6 +106,7 @@ class Update(NamedTuple):
 
 
 GOES_ON, TERMINATED, TRUNCATED = 0, 1, 2  # how a span ended
+FRAMES, EYES = ("frames", "next_frames"), ("newest", "next_newest")
 
 
 class Act(NamedTuple):
@@ -121,22 +125,47 @@ class Act(NamedTuple):
     ended: np.int8  # GOES_ON if the next decision ended it; TERMINATED or TRUNCATED if the episode's end did
 
 
-def act_dtype(depth: int, told: int = 0) -> np.dtype:
+def act_dtype(depth: int, told: int = 0, reflex: bool = False, action: np.dtype = NUMBER) -> np.dtype:
     """The layout of an `Act` with the numbers of its kept frames, `depth` of them stacked, oldest first.
 
     `frames` are what it was decided from, `next_frames` what a transition that ends with its span leads to. Where agents are told
-    actions, at most so many, `told` are those of the one, `next_told` of the other, as in `rtrl_jax.pending`.
+    actions, at most so many, `told` are those of the one, `next_told` of the other, as in `rtrl_jax.pending`; `newest` and
+    `next_newest` are numbers of the frames that a reflex saw. `action` is the layout of one.
     """
-    numbers = [(name, np.int64, (depth,)) for name in ("frames", "next_frames")]
-    more = [(name, DTYPE, (told,)) for name in ("told", "next_told")] if told else []
-    return np.dtype([*numbers, *Act.__annotations__.items(), *more], align=True)
+    numbers, eyes = ([(name, np.int64, (depth,)) for name in names] for names in (FRAMES, EYES))
+    more = [(name, told_layout(told, action)) for name in ("told", "next_told")] if told else []
+    return np.dtype([*numbers, *_columns(Act, action), *more, *(eyes if reflex else [])], align=True)
 
 
-def _dtype(record: type) -> np.dtype:
-    nested = {Decision: lambda: DECISION}
-    columns = [(name, nested.get(kind, lambda kind=kind: kind)()) for name, kind in record.__annotations__.items()]
-    return np.dtype(columns, align=True)
+def frames_named(rows: np.ndarray) -> list[np.ndarray]:
+    """Of rows of `act_dtype`, each column of numbers of kept frames: [..., depth]."""
+    return [rows[name] for name in (*FRAMES, *EYES) if name in rows.dtype.names]
 
 
-TICK, DECISION, UPDATE = _dtype(Tick), _dtype(Decision), _dtype(Update)
-OUTCOME = _dtype(Outcome)
+def _columns(record: type, action: np.dtype) -> list[tuple]:
+    kinds = {"action": action}
+    if record is Outcome:
+        kinds["decision"] = _dtype(Decision, action)
+    return [(name, kinds.get(name, kind)) for name, kind in record.__annotations__.items()]
+
+
+def _dtype(record: type, action: np.dtype = NUMBER) -> np.dtype:
+    return np.dtype(_columns(record, action), align=True)
+
+
+class Layouts(NamedTuple):
+    """Of the records that have an action in them."""
+
+    tick: np.dtype
+    decision: np.dtype
+    outcome: np.dtype
+
+
+@functools.cache
+def layouts(action: np.dtype) -> Layouts:
+    """Args: action: the layout of one, see `rtrl_jax.actions`."""
+    return Layouts(*(_dtype(record, action) for record in (Tick, Decision, Outcome)))
+
+
+TICK, DECISION, OUTCOME = layouts(NUMBER)  # where actions are discrete
+UPDATE = _dtype(Update)

@@ -95,11 +95,11 @@ class Observations:
         return (tick <= newest) & (tick > newest + 1 - self.capacity)
 
     def actions(self, first: int, last: int) -> np.ndarray:
-        """Those in force in ticks `first` to `last`, [last + 1 − first] int32; of recent ones, which are still kept."""
+        """Those in force in ticks `first` to `last`, [last + 1 − first]; of recent ones, which are still kept."""
         return self.ticks.rows["action"][np.arange(first, last + 1) % self.capacity]
 
     def told(self, pending, obs_tick: int, newest: int) -> np.ndarray | None:
-        """What an agent is told that decides from `obs_tick` when `newest` is the newest tick: [length], see `rtrl_jax.pending`.
+        """What an agent is told that decides from `obs_tick` when `newest` is the newest tick, see `rtrl_jax.pending`.
 
         None if what it would be told was overwritten meanwhile. Ticks up to `newest` are whole: their writer, the environment's
         process, has published them, and writes in their places only after `capacity` more, which is looked at afterwards.
@@ -154,7 +154,7 @@ class Acts:
         """
         self._rows, self._frames, self._first, self.capacity = rows, frames, first, capacity
         self.row_count, self.depth = len(rows.rows), rows.rows.dtype["frames"].shape[0]
-        self._tells = "told" in rows.rows.dtype.names
+        self._tells, self._reflex = (name in rows.rows.dtype.names for name in ("told", "newest"))
 
     @property
     def head(self) -> int:
@@ -185,7 +185,22 @@ class Acts:
     def seen(self, rows: np.ndarray, of: str = ""):
         """What was decided from, or with `of="next_"` what is led to: [B, *shape, depth * c], with `Seen` if actions are told."""
         stacks = self.stacks(rows[f"{of}frames"])
-        return Seen(stacks, rows[f"{of}told"].copy()) if self._tells else stacks
+        if not self._tells:
+            return stacks
+        return Seen(stacks, rows[f"{of}told"].copy(), self.stacks(rows[f"{of}newest"]) if self._reflex else None)
+
+    def oldest_safe(self, end: int, margin: int) -> int:
+        """The first act before `end` whose row and frames are there, and stay so while `margin` more are written; else `end`.
+
+        What comes before it is older in everything.
+        """
+        low, high = self.first, max(self.first, end)
+        while low < high:
+            middle = (low + high) // 2
+            number = np.array([middle])
+            there = bool(self.survive(number, self.rows(number), margin)[0])
+            low, high = (low, middle) if there else (middle + 1, high)
+        return low
 
     def survive(self, numbers, rows, margin: int = 0) -> np.ndarray:
         """Which of the rows with these numbers that were copied earlier are whole and had, until now, all their frames.
@@ -193,6 +208,8 @@ class Acts:
         Args: margin: rows, and frames for each, that may be overwritten meanwhile.
         """
         oldest = rows["frames"].min(axis=-1)
+        if self._reflex:
+            oldest = np.minimum(oldest, rows["newest"].min(axis=-1))
         return (numbers > self._rows.head - self.row_count + margin) & (
             oldest > self._frames.head - len(self._frames.rows) + margin * self.depth
         )

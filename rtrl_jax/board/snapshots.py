@@ -64,14 +64,14 @@ class Publisher:
         """Whether `publish` would find a slot."""
         return self._oldest_free_slot() is not None
 
-    def publish(self, arrays, version: int, optimiser=(), target: bool = False, prepared=()) -> bool:
+    def publish(self, arrays, version: int, optimiser=(), target=False, prepared=()) -> bool:
         """Copies `arrays` into a free slot and commits it; False if every slot is in use (nothing has changed).
 
         Args:
           arrays: the parameters.
           version: updates so far.
           optimiser: leaves of the optimiser's state, if there is a learner.
-          target: whether these parameters become the target network too.
+          target: whether these parameters become the target network too; or the arrays that do.
           prepared: made of the parameters for inference; committed with them.
         """
         board, slot = self._board, self._oldest_free_slot()
@@ -82,34 +82,68 @@ class Publisher:
         _copy(self._slots[slot], arrays)
         _copy(self._prepared[slot], prepared)
         _copy(self._optimisers[other["slot_optimiser"]], optimiser)
-        if target:
-            _copy(self._targets[other["slot_target"]], arrays)
+        if moves := target is not False:
+            _copy(self._targets[other["slot_target"]], arrays if target is True else target)
             board.target_version[other["slot_target"]] = version
         board.slot_optimiser[slot] = other["slot_optimiser"]
-        board.slot_target[slot] = other["slot_target"] if target else 1 - other["slot_target"]
+        board.slot_target[slot] = other["slot_target"] if moves else 1 - other["slot_target"]
         board.slot_version[slot] = version
         board.latest[0] = slot
         return True
 
-    def optimiser(self) -> list[np.ndarray]:
-        """Leaves of the newest optimiser state, in place: for whoever may publish the next."""
-        return self._optimisers[int(self._board.slot_optimiser[self._board.latest[0]])]
+    def optimiser(self, snapshot: int | None = None) -> list[np.ndarray]:
+        """Leaves of an optimiser state, in place: for whoever may publish next. Args: snapshot: its slot; None: the newest."""
+        return self._optimisers[int(self._board.slot_optimiser[self._slot(snapshot)])]
 
-    def target(self) -> tuple[int, list[np.ndarray]]:
+    def target(self, snapshot: int | None = None) -> tuple[int, list[np.ndarray]]:
         """(version it was copied at, parameters in place) of the target network; nobody may publish meanwhile."""
-        slot = int(self._board.slot_target[self._board.latest[0]])
+        slot = int(self._board.slot_target[self._slot(snapshot)])
         return int(self._board.target_version[slot]), self._targets[slot]
 
+    def _slot(self, snapshot: int | None) -> int:
+        return int(self._board.latest[0]) if snapshot is None else snapshot
+
     def _oldest_free_slot(self) -> int | None:
-        fence()
-        taken = set((self._board.pin[self._board.pin > 0] - 1).tolist()) | {int(self._board.latest[0])}
-        free = [slot for slot in range(len(self._slots)) if slot not in taken]
-        return min(free, key=lambda slot: self._board.slot_version[slot], default=None)
+        return _oldest_free_slot(self._board)
+
+
+def _oldest_free_slot(board) -> int | None:
+    fence()
+    taken = set((board.pin[board.pin > 0] - 1).tolist()) | {int(board.latest[0])}
+    free = [slot for slot in range(len(board.slots)) if slot not in taken]
+    return min(free, key=lambda slot: board.slot_version[slot], default=None)
 
 
 def _copy(targets, sources) -> None:
     for target, source in zip(targets, sources, strict=True):
         np.copyto(target, source)
+
+
+class Mirror:
+    """The writing side on a board that follows another: snapshots come whole, in bytes. One process.
+
+    A training state comes in the slots that `spare` names, and is committed with them.
+    """
+
+    def __init__(self, board):
+        self._board = board
+
+    def room(self) -> int | None:
+        """A slot that `commit` may name once its bytes have been filled; None if readers hold every one."""
+        return _oldest_free_slot(self._board)
+
+    def spare(self) -> tuple[int, int]:
+        """Of the optimiser's slots, and of the target network's, the one that nothing refers to."""
+        before = int(self._board.latest[0])
+        return 1 - int(self._board.slot_optimiser[before]), 1 - int(self._board.slot_target[before])
+
+    def commit(self, slot: int, version: int, training: tuple[int, int] | None = None) -> None:
+        """Makes it the newest. Args: training: what else has been filled; None: optimiser and target stay as they are."""
+        board, before = self._board, int(self._board.latest[0])
+        used = training or (int(board.slot_optimiser[before]), int(board.slot_target[before]))
+        board.slot_optimiser[slot], board.slot_target[slot] = used
+        board.slot_version[slot] = version
+        board.latest[0] = slot
 
 
 class Reader:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtrl_jax.board.records import frames_named
 from rtrl_jax.board.ring import Stacking
 from rtrl_jax.checkpoints import store
 from rtrl_jax.errors import UserError
@@ -57,7 +58,7 @@ class Files:
             self._listed = []
             return self._listed
         self._folder.mkdir(parents=True, exist_ok=True)
-        oldest = self._oldest_safe(end, 0 if over else min(MARGIN, self._acts.capacity // 8))
+        oldest = self._acts.oldest_safe(end, 0 if over else min(MARGIN, self._acts.capacity // 8))
         listed = [item for item in self._listed if item[2] > oldest and item[2] <= end]
         if (
             listed
@@ -72,16 +73,6 @@ class Files:
             first = listed[-1][2]
         self._listed = listed
         return listed
-
-    def _oldest_safe(self, end: int, margin: int) -> int:
-        """The first act whose row and frames are there and stay so for a while. What comes before it is older in everything."""
-        low, high = self._acts.first, max(self._acts.first, end)
-        while low < high:
-            middle = (low + high) // 2
-            number = np.array([middle])
-            there = bool(self._acts.survive(number, self._acts.rows(number), margin)[0])
-            low, high = (low, middle) if there else (middle + 1, high)
-        return low
 
     def _write(self, first: int, end: int) -> list:
         numbers = np.arange(first, end)
@@ -109,7 +100,8 @@ class Files:
 
 def _span(acts: np.ndarray) -> tuple[int, int]:
     """The kept frames that these rows refer to lie between these numbers."""
-    return int(acts["frames"][0].min()), int(max(acts[name].max() for name in ("frames", "next_frames"))) + 1
+    named = frames_named(acts)
+    return int(min(numbers[0].min() for numbers in named)), int(max(numbers.max() for numbers in named)) + 1
 
 
 def _write_arrays(file, arrays: dict[str, np.ndarray]) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtrl_jax import actions
 from rtrl_jax.board.layout import BRIM
 from rtrl_jax.board.ring import Observations
 from rtrl_jax.board.saved_state import SavedState
@@ -23,10 +24,15 @@ PLANNED_FOR = ("network", "width", "parameters", "fast", "device", "inference_dt
 # Another value of these makes another world.
 FIXED = (
     *("environment", "frame_stack", "frame_stack_stride", "rate_hz"),
-    *("sticky_actions", "noop_starts", "frame_skip", "press_frames"),
+    *("observation", "image_size", "normalise_observations"),
+    *("sticky_actions", "noop_starts", "frame_skip", "press_frames", "encounters", "episode_ticks"),
 )
 # Of these, other units than the spans of the replay are summed up in; of γ too where spans are discounted within.
 UNITS = ("reward_clipping", "discount_per")
+ALONE = {
+    "learners_on": "environment",
+    "snapshot_dtype": "float32",
+}  # what a run that leaves its cluster leaves behind with it
 # In virtual time a run goes on as if nothing had happened: nothing changes but where it ends, and what it makes no difference to.
 LIMITS = ("duration_s", "max_ticks", "max_episodes")
 FREE = (*LIMITS, "checkpoint_every_s", "checkpoint_keep", "run_dir", "cores", "display", "trace_seconds")
@@ -112,7 +118,8 @@ def open_run(run: pathlib.Path, overrides: dict) -> tuple[Past, Settings]:
             )
     if before.is_virtual:
         _check_virtual(before, overrides)
-    settings = dataclasses.replace(before, **{"video": None, **overrides, "run_dir": str(run)})
+    alone = ALONE if overrides.get("cluster") == "off" else {}
+    settings = dataclasses.replace(before, **{"video": None, **alone, **overrides, "run_dir": str(run)})
     if "plan" not in overrides and any(getattr(settings, name) != getattr(before, name) for name in PLANNED_FOR):
         settings = dataclasses.replace(settings, plan=None)  # it is kept otherwise, whatever has been measured since
     return Past(checkpoint, manifest, tuple(uncovered)), settings
@@ -166,13 +173,15 @@ def check_fits(past: Past, assembly) -> None:
     """Raises UserError if the checkpoint is one of another network or another game than the run has."""
     manifest, spec = past.manifest, assembly.spec
     world = [list(spec.observation_shape), spec.observation_dtype, spec.actions]
-    if [manifest["observation_shape"], manifest["observation_dtype"], manifest["actions"]] != world:
+    actions_before = actions.from_plain(manifest["actions"])
+    if [manifest["observation_shape"], manifest["observation_dtype"], actions_before] != world:
         raise UserError(f"checkpoint {past.checkpoint} is one of another game: {manifest['environment']}")
     before, now = Settings(**manifest["settings"]), assembly.settings
-    if any(getattr(before, name) != getattr(now, name) for name in ("pending", "told", "pending_encoding")):
+    if any(getattr(before, name) != getattr(now, name) for name in ("pending", "told", "pending_encoding", "reflex")):
         raise UserError(
             f"checkpoint {past.checkpoint} is of an agent that is told other actions: --pending={before.pending}, "
-            f"--pending_length={before.told}, --pending_encoding={before.pending_encoding}; leave them so"
+            f"--pending_length={before.told}, --pending_encoding={before.pending_encoding}, "
+            f"--reflex={str(before.reflex).lower()}; leave them so"
         )
     shapes = [list(leaf.shape) for leaf in assembly.leaves]
     if manifest["parameter_shapes"] != shapes:

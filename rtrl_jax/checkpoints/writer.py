@@ -27,6 +27,7 @@ from rtrl_jax.checkpoints import replay, store
 from rtrl_jax.environments import saving
 
 ANSWER_S, ANSWER_TICKS = 5.0, 3  # the environment answers at its next boundary
+TRAINING_S = 60.0  # for learners on another machine to tell what they have come to
 NICENESS = 19
 MOST_WORDS = 300  # letters of what somebody else's error says
 
@@ -78,7 +79,8 @@ class Checkpointer:
     def begin(self) -> None:
         """Starts one, unless one is still being written; in virtual time, asks for the state that `make` needs."""
         if self._idle.is_set():
-            SavedState(self._board).ask()
+            if not self._learners_are_elsewhere:
+                SavedState(self._board).ask()
             if self._under_way is None:
                 self._start(ask=True)
 
@@ -138,7 +140,15 @@ class Checkpointer:
         finally:
             self._idle.set()
 
+    @property
+    def _learners_are_elsewhere(self) -> bool:
+        return self._assembly.learners_crew is not None
+
     def _write(self, ask: bool) -> bool:
+        if self._learners_are_elsewhere and ask:
+            if not self._hear_of_training():
+                return False
+            SavedState(self._board).ask()
         environment = self._environment_state(ask)
         if environment is None:
             return False
@@ -178,6 +188,22 @@ class Checkpointer:
         self._replay.prune([json.loads((path / "manifest.json").read_text()) for path in store.whole(self._folder)])
         return True
 
+    def _hear_of_training(self) -> bool:
+        """Asks learners on another machine for their state, and waits until it is on the board.
+
+        False if the run has ended, or they do not tell it: then the checkpoint before stays the newest.
+        """
+        board, until = self._board, time.monotonic() + TRAINING_S
+        board.training_wanted[0] += 1
+        while board.training_told[0] < board.training_wanted[0]:
+            if board.control[0] == STOPPING:
+                return False  # `last` makes it
+            if time.monotonic() > until:
+                self._error = "a checkpoint was given up: the learners' machine did not tell their state"
+                return False
+            time.sleep(0.005)
+        return True
+
     def _environment_state(self, ask: bool) -> tuple[replay.Reached, bytes] | None:
         """(how far it had come, its state with the dispatcher's and the keeper's); None if the run has ended meanwhile."""
         board, saved = self._board, SavedState(self._board)
@@ -206,21 +232,25 @@ class Checkpointer:
     def _training(self) -> tuple[dict, dict]:
         """The newest training state, copied: (leaves, counters). No learner applies meanwhile."""
         board = self._board
-        slot = int(board.latest[0])
+        slot, turn, due_at = int(board.latest[0]), int(board.turn[0]), int(board.due_at[0])
+        if (
+            self._learners_are_elsewhere
+        ):  # parameters may be newer than the rest, which was told with those in this slot
+            slot, turn, due_at = board.training_told[1:].tolist()
         found = {"parameters": _copied(snapshots.views(self._assembly.leaves, board.slots[slot]))}
         if self._under_way and self._assembly.prepared_leaves:  # made anew they could differ in their last bits
             found["prepared"] = _copied(snapshots.views(self._assembly.prepared_leaves, board.slots[slot]))
         words = {
             "updates": int(board.slot_version[slot]),
-            "turn": int(board.turn[0]),
-            "due_at": int(board.due_at[0]),
+            "turn": turn,
+            "due_at": due_at,
         }
         if board.dimensions.learners:
-            words["target_version"], target = self._reader.target()
+            words["target_version"], target = self._reader.target(slot)
             words["largest_priority"] = float(board.largest_priority[0])
             words["priorities_entered"] = int(board.priorities_entered[0])
             words["demonstrations_entered"] = int(board.demonstrations_entered[0])
-            found |= {"target": _copied(target), "optimiser": _copied(self._reader.optimiser())}
+            found |= {"target": _copied(target), "optimiser": _copied(self._reader.optimiser(slot))}
         elif self._kept:
             found |= self._kept.leaves
             words["target_version"] = self._kept.target_version

@@ -24,6 +24,7 @@ def main() -> None:
         show_layers(planning)
         return
 
+    from rtrl_jax.cluster.joining import joined
     from rtrl_jax.planning import measured, tables
     from rtrl_jax.telemetry.summary import machine, versions
 
@@ -34,7 +35,9 @@ def main() -> None:
         if shown and progress.is_terminal
         else print_nothing
     )
-    plan = {**measured.make(planning, say), "machine": machine(), "versions": versions()}
+    with joined(planning.cluster_address) as cluster:
+        made = measured.make(planning, say, cluster)
+    plan = {**made, "machine": machine(), "versions": versions()}
     if shown:
         tables.show(Console(highlight=False), plan)
     if planning.out is not None:

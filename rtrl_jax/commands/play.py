@@ -67,7 +67,11 @@ def _play(environment, page) -> None:
     if spec.picture_shape is None:
         raise UserError(f"{ENVIRONMENT.value} has no picture to look at, its observations are numbers")
     record = None if RECORD.value is None else recording.check(RECORD.value, spec)
-    kept = None if record is None else recording.Recording(spec.default_action, ENVIRONMENT.value, spec.action_names)
+    kept = (
+        None
+        if record is None
+        else recording.Recording(spec.default_action, ENVIRONMENT.value, spec.action_names, spec.actions)
+    )
     ticks = INFERENCE_TICKS.value
     lag = Sequential(ticks, spec.default_action) if ticks else Delayed(DELAY.value, spec.default_action)
     greeting = {

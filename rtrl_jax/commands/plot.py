@@ -1,4 +1,4 @@
-"""Draws pictures from run folders and results: timelines, learning curves, return against delay or size, N*, histograms, regret.
+"""Draws pictures from run folders and results: timelines, learning curves, return against delay or size, N* and histograms.
 
 rtrl-plot --runs=runs/one,runs/two --first_tick=200 --ticks=16 --out=timeline.png
 rtrl-plot --kind=learning --runs=ours=runs/a0,runs/a1,none=runs/b0,runs/b1 --out=learning
@@ -22,7 +22,6 @@ KINDS = {
     "workers": "N* against inference time and size; --results, a table of tau_ticks, parameters, algorithm, workers, obtained",
     "diagnostics": "Q and its target, |TD|, the gradient's norm and inactive units against updates; --runs",
     "histograms": "delays and inference times; --runs",
-    "regret": "the regret study; --results, its regret.csv",
 }
 KIND = flags.DEFINE_enum("kind", "timeline", list(KINDS), "; ".join(f"{name}: {what}" for name, what in KINDS.items()))
 RUNS = flags.DEFINE_list(
@@ -48,12 +47,12 @@ OVERWRITE = flags.DEFINE_bool("overwrite", False, "write over a picture that is 
 
 def main() -> None:
     kind = KIND.value
-    needs = "results" if kind in ("delay", "parameters", "workers", "regret") else "runs"
+    needs = "results" if kind in ("delay", "parameters", "workers") else "runs"
     given = {"runs": RUNS.value, "results": RESULTS.value}
     if not given[needs]:
         example = "runs/one,runs/two" if needs == "runs" else "results/one.csv"
         raise UserError(f"--kind={kind} is drawn from --{needs}: name one or more, e.g. --{needs}={example}")
-    if kind in ("workers", "regret") and len(RESULTS.value) > 1:
+    if kind == "workers" and len(RESULTS.value) > 1:
         raise UserError(f"--kind={kind} is drawn from one table: --results={RESULTS.value[0]}")
     runs = place.expanded(RUNS.value or [], labelled=kind != "timeline")
     results = place.expanded(RESULTS.value or [], labelled=False)
@@ -95,10 +94,6 @@ def _draw(kind: str, runs: list[str], results: list[str], titles: list[str] | No
         return histograms.draw(sources.group(runs))
     if kind == "workers":
         return workers.draw(workers.read(results[0]))
-    if kind == "regret":
-        from rtrl_jax.studies import regret_figure
-
-        return regret_figure.draw(regret_figure.read(pathlib.Path(results[0])))
     series = place.series(RESULTS.value, against.NO_SERIES[kind])
     return against.draw(against.read(results, kind, RETURN_COLUMN.value, series), kind)
 

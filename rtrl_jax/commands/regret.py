@@ -1,61 +1,42 @@
-"""Measures regret a second against Theorem 1, for sequential and staggered interaction, in worlds whose best policy is known.
+"""Measures regret a second against Theorem 1: inaction and delay in worlds whose best policy is known, and what learning costs.
 
-rtrl-regret --out=results/regret
+rtrl-regret --out=results/regret      goes on where it was cut off
 """
-
-import csv
-import json
-import pathlib
 
 from absl import flags
 
+from rtrl_jax.core import folder as folders
 from rtrl_jax.errors import UserError
 from rtrl_jax.flags import run_command
 from rtrl_jax.telemetry import files
 
-OUT = flags.DEFINE_string("out", None, "folder for the table and the picture, new or empty")
-TICKS = flags.DEFINE_integer("ticks", 8000, "simulated ticks of each run", lower_bound=400)
-SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2", "3", "4"], "seeds; the intervals are over them")
+PARTS = ("regret", "learning")
+OUT = flags.DEFINE_string("out", None, "folder for the tables; rows that it holds already are kept")
+WHICH = flags.DEFINE_list("parts", list(PARTS), "regret: inaction and delay (Equations 3 and 4); learning: Equation 2")
+SEEDS = flags.DEFINE_integer("seeds", 5, "seeds of the runs; the intervals are over them", 1, 100)
+QUICK = flags.DEFINE_bool("quick", False, "a few small settings: to see that it works")
 
 
 def main() -> None:
-    seeds = _seeds()
+    if not WHICH.value or not set(WHICH.value) <= set(PARTS) or len(set(WHICH.value)) < len(WHICH.value):
+        raise UserError(f"--parts={','.join(WHICH.value)}: give one or more of {', '.join(PARTS)}, each once")
     if not OUT.value:
-        raise UserError("say where the results go: --out=FOLDER, new or empty")
-    out = files.check_folder(OUT.value)
+        raise UserError("say where the results go: --out=FOLDER")
+    out = files.check_folder(OUT.value, goes_on=True)
+    folders.make(out, flag="--out")
 
-    from rtrl_jax.studies import regret, regret_figure
-    from rtrl_jax.telemetry.summary import machine, versions
+    from rtrl_jax.studies import learning_regret, regret, rows
 
-    out.mkdir(parents=True, exist_ok=True)
-    rows = regret.run(TICKS.value, seeds, progress=print)
-    table = regret.summarise(rows)
-    _write(out / "runs.csv", [row._asdict() for row in rows])
-    _write(out / "regret.csv", table)
-    report = {"ticks": TICKS.value, "seeds": seeds, "machine": machine(), "versions": versions()}
-    (out / "regret.json").write_text(json.dumps(report, indent=1) + "\n")
-    figure = regret_figure.draw(table)
-    for ending in ("png", "svg"):
-        figure.savefig(out / f"regret.{ending}", dpi=150)
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    if "regret" in WHICH.value:
+        todo = regret.tasks(range(SEEDS.value), **({"latencies": ("constant",), "most": 2} if QUICK.value else {}))
+        rows.complete(out / "runs.csv", regret.Measured, todo, say)
+    if "learning" in WHICH.value:
+        todo = learning_regret.tasks(**({"seeds": 2, "horizons": (64, 128, 256)} if QUICK.value else {}))
+        rows.complete(out / "learning.csv", learning_regret.Learned, todo, say)
     print(f"wrote {', '.join(sorted(str(path) for path in out.iterdir()))}")
-
-
-def _write(path: pathlib.Path, table: list[dict]) -> None:
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, table[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        for row in table:
-            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
-
-
-def _seeds() -> list[int]:
-    try:
-        seeds = [int(text) for text in SEEDS.value]
-        if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-            raise ValueError
-    except ValueError:
-        raise UserError(f"--seeds={','.join(SEEDS.value)}: give different whole numbers from 0, e.g. 0,1,2") from None
-    return seeds
 
 
 def command() -> int:

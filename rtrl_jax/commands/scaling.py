@@ -1,238 +1,146 @@
 """How many workers it takes: N_I* and N_L* against τ and against parameters, for every way of staggering (Figures 7 and 8).
 
-rtrl-scaling --out=results/scaling
-rtrl-scaling --table      the table of docs/semantics.md, played anew
+rtrl-scaling --out=results/scaling                         stated times, in virtual time; goes on where it was cut off
+rtrl-scaling --parts=times,networks --out=results/scaling  networks measured anew, on an idle machine, and played
+rtrl-scaling --parts=machines --out=results/scaling        72 to 600 workers on 2 to 20 machines with a network between
+rtrl-scaling --parts=table                                 the table of docs/semantics.md, played anew
 """
 
-import json
 import pathlib
-import sys
 import time
-from collections.abc import Callable
-from functools import partial
 
 from absl import flags
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from rtrl_jax import latency
 from rtrl_jax.core import folder as folders
 from rtrl_jax.errors import UserError
 from rtrl_jax.flags import run_command
+from rtrl_jax.telemetry import files
 
-OUT = flags.DEFINE_string("out", None, "folder for the tables and the pictures, new or empty")
-TABLE = flags.DEFINE_bool("table", False, "only the table of docs/semantics.md, printed, and written where --out says")
-QUICK = flags.DEFINE_bool("quick", False, "a few small settings, and nothing measured: to see that it works")
-TIMES = flags.DEFINE_string("times", None, "take network times from this scaling.json instead of measuring them")
-LEARN_EVERY = flags.DEFINE_integer("learn_every", 5, "ticks for each update", lower_bound=1)
-REALTIME = flags.DEFINE_bool("realtime", True, "some points by real runs as well, of six seconds each")
-
-TAUS = (1, 2, 4, 8, 16, 64, 256, 600)  # inference, in ticks
-LEARNING_TAUS = (1, 5, 20, 80, 320, 1280)
-EMULATED_TAUS = (3.5, 7.5)  # ticks
+PARTS = {
+    "workers": "N_I* against stated times",
+    "learners": "N_L* against stated times",
+    "constancy": "inaction, delay and its spread against how times vary",
+    "times": "network times of this machine, measured anew",
+    "networks": "N_I* and N_L* of the networks in the folder's times.csv",
+    "machines": "N_I* of 72 to 600 workers on 2 to 20 machines",
+    "table": "the table of docs/semantics.md, printed",
+}
+DEFAULT = ("workers", "learners", "constancy")
+OUT = flags.DEFINE_string("out", None, "folder for the tables; rows that it holds already are kept")
+WHICH = flags.DEFINE_list("parts", list(DEFAULT), "; ".join(f"{name}: {what}" for name, what in PARTS.items()))
+SEEDS = flags.DEFINE_integer("seeds", 5, "seeds of each setting in which something is random", 1, 100)
+NETWORK = flags.DEFINE_string(
+    "network_ms", "lognormal:0.8,0.3", f"of machines: what a message there and an answer back take: {latency.FORMS}"
+)
+QUICK = flags.DEFINE_bool("quick", False, "a few small settings: to see that it works")
 QUICK_MOST = 6  # workers; those that explore and never wait need 25, and finding that takes longer than all else
 
 
 def main() -> None:
-    if not OUT.value and not TABLE.value:
-        raise UserError("say where the results go: --out=FOLDER, new or empty")
-    out = folders.choose(OUT.value, "", flag="--out") if OUT.value else None
-    stated = _stated_times()
+    parts = WHICH.value
+    if not parts or not set(parts) <= set(PARTS) or len(set(parts)) < len(parts):
+        raise UserError(f"--parts={','.join(parts)}: give one or more of {', '.join(PARTS)}, each once")
+    if not OUT.value and parts != ["table"]:
+        raise UserError("say where the results go: --out=FOLDER")
+    latency.parse(NETWORK.value, "network_ms")
+    out = None
+    if OUT.value:
+        out = files.check_folder(OUT.value, goes_on=True)
+    if "networks" in parts and "times" not in parts and not (out / "times.csv").exists():
+        raise UserError(f"--parts=networks plays what was measured, and {out} has no times.csv: --parts=times,networks")
     if out:
         folders.make(out, flag="--out")
-    if TABLE.value:
-        _table(out)
-    else:
-        _study(out, stated)
+    for part in PARTS:  # in this order, as networks need times
+        if part in parts:
+            _DO[part](out)
+
+
+def _workers(out: pathlib.Path) -> None:
+    from rtrl_jax.studies import scaling
+
+    few = {"ticks": (3 * scaling.FITS,), "varying": (), "most": QUICK_MOST} if QUICK.value else {}
+    _complete(out / "workers.csv", scaling.Point, scaling.against_tau(range(SEEDS.value), **few))
+
+
+def _learners(out: pathlib.Path) -> None:
+    from rtrl_jax.studies import learners
+
+    few = {"kinds": ("constant",), "ticks": (5,)} if QUICK.value else {}
+    _complete(out / "learners.csv", learners.LearnerPoint, learners.against_tau(range(SEEDS.value), **few))
+
+
+def _constancy(out: pathlib.Path) -> None:
+    from rtrl_jax.studies import constancy
+
+    few = {"cvs": (), "ways": ("ticket",)} if QUICK.value else {}
+    _complete(out / "constancy.csv", constancy.Row, constancy.tasks(range(SEEDS.value), **few))
+
+
+def _times(out: pathlib.Path) -> None:
+    from rtrl_jax.studies import measured
+    from rtrl_jax.studies.rows import as_csv
+    from rtrl_jax.telemetry.summary import machine, versions
+
+    few = {"sizes": ("55K",), "batches": (8,)} if QUICK.value else {}
+    found = measured.times(**few, say=_say)
+    files.write_text(out / "times.csv", as_csv(measured.Time._fields, found))
+    files.write_json(out / "times.json", {"machine": machine(), "versions": versions()})
+
+
+def _networks(out: pathlib.Path) -> None:
+    from rtrl_jax.studies import constancy, learners, measured, scaling
+
+    times, seeds = measured.read(out / "times.csv"), range(SEEDS.value)
+    workers, updates = measured.inferences(times), measured.updates(times)
+    for name, kind, tasks in (
+        ("network-workers", scaling.Point, scaling.of_networks(workers, seeds)),
+        ("network-learners", learners.LearnerPoint, learners.of_networks(updates)),
+        ("network-constancy", constancy.Row, constancy.of_network(measured.largest(times), seeds)),
+    ):
+        _complete(out / f"{name}.csv", kind, tasks, only=True)
+
+
+def _machines(out: pathlib.Path) -> None:
+    from rtrl_jax.studies import machines
+
+    places = ((2, 4),) if QUICK.value else machines.PLACES
+    _complete(out / "machines.csv", machines.Row, machines.tasks(NETWORK.value, range(SEEDS.value), places))
 
 
 def _table(out: pathlib.Path | None) -> None:
     from rtrl_jax.studies import semantics_table
-    from rtrl_jax.telemetry import files
 
     ticks = 2000 if QUICK.value else semantics_table.TICKS
-    cells, complete = _all("table", semantics_table.cells(ticks))
-    text = semantics_table.as_markdown(cells)
+    text = semantics_table.as_markdown([cell() for cell in semantics_table.cells(ticks)])
     print(
         f"Fraction of ticks left to β (mean delay in ticks) in {ticks:,} ticks [what the design's simulation gave]\n\n{text}"
     )
     if out:
         files.write_text(out / "table.md", text)
-    if not complete:
-        raise KeyboardInterrupt
 
 
-def _study(out: pathlib.Path, stated: list | None) -> None:
-    from rtrl_jax.studies import learners, measured, scaling, variance
+def _complete(path: pathlib.Path, kind: type, tasks: list, only: bool = False) -> None:
+    from rtrl_jax.studies import rows
 
     began = time.monotonic()
-    found: dict[str, list] = {"points": [], "learners": [], "variance": [], "times": []}
-    taus, learning_taus = ((1, 3), (1, 5)) if QUICK.value else (TAUS, LEARNING_TAUS)
-    times: Callable[[], list] = (lambda: stated) if stated is not None else partial(measured.times)
-    kinds = ("constant",) if QUICK.value else tuple(scaling.LATENCIES)
-    stages = [
-        ("times", "network times", lambda: [times] if stated is not None or not QUICK.value else []),
-        ("points", "N_I* by network", lambda: _of_networks(found["times"])),
-        ("learners", "N_L* by network", lambda: _updates_of_networks(found["times"])),
-        ("points", "real time", lambda: _in_real_time(found["times"])),
-        ("learners", "N_L*", lambda: _updates(learners, learning_taus)),
-        (
-            "variance",
-            "variance",
-            lambda: variance.rows((0.0, 0.3), 1, ("max_time", "ticket")) if QUICK.value else variance.rows(),
-        ),
-        ("points", "N_I*", lambda: scaling.against_tau(taus, kinds, QUICK_MOST if QUICK.value else None)),
-    ]
-    complete = True
-    for kind, name, tasks in stages:
-        results, complete = _all(name, tasks())
-        found[kind] += [row for part in results for row in (part if isinstance(part, list) else [part])]
-        if not complete:
-            break
-    _write(out, found, time.monotonic() - began, complete)
-    if not complete:
-        print("interrupted: what was finished is written", file=sys.stderr)
-        raise KeyboardInterrupt
+    rows.complete(path, kind, tasks, _say, only)
+    print(f"{path}: {len(tasks)} rows, {time.monotonic() - began:.0f} s", flush=True)
 
 
-def _of_networks(times: list) -> list[Callable]:
-    from rtrl_jax.studies import scaling
-
-    def one(algorithm, epsilon, network):
-        ticks = network.ticks()
-        return scaling.find(
-            algorithm,
-            lambda rng, number: (float(ticks[rng.integers(len(ticks))]), True),
-            epsilon=epsilon,
-            latency="measured",
-            obtained="virtual" if network.how == "measured" else "virtual, extrapolated τ",
-            tau_ticks=network.mean_ticks,
-            parameters=network.parameters,
-        )
-
-    return [
-        partial(one, algorithm, epsilon, network)
-        for network in times
-        if network.batch_size == 0
-        for epsilon in (0.0, 0.5)
-        for algorithm in scaling.ALGORITHMS
-        if not (epsilon and algorithm in ("none", "expected_time") and network.mean_ticks > 8)
-    ]
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
-def _updates_of_networks(times: list) -> list[Callable]:
-    from rtrl_jax.studies import latencies, learners
-
-    return [
-        partial(
-            learners.find,
-            latencies.constant(network.mean_ticks),
-            tau_ticks=network.mean_ticks,
-            learn_every=LEARN_EVERY.value,
-            latency="measured mean",
-            obtained="virtual" if network.how == "measured" else "virtual, extrapolated τ",
-            parameters=network.parameters,
-            batch_size=network.batch_size,
-        )
-        for network in times
-        if network.batch_size
-    ]
-
-
-def _updates(learners, taus) -> list[Callable]:
-    from rtrl_jax.studies import scaling
-
-    return [
-        partial(
-            learners.find,
-            scaling.LATENCIES[kind](tau * scaling.FITS),
-            tau_ticks=tau * scaling.FITS,
-            learn_every=LEARN_EVERY.value,
-            latency=kind,
-            obtained="virtual",
-        )
-        for kind in ("constant", "normal", "gamma")
-        for tau in taus
-    ]
-
-
-def _in_real_time(times: list) -> list[Callable]:
-    from rtrl_jax.studies import measured
-
-    if QUICK.value or not REALTIME.value:
-        return []
-    real = [
-        partial(measured.wall, "ticket", parameters=name, mean=network)
-        for name, network in zip(("55K", "1M"), [t for t in times if t.batch_size == 0], strict=False)
-    ]
-    return real + [
-        partial(measured.wall, algorithm, emulated_ticks=tau)
-        for algorithm in ("max_time", "ticket")
-        for tau in EMULATED_TAUS
-    ]
-
-
-def _all(name: str, tasks: list[Callable]) -> tuple[list, bool]:
-    """Results of the tasks, and whether all were done: Ctrl-C ends them early."""
-    results = []
-    if not tasks:
-        return results, True
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    try:
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            for task in progress.track(tasks, description=name):
-                results.append(task())
-    except KeyboardInterrupt:
-        return results, False
-    return results, True
-
-
-def _write(out: pathlib.Path, found: dict, seconds: float, complete: bool) -> None:
-    from rtrl_jax.studies import scaling, scaling_figure, scaling_report
-    from rtrl_jax.telemetry import files
-    from rtrl_jax.telemetry.summary import machine, versions
-
-    points, learners, variance = found["points"], found["learners"], found["variance"]
-    fits = scaling.fits(points) + scaling_report.learner_fits(learners)
-    files.write_text(out / "scaling.csv", scaling_report.as_csv([p._asdict() for p in points]))
-    files.write_text(out / "learners.csv", scaling_report.as_csv([p._asdict() for p in learners]))
-    files.write_text(out / "variance.csv", scaling_report.as_csv([row._asdict() for row in variance]))
-    files.write_text(out / "fits.csv", scaling_report.as_csv(fits))
-    files.write_text(out / "table.md", scaling_report.as_markdown(points, learners, fits))
-    report = {"seconds": round(seconds, 1), "complete": complete, "seed": 0, "learn_every": LEARN_EVERY.value}
-    report |= {"machine": machine(), "versions": versions(), "times": [t._asdict() for t in found["times"]]}
-    files.write_json(out / "scaling.json", report)
-    figures = {}
-    if any(p.parameters is None for p in points):
-        figures["workers-by-time"] = lambda: scaling_figure.against_tau(points)
-    if any(p.parameters is not None for p in points):
-        figures["by-parameters"] = lambda: scaling_figure.against_parameters(points, learners)
-    if any(p.parameters is None for p in learners):
-        figures["learners-by-time"] = lambda: scaling_figure.against_learning_time(learners)
-    if variance:
-        figures["variance"] = lambda: scaling_figure.against_variance(variance)
-    for name, draw in figures.items():
-        picture = draw()
-        for ending in ("png", "svg"):
-            files.write_atomically(
-                out / f"{name}.{ending}",
-                lambda file, ending=ending, picture=picture: picture.savefig(file, format=ending, dpi=130),
-            )
-    print(f"{seconds:.0f} s; wrote {', '.join(sorted(str(path) for path in out.iterdir()))}")
-
-
-def _stated_times() -> list | None:
-    if TIMES.value is None:
-        return None
-    from rtrl_jax.studies.measured import Time
-
-    try:
-        rows = json.loads(pathlib.Path(TIMES.value).read_text())["times"]
-        times = [Time(**row) for row in rows]
-        if not times or not all(time.ms for time in times):
-            raise ValueError("it has no times")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"--times={TIMES.value} is no scaling.json of this study ({error})") from None
-    return times
+_DO = {
+    "workers": _workers,
+    "learners": _learners,
+    "constancy": _constancy,
+    "times": _times,
+    "networks": _networks,
+    "machines": _machines,
+    "table": _table,
+}
 
 
 def command() -> int:

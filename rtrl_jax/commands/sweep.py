@@ -1,11 +1,14 @@
 """Plays many runs of one flagfile, one for each cell of a grid of flags and each seed, on all cores at low priority.
 
-rtrl-sweep --flagfile=paper/figure6-boxing-dqn --grid='delay=1,8;interaction=async,sequential' --seeds=0-4 --out=runs/boxing
+rtrl-sweep --flagfile=paper/figure6-boxing-dqn-async --grid='delay=1,8;pending=none,late' --seeds=0-4 --out=runs/boxing
 rtrl-sweep --flagfile=duel --delay=1 --grid=base --grid='n_steps=1,3' --grid=double_q=true --seeds=0-2 --out=runs/parts
 
 Every flag of a run may be given too, and holds for all of them. Killed at any moment, and started again with the same
 command, it goes on: with runs that had begun from their checkpoints, with what is finished not at all. In --out lie runs/,
 runs.csv (every figure of each run), cells.csv (means over seeds, with half their 95 % t intervals), logs/ and failures/.
+
+With --cluster=auto, runs in virtual time are played on all machines of the Ray cluster that this one has joined, which all have
+to see the folder --out.
 
 Ctrl-C and SIGTERM end it with a checkpoint of each run. Exit status: 0, all runs are finished; 1, some have failed or are
 still to be finished; 2, bad input, and nothing has been written.
@@ -51,6 +54,7 @@ SHOWN = {
 def main() -> int:
     sys.path.append("")  # modules of the user's own that register an environment
 
+    from rtrl_jax.cluster.joining import joined
     from rtrl_jax.sweeps import definition, grid
     from rtrl_jax.sweeps.sweep import Playing, room
     from rtrl_jax.telemetry.terminal import Display
@@ -60,14 +64,20 @@ def main() -> int:
         raise UserError("say where the runs go: --out=FOLDER, new or empty, or that of a sweep to go on with")
     grid.check_common(given)
     played = definition.Played(EPISODES.value, MOST_TICKS.value if EPISODES.value else 0)
-    sweep = definition.Sweep(Settings(**given), grid.cells(GRID.value), grid.seeds(SEEDS.value), played)
+    sweep = definition.Sweep(
+        Settings(**{**given, "cluster": Settings.cluster}), grid.cells(GRID.value), grid.seeds(SEEDS.value), played
+    )
+    address = Settings(**given).cluster_address if sweep.is_virtual else None
+    if address is None:  # by the wall clock a run is alone on the cluster, with workers on all its machines
+        sweep = sweep._replace(settings=Settings(**given))
     out = pathlib.Path(OUT.value).expanduser().absolute()
     definition.check_folder(out, sweep)
     takes = sweep.check()
 
     display = Display(f"sweep {out.name}", given["display"] == "auto", line_every_s=60.0)
-    with definition.opened(out, sweep), display:
-        rows = Playing(sweep, out, JOBS.value or room(sweep.settings), display, takes).play(RETRY.value)
+    with joined(address) as cluster, definition.opened(out, sweep), display:
+        jobs = JOBS.value or (cluster.cores if cluster else room(sweep.settings))
+        rows = Playing(sweep, out, jobs, display, takes, cluster).play(RETRY.value)
     if given["display"] == "auto":
         _show(rows, out)
     return 0 if all(row.state == "finished" for row in rows) else 1

@@ -14,7 +14,6 @@ from rtrl_jax.board.ring import ZeroFramesFirst
 from rtrl_jax.core import accelerator
 from rtrl_jax.core.context import EXPLORATION, Context
 from rtrl_jax.networks import fast, runtime
-from rtrl_jax.pending import Seen
 from rtrl_jax.workers.mailbox import Choice
 from rtrl_jax.workers.policy import Exploration, TwoParts, epsilon_greedy, late, one_action, random_actions
 
@@ -23,7 +22,7 @@ UNCOUNTED = 3  # the first inferences after compiling are slower
 
 class Network(NamedTuple):
     snapshots: Any  # a `board.snapshots.Reader`, or what has its `pinned` and `newest_version`
-    act: Callable  # (parameters, observation [*shape] or `Seen`, seed uint32) -> integer array []
+    act: Callable  # (parameters, observation [*shape] or `Seen`, seed uint32) -> array [], or of vectors [size]
     trunk: Callable | None = None  # with a late head the two parts of it, see `Model.trunk` and `Model.head`
     head: Callable | None = None
 
@@ -40,7 +39,7 @@ def network(context: Context) -> Network:
 
     reader = read_snapshots(context, assembly.leaves + assembly.prepared_leaves, as_tree)
     two = (jax.jit(model.trunk()), model.head()) if context.settings.head_is_late else ()
-    return Network(reader, jax.jit(model.acting_agent().act), *two)
+    return Network(reader, jax.jit(model.acting_agent().acts), *two)
 
 
 def read_snapshots(context: Context, leaves, as_tree=lambda arrays: arrays):
@@ -71,10 +70,15 @@ def policy(context: Context, network: Network | None, worker: int) -> Callable[[
     generator, note = context.lasting_generator(EXPLORATION, worker)
     if settings.policy == "random":
         return random_actions(spec.actions, generator, note)
-    observations, cadence, told = context.board.observations, settings.cadence, context.model.pending
+    observations, cadence = context.board.observations, settings.cadence
     observations = ZeroFramesFirst(observations) if cadence and cadence.zero_frames else observations
     asks = settings.exploring_takes_time and not settings.is_virtual  # where time is charged, not spent
     exploration = Exploration(epsilon(context), spec.actions, generator, note, asks)
+    return _deciding(context, network, observations, exploration)
+
+
+def _deciding(context: Context, network: Network, observations, exploration: Exploration):
+    settings, told = context.settings, context.model.pending
     if settings.head_is_late:
         return late(observations, network.snapshots, network.trunk, network.head, exploration, settings.stacking, told)
     return epsilon_greedy(observations, network.snapshots, network.act, exploration, settings.stacking, told)
@@ -97,14 +101,30 @@ def blank_inference(context: Context, network: Network) -> Callable[[], None]:
 
     def once() -> None:
         with network.snapshots.pinned() as (_, parameters):
-            int(network.act(parameters, blank, np.uint32(0)))
+            np.asarray(network.act(parameters, blank, np.uint32(0)))
 
     def in_two_parts() -> None:
         with network.snapshots.pinned() as (_, parameters):
             features = np.asarray(network.trunk(parameters, blank.observation))
-            int(network.head(parameters, Seen(features, blank.told), np.uint32(0)))
+            np.asarray(network.head(parameters, blank._replace(observation=features), np.uint32(0)))
 
     return in_two_parts if network.head else once
+
+
+def rehearsal(context: Context, network: Network) -> Callable[[], None]:
+    """A function that decides from the newest observation as a worker does, never at random, and throws the answer away."""
+    settings, observations = context.settings, context.board.observations
+    always = Exploration(lambda obs_tick, version: 0.0, context.spec.actions, np.random.default_rng(0))
+    decide = _deciding(context, network, observations, always)
+
+    def once() -> None:
+        newest = observations.newest
+        if settings.head_is_late:
+            decide.head(decide.trunk(newest), newest, newest)
+        else:
+            decide(newest)
+
+    return once
 
 
 def time_inferences(context: Context, network: Network, count: int, after=lambda took_ns: None) -> np.ndarray:

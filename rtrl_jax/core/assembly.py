@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rtrl_jax import stagger, topology
+from rtrl_jax import actions, stagger, topology
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.layout import Board, Dimensions
 from rtrl_jax.board.snapshots import Leaf, arrange
@@ -34,15 +34,18 @@ class Process:
 
     number: int
     name: str
-    role: str  # environment, inference, learner, agent (both, for the sequential baselines) or page
-    core: int = 0
+    role: str  # environment, inference, learner, agent (both, for the sequential baselines), bridge or page
+    core: int = 0  # of its machine
     niceness: int = 0
     workers: tuple[int, ...] = ()  # inference workers it runs
     learner: int | None = None  # which of the learners it is
+    crew: int | None = (
+        None  # which of the crews it belongs to, that share another machine; None: it is on the environment's
+    )
 
     @property
     def uses_networks(self) -> bool:
-        return self.role not in ("environment", "page")
+        return self.role not in ("environment", "bridge", "page")
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,16 @@ class Assembly:
     optimiser_leaves: tuple[Leaf, ...]  # of the optimiser's state
     prepared_leaves: tuple[Leaf, ...]  # of what the model's plan adds to a snapshot
     session: int = 0  # 0, or how often the run has been resumed
+    machines: tuple[str, ...] = ()  # of each crew, the name of the one where it begins
 
     @property
     def settings(self) -> Settings:
         return self.model.settings
+
+    @property
+    def snapshot_leaves(self) -> tuple[Leaf, ...]:
+        """All that lies in a slot, in order."""
+        return self.leaves + self.prepared_leaves
 
     @property
     def spec(self) -> Spec:
@@ -72,6 +81,33 @@ class Assembly:
         """For each inference worker, the number of its process."""
         found = {worker: process.number for process in self.processes for worker in process.workers}
         return [found[worker] for worker in range(self.inference_workers)]
+
+    @cached_property
+    def rung_for_worker(self) -> list[int]:
+        """For each inference worker, the number of the process whose bell the environment rings for it."""
+        crews = {number: process.crew for number, process in enumerate(self.processes)}
+        return [self.bridge if crews[number] is not None else number for number in self.process_of_worker]
+
+    @property
+    def bridge(self) -> int | None:
+        """The number of the process that keeps other machines in step, if there are any."""
+        return next((process.number for process in self.processes if process.role == "bridge"), None)
+
+    @property
+    def elsewhere(self) -> dict[str, str]:
+        """The machine of each worker and learner whose crew began on another, e.g. {"worker 1": "b", "learner 0": "b"}."""
+        crews = {f"worker {number}": self.processes[of].crew for number, of in enumerate(self.process_of_worker)}
+        crews |= {f"learner {number}": self.processes[of].crew for number, of in enumerate(self.learners)}
+        return {name: self.machines[crew] for name, crew in crews.items() if crew is not None}
+
+    @property
+    def learners_crew(self) -> int | None:
+        """The crew that the learners belong to; None if they are on the environment's machine."""
+        return next((process.crew for process in self.processes if process.role == "learner"), None)
+
+    def crew(self, number: int) -> list[Process]:
+        """The processes of a crew, in order."""
+        return [process for process in self.processes if process.crew == number]
 
     @property
     def learners(self) -> list[int]:
@@ -88,10 +124,10 @@ class Assembly:
         compiling_s = COMPILING_S + COMPILING_S_A_NUMBER * self.parameter_count * self.batch_size
         soon = self.settings.learn_start / self.spec.rate_hz < compiling_s
         at_once = soon or self.session > 0 or self.settings.demonstrations is not None
-        busy = {process.core for process in self.processes if process.workers}
+        busy = {process.core for process in self.processes if process.workers and process.crew is None}
 
         def is_awaited(process: Process) -> bool:
-            return process.role != "learner" or at_once or process.core in busy
+            return process.role != "learner" or at_once or (process.crew is None and process.core in busy)
 
         return [process.number for process in self.processes if process.role != "page" and is_awaited(process)]
 
@@ -165,7 +201,11 @@ def lay_board(
     learners = sum(process.learner is not None for process in processes)
     leaves, size = arrange([*parameters, *prepared])
     optimiser_leaves, optimiser_size = arrange(optimiser)
+    action = actions.layout(model.spec.actions)
     slots = min(max(FEWEST_SLOTS, min(MOST_SLOTS, SLOT_MEMORY // max(1, size))), len(processes) + 1)
+    slots += any(
+        process.crew is not None for process in processes if process.learner is not None
+    )  # `training_told` pins one
     dimensions = Dimensions(
         capacity=capacity,
         observation_shape=model.spec.observation_shape,
@@ -174,6 +214,7 @@ def lay_board(
         stagger_columns=COLUMNS,
         learners=learners,
         processes=len(processes),
+        crews=len({process.crew for process in processes} - {None}),
         snapshot_slots=slots if learners else 1,
         snapshot_bytes=size,
         prepared_bytes=size - arrange(parameters)[1],
@@ -184,6 +225,9 @@ def lay_board(
         kept_frames=kept_frames,
         frame_stack=model.settings.frame_stack,
         told=model.settings.told,
+        reflex=model.settings.reflex,
+        action_dtype=action.base.name,
+        action_shape=action.shape,
     )
     if learners and model.variant.prioritised and transitions:
         dimensions = replace(dimensions, priority_nodes=nodes_for(dimensions.act_rows))
@@ -210,11 +254,21 @@ def pictures_kept(settings: Settings, spec: Spec) -> int:
     return min(MOST_PICTURES, max(FEWEST_PICTURES, math.ceil(PICTURES_S * spec.rate_hz)))
 
 
-def by_cores(settings: Settings, inference_workers: int, learner_workers: int) -> list[Process]:
+def by_cores(
+    settings: Settings,
+    inference_workers: int,
+    learner_workers: int,
+    crews: tuple[int, ...] = (),
+    learners_crew: int | None = None,
+) -> list[Process]:
     """Processes and their cores: the environment has the first, inference the others, learners what is left.
 
     With too few cores the first learner shares the environment's, which has the right of way there, rather than slow inference.
     The page comes last, where one more learner would be.
+
+    Args:
+      crews: how many of the workers each crew has; the others are on this machine. Which cores theirs have is seen there.
+      learners_crew: the crew that the learners belong to, if they are not on this machine.
     """
     cores = settings.core_list()
     first, others = cores[0], cores[1:] or cores[:1]
@@ -224,19 +278,35 @@ def by_cores(settings: Settings, inference_workers: int, learner_workers: int) -
         learner = 0 if learners else None
         processes.append(Process(1, "agent", "agent", others[0], workers=(0,), learner=learner))
         return [*processes, *_page(settings, 2, (others[1:] or [first])[0])]
-    groups = inference_processes(settings, inference_workers)
-    share = math.ceil(inference_workers / groups) if settings.device != IN_PLACE else settings.workers_per_process
-    for group in range(groups):
-        workers = tuple(range(group * share, min((group + 1) * share, inference_workers)))
-        name = f"inference {workers[0]}" + (f"-{workers[-1]}" if len(workers) > 1 else "")
-        processes.append(Process(len(processes), name, "inference", others[group % len(others)], workers=workers))
+    here = inference_workers - sum(crews)
+    groups = inference_processes(settings, here)
+    share = math.ceil(here / groups) if settings.device != IN_PLACE else settings.workers_per_process
+    for group, workers in enumerate(_shared_out(range(here), share)):
+        core = others[group % len(others)]
+        processes.append(Process(len(processes), _name(workers), "inference", core, workers=workers))
     # The rest, then the environment's own, then those of inference: niceness keeps learners from being in the way.
     spare = others[groups:] or [first, *others[:groups]]
+    learners_here = learners if learners_crew is None else 0
     for learner in range(learners):
-        core = spare[learner % len(spare)]
+        core = spare[learner % len(spare)] if learners_here else 0
         name, number = f"learner {learner}", len(processes)
-        processes.append(Process(number, name, "learner", core, LEARNER_NICENESS, learner=learner))
-    return [*processes, *_page(settings, len(processes), spare[learners % len(spare)])]
+        processes.append(Process(number, name, "learner", core, LEARNER_NICENESS, learner=learner, crew=learners_crew))
+    if crews:
+        core = (others[groups + learners_here :] or [first])[0]
+        processes.append(Process(len(processes), "bridge", "bridge", core))
+    for crew, size in enumerate(crews):
+        begin = here + sum(crews[:crew])
+        for workers in _shared_out(range(begin, begin + size), share):
+            processes.append(Process(len(processes), _name(workers), "inference", workers=workers, crew=crew))
+    return [*processes, *_page(settings, len(processes), spare[learners_here % len(spare)])]
+
+
+def _shared_out(workers: range, share: int) -> list[tuple[int, ...]]:
+    return [tuple(workers[begin : begin + share]) for begin in range(0, len(workers), share)]
+
+
+def _name(workers: tuple[int, ...]) -> str:
+    return f"inference {workers[0]}" + (f"-{workers[-1]}" if len(workers) > 1 else "")
 
 
 def inference_processes(settings: Settings, inference_workers: int) -> int:
@@ -250,6 +320,11 @@ def inference_processes(settings: Settings, inference_workers: int) -> int:
 def learners_that_fit(settings: Settings, inference_workers: int) -> int:
     """How many learners `by_cores` gives a core that is neither inference's nor another learner's; at least 1."""
     return max(1, len(settings.core_list()) - 1 - inference_processes(settings, inference_workers))
+
+
+def cores_beside(settings: Settings, learners: int) -> int:
+    """Cores of this machine for inference, once the environment and each learner has one."""
+    return max(0, len(settings.core_list()) - 1 - (min(1, learners) if settings.learning == "parallel" else learners))
 
 
 def _page(settings: Settings, number: int, core: int) -> list[Process]:
@@ -268,7 +343,7 @@ def one_each(inference_workers: int, learners: int) -> list[Process]:
 
 def crowding(assembly: Assembly) -> str | None:
     """A warning when inference processes must share cores, or learners theirs with them."""
-    busy = [process for process in assembly.processes if process.workers]
+    busy = [process for process in assembly.processes if process.workers and process.crew is None]
     cores = {process.core for process in busy}
     total, granted = len(assembly.settings.core_list()), topology.granted()
     if granted is not None and granted < min(total, len(assembly.processes)):
@@ -276,7 +351,8 @@ def crowding(assembly: Assembly) -> str | None:
             f"a control group grants {granted:g} cores' time to {total} cores, and whoever has used it up is held up for "
             "tens of milliseconds: raise the limit, or expect late ticks"
         )
-    starving = [process.name for process in assembly.processes if process.role == "learner" and process.core in cores]
+    learners = [process for process in assembly.processes if process.role == "learner" and process.crew is None]
+    starving = [process.name for process in learners if process.core in cores]
     if len(busy) > len(cores):
         return (
             f"{len(busy)} inference processes share {len(cores)} of {total} cores: "

@@ -38,6 +38,7 @@ def finish(run: pathlib.Path) -> dict:
             not_finite={"rewards": None, "observations": None},
             ended_by=ITS_LIMITS,
             realtime_priority=None,
+            rehearsals={"number": None, "share": None},
             startup_s=None,
             seconds=None,
         )

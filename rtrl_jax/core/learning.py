@@ -3,19 +3,20 @@
 import pathlib
 import time
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rtrl_jax import stagger
+from rtrl_jax import actions, stagger
 from rtrl_jax.agents import agent as agents
 from rtrl_jax.board import snapshots
 from rtrl_jax.core import loops
 from rtrl_jax.core.acting import read_snapshots
 from rtrl_jax.core.assembly import Assembly
 from rtrl_jax.core.context import SAMPLING, Context
-from rtrl_jax.networks import hidden, runtime
+from rtrl_jax.networks import hidden, runtime, statistics
 from rtrl_jax.pending import Pending
 from rtrl_jax.replay import demonstrations
 from rtrl_jax.replay.prioritised import PrioritisedReplay
@@ -74,7 +75,8 @@ def _replay(context: Context):
     replay = replay_of(board.acts, board.priorities, board.priorities_entered)
     if settings.demonstrations is None:
         return replay
-    shown = demonstrations.read(pathlib.Path(settings.demonstrations), spec.observation_shape, spec.actions)
+    path, dtype = pathlib.Path(settings.demonstrations), spec.observation_dtype
+    shown = demonstrations.read(path, spec.observation_shape, spec.actions, dtype=dtype)
     acts = demonstrations.as_acts(
         shown,
         _delay(context),
@@ -82,6 +84,7 @@ def _replay(context: Context):
         loops.accounting(context),
         context.model.pending or Pending(),
         spec.default_action,
+        actions.layout(spec.actions),
         beat=context.beat,
     )
     theirs = replay_of(acts, board.demonstration_priorities, board.demonstrations_entered)
@@ -134,7 +137,9 @@ def pretrain(
 def _program(assembly: Assembly) -> Program:
     """The two halves of an update, compiled, on flat lists of arrays."""
     model, tree = assembly.model, assembly.model.structure
-    gradients, apply = agents.gradients(model.learning_agent()), agents.apply_gradients(model.optimiser)
+    gradients = statistics.gradients(agents.gradients(model.learning_agent()), model.inputs)
+    apply = statistics.apply_gradients(agents.apply_gradients(model.optimiser), model.inputs)
+    rate = model.settings.target_rate
     state = jax.tree.structure(model.optimiser_shapes)
 
     def flat_gradients(online, target, batch, seed):
@@ -153,7 +158,8 @@ def _program(assembly: Assembly) -> Program:
         return inactive(jax.tree.unflatten(tree, online), observation, seed)
 
     inactive = hidden.inactive(model.learning_apply())
-    return Program(*map(jax.jit, (flat_gradients, flat_apply, flat_prepare, flat_inactive)))
+    functions = [flat_gradients, flat_apply, flat_prepare, flat_inactive]
+    return Program(*map(jax.jit, [*functions, partial(agents.toward, rate=rate)] if rate < 1 else functions))
 
 
 def _try_out(context: Context, program: Program, reader, publisher) -> None:
@@ -184,6 +190,8 @@ def _blank_update(context: Context, program: Program, reader, publisher) -> Call
             grads, _, _ = program.gradients(online, online, blank, np.uint32(0))
             moved, _, _ = program.apply_gradients(online, publisher.optimiser(), grads)
             jax.block_until_ready(program.prepare(moved))
+            if program.toward:
+                jax.block_until_ready(program.toward(moved, online))
 
     return once
 
@@ -192,4 +200,5 @@ def _blank_batch(context: Context) -> agents.Batch:
     size = context.assembly.batch_size
     numbers, frames = np.zeros(size, np.float32), context.model.blank(size)
     soon = agents.OneStep(numbers, numbers, frames) if context.model.variant.one_step else None
-    return agents.Batch(frames, np.zeros(size, np.int32), numbers, numbers, frames, np.ones(size, np.float32), soon)
+    taken = np.zeros(size, actions.layout(context.spec.actions))
+    return agents.Batch(frames, taken, numbers, numbers, frames, np.ones(size, np.float32), soon)

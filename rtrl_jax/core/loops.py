@@ -30,6 +30,8 @@ class Clock(NamedTuple):
     now_ns: Callable[[], int]
     turn_lock: Callable = nullcontext  # within it nobody else commits an update
     announcing_lock: Callable = nullcontext  # within it nobody else announces an inference time
+    announced: Callable[[Any], Any] = lambda algorithm: algorithm  # where it is told to a table on another machine
+    decided: Callable[[], None] = lambda: None  # called when a decision has been registered
 
 
 class World(NamedTuple):
@@ -75,7 +77,9 @@ def environment(
     if dispatcher and world.ticket is not None:
         dispatcher.restore(world.ticket, None if world.begin.on_the_grid else int(world.begin.last["tick"]) + 1)
     waiting = [assembly.process_of_worker[0]] if settings.is_sequential and dispatcher is None else []
-    everyone = tuple(dict.fromkeys([*waiting, *([] if agent_learns(settings) else assembly.learners)]))
+    bridge = [] if assembly.bridge is None else [assembly.bridge]
+    rung = [] if agent_learns(settings) or assembly.learners_crew is not None else assembly.learners
+    everyone = tuple(dict.fromkeys([*waiting, *bridge, *rung]))
     keeper = _keeper(context, world)
 
     def save() -> bytes:
@@ -88,7 +92,7 @@ def environment(
         context.board,
         clock.now_ns,
         dispatcher,
-        wakes=Wakes(assembly.process_of_worker, everyone),
+        wakes=Wakes(assembly.rung_for_worker, everyone),
         limits=Limits(settings.duration_s, settings.max_ticks, settings.max_episodes),
         repeat=settings.repeats_last_action,
         save=save if settings.checkpoint_every_s else None,
@@ -170,7 +174,7 @@ def agent(
     """The loop of one inference worker; of a sequential agent, which may learn as well."""
     settings, board, assembly = context.settings, context.board, context.assembly
     policy, head = policy if isinstance(policy, TwoParts) else (policy, None)
-    mailbox, start_ns = Mailbox(board, worker, clock.now_ns), int(board.start_ns[0])
+    mailbox, start_ns = Mailbox(board, worker, clock.now_ns, clock.decided), int(board.start_ns[0])
     if settings.is_sequential and settings.cadence is None:
         return Sequential(
             mailbox,
@@ -186,7 +190,7 @@ def agent(
         )
     if settings.is_sequential or stagger.by_name(settings.stagger).hands_out_tickets:
         return Ticketed(mailbox, policy, 1 if settings.cadence else 0, observations=board.observations, head=head)
-    algorithm = stagger.make(settings.stagger, board.stagger, quantile=settings.stagger_quantile)
+    algorithm = clock.announced(stagger.make(settings.stagger, board.stagger, quantile=settings.stagger_quantile))
     return Staggered(
         mailbox,
         board.observations,

@@ -8,10 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from rtrl_jax.agents.variant import Variant, learning_rate, variant_of
+from rtrl_jax.actions import Vector, combinations
+from rtrl_jax.agents.variant import Variant, for_actions, learning_rate, variant_of
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
-from rtrl_jax.pending import DTYPE, UNTOLD, Pending, Seen
+from rtrl_jax.pending import Pending, Seen
 from rtrl_jax.settings import Settings
 
 
@@ -23,10 +24,15 @@ class Model:
     width: float  # the paper's k
     plan: tuple | None = None  # how the network convolves, a `networks.fast.Plan`, of --plan; None: as Flax does
 
+    def __post_init__(self):
+        # Whoever makes one: its settings name an agent that fits the actions, with that agent's numbers.
+        fitting = for_actions(self.settings, self.spec.actions, self.settings.environment)
+        object.__setattr__(self, "settings", fitting)
+
     @cached_property
     def variant(self) -> Variant:
         """Of the agent."""
-        return variant_of(self.settings)
+        return variant_of(self.settings, self.spec.actions)
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
@@ -35,30 +41,71 @@ class Model:
         return (*shape, channels * self.settings.frame_stack)
 
     @cached_property
+    def inputs(self):
+        """What the numbers of an observation are to the network, `networks.Inputs`."""
+        from rtrl_jax.networks import Inputs
+
+        spec, depth = self.spec, self.settings.frame_stack
+        pixels = {"unit": (255.0,), "byte": ()}[self._scale_of_pixels] if spec.has_pixels else None
+
+        def of_all(values: tuple) -> tuple:  # frames are stacked on the last axis
+            return values * depth if len(values) > 1 else values
+
+        return Inputs(
+            of_all(spec.offset),
+            of_all(spec.divisor) if pixels is None else pixels,
+            of_all(spec.measured) if self.settings.normalise_observations else (),
+        )
+
+    @property
+    def _scale_of_pixels(self) -> str:
+        asked = self.settings.input_scale
+        return asked if asked != "auto" else "byte" if self.spec.symbols else "unit"
+
+    @property
+    def sees(self) -> str:
+        """What the network sees, in words: the shape, how it was made of what the world gives, how its numbers are scaled."""
+        spec, shape = self.spec, "x".join(map(str, self.observation_shape))
+        kind = "grids of symbols" if spec.symbols else "images" if spec.is_image else "numbers"
+        bounded = spec.divisor and not spec.symbols
+        if bounded or (spec.has_pixels and self._scale_of_pixels == "unit"):
+            scaled = f"scaled by their bounds to {'0 … 1' if spec.is_image else '−1 … 1'}"
+        else:
+            scaled = "as they are"
+        if self.settings.normalise_observations:
+            scaled += ", then by running statistics"
+        elif scaled == "as they are" and any(spec.measured) and not spec.is_image:
+            scaled += " (--normalise_observations would scale them)"
+        if self.settings.frame_stack > 1:
+            kind += f" of {self.settings.frame_stack} frames"
+        return ", ".join(filter(None, (f"{shape} {kind}", spec.observed_as, f"{spec.observation_dtype} {scaled}")))
+
+    @cached_property
     def pending(self) -> Pending | None:
         """What the network is told of the agent's own actions, if anything."""
         settings, spec = self.settings, self.spec
         if not settings.told:
             return None
-        actions = max(spec.actions, 1 + spec.default_action)
-        return Pending(settings.pending, settings.told, settings.pending_encoding, actions)
+        actions = spec.actions if isinstance(spec.actions, Vector) else max(spec.actions, 1 + spec.default_action)
+        return Pending(settings.pending, settings.told, settings.pending_encoding, actions, settings.reflex)
 
     def blank(self, *rows: int):
         """Observations, and what is told with them, that say nothing: [*rows, *observation_shape], or `Seen`."""
         frames = np.zeros((*rows, *self.observation_shape), self.spec.observation_dtype)
-        return Seen(frames, self.nothing_told(*rows)) if self.pending else frames
-
-    def nothing_told(self, *rows: int) -> np.ndarray:
-        """[*rows, length]."""
-        return np.full((*rows, self.pending.length), UNTOLD, DTYPE)
+        if not self.pending:
+            return frames
+        return Seen(frames, self.pending.nothing(*rows), frames.copy() if self.pending.reflex else None)
 
     @cached_property
     def module(self):
         """The Flax module."""
         from rtrl_jax import networks
 
-        settings, heads = self.settings, self.variant.heads(self.pending)
-        return networks.build(self.network, self.spec.actions, self.width, heads, settings.input_scale)
+        settings, heads, actions = self.settings, self.variant.heads(self.pending), self.spec.actions
+        if self.variant.sac:
+            return networks.actor_critic(self.network, actions.size, self.width, heads, self.inputs)
+        values = combinations(actions) if settings.policy == "agent" or not isinstance(actions, Vector) else 1
+        return networks.build(self.network, values, self.width, heads, self.inputs)
 
     @cached_property
     def shapes(self):
@@ -140,13 +187,13 @@ class Model:
         from rtrl_jax import networks
 
         module = networks.head_of(self.module)
-        act = jax.jit(self.variant.make(module.apply).act)
+        act = jax.jit(self.variant.make(module.apply).acts)
         units = jax.eval_shape(
             lambda tree, observation: self.module.apply({"params": tree}, observation)[0],
             self.shapes,
             self.blank(1).observation,
         )
-        seen = Seen(np.zeros((1, *units.shape), units.dtype), self.nothing_told(1))
+        seen = self.blank(1)._replace(observation=np.zeros((1, *units.shape), units.dtype))
         keys = {name: jax.random.key(0) for name in ("params", "noise")}
         own = tuple(jax.eval_shape(module.init, keys, seen)["params"])
         return lambda parameters, seen, seed: act({name: parameters[name] for name in own}, seen, seed)
@@ -174,19 +221,29 @@ class Model:
 
 
 def choose(settings: Settings, spec: Spec) -> Model:
-    """Works out the network, its width and its plan. Raises UserError if the network does not fit the observations."""
+    """Works out the agent, the network, its width and its plan. Raises UserError if they do not fit the world."""
     from rtrl_jax.core import accelerator
+    from rtrl_jax.networks.nature import LEAST
 
     accelerator.find(settings.device)
     name = settings.network
     if name == "auto":
-        name = "resnet15" if spec.is_image else "mlp"
+        name = "grid" if spec.is_small else "resnet15" if spec.is_image else "mlp"
     if (name == "mlp") == spec.is_image:
         kind = "images" if spec.is_image else "vectors"
         raise UserError(f"--network={name} does not take the {kind} of {settings.environment}: leave it at auto")
-    if settings.input_scale != "unit" and not spec.is_image:
+    if settings.input_scale != "auto" and not spec.has_pixels:
         raise UserError(
-            f"--input_scale={settings.input_scale} is of pixels, and {settings.environment} has vectors: leave it out"
+            f"--input_scale={settings.input_scale} is of pixels, bytes from 0 to 255, and {settings.environment} has other "
+            "numbers: leave it out"
+        )
+    if name == "nature" and min(spec.observation_shape[:2]) < LEAST:
+        raise UserError(
+            f"--network=nature takes images of {LEAST} rows and columns at least: give --image_size={LEAST}, or another network"
+        )
+    if settings.normalise_observations and not any(spec.measured):
+        raise UserError(
+            f"--normalise_observations: what is seen of {settings.environment} is one-hot, and needs no scaling: leave it out"
         )
     model = Model(settings, spec, name, settings.width or 1.0)
     if settings.parameters is not None:
@@ -197,17 +254,25 @@ def choose(settings: Settings, spec: Spec) -> Model:
 def _width_for(model: Model) -> float:
     from rtrl_jax.networks import parameters
 
+    if model.variant.sac:
+        raise UserError(f"--parameters={model.settings.parameters}: --agent=sac has three networks: give --width")
     try:
         wanted = parameters.parse_count(str(model.settings.parameters))
     except ValueError:
         raise UserError(f"--parameters={model.settings.parameters}: give a number such as 1M, 10M or 1B") from None
     shape, dtype = model.observation_shape, model.spec.observation_dtype
-    return parameters.width_for(wanted, model.network, model.spec.actions, shape, dtype)
+    return parameters.width_for(wanted, model.network, combinations(model.spec.actions), shape, dtype)
 
 
 def with_width(model: Model, width: float) -> Model:
     """The same network in another width, which has no plan yet."""
     return replace(model, settings=replace(model.settings, plan=None), width=width, plan=None)
+
+
+_WANTS = {
+    "bfloat16": "this network has no convolutions that are faster so",
+    "int8": "that takes one of the paper's ResNets, of more than 4 filters, a C++ compiler, and a processor with AVX-512 VNNI",
+}
 
 
 def planned(model: Model) -> Model:
@@ -225,8 +290,7 @@ def planned(model: Model) -> Model:
             plan = _named(model, has_one=plan is not None)
     if settings.inference_dtype != "float32" and (plan is None or not plan.prepared):
         raise UserError(
-            f"--inference_dtype={settings.inference_dtype} is for Winograd convolutions, of which this network has none: "
-            "leave it at float32"
+            f"--inference_dtype={settings.inference_dtype}: {_WANTS[settings.inference_dtype]}: leave it at float32"
         )
     return replace(
         model,
@@ -248,4 +312,6 @@ def _named(model: Model, has_one: bool):
     try:
         return fast.plan_text.read(settings.plan, model.module, model.observation_shape, settings.inference_dtype)
     except ValueError as error:
-        raise UserError(f"--plan={settings.plan}: {error}; leave it out, or take that of a run's flags.txt") from None
+        raise UserError(
+            f"--plan={settings.plan}: {error}; leave it out, or on resuming give --fast=false or another"
+        ) from None

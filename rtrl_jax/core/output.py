@@ -137,10 +137,12 @@ class Output:
         if error := self._events.error():
             self.fail("events for TensorBoard", error)
 
-    def close(self, *, died: bool, ended_by: str, startup_s: float) -> dict:
+    def close(self, *, died: bool, ended_by: str, startup_s: float, **more) -> dict:
         """Once nobody plays any more: the last checkpoint, the film, the arrays, and the summary, which it returns.
 
-        Args: died: whether the environment's process is known to have left no state.
+        Args:
+          died: whether the environment's process is known to have left no state.
+          more: what else is to be in the summary.
         """
         seconds = time.monotonic() - self._started if self._started else 0.0
         self.take_in()
@@ -154,18 +156,25 @@ class Output:
         self._report_not_finite()
         summary = summarise(
             self._assembly,
-            self.recorder.close(self._settings.trace_seconds),
+            self.recorder.close(self._settings.trace_seconds, self._assembly.elsewhere),
             self._folder,
             failures=self.failures,
             records_lost=self.recorder.lost,
             not_finite=dict(zip(("rewards", "observations"), self._board.not_finite.tolist(), strict=True)),
             ended_by=ended_by,
             realtime_priority=bool(self._board.realtime[0] > 0),
+            rehearsals=self._rehearsals(seconds),
             startup_s=startup_s,
             seconds=seconds,
+            **more,
         )
         write_json(self._folder / "summary.json", summary)
         return summary
+
+    def _rehearsals(self, seconds: float) -> dict:
+        """How many inferences were made for warm caches alone, and the share of inference workers' time that they took."""
+        number, took_ns = self._board.rehearsed.sum(axis=0).tolist()
+        return {"number": number, "share": took_ns / 1e9 / len(self._board.rehearsed) / seconds if seconds else None}
 
     def _end_film(self) -> None:
         if self._film is None:

@@ -34,12 +34,17 @@ def make_environment(settings: Settings) -> Environment:
     return environments.make(
         settings.environment,
         rate_hz=settings.rate_hz,
+        default_action=settings.default_vector,
         default_action_index=settings.default_action_index,
-        kwargs=settings.environment_keywords,
+        kwargs=environments.keywords(settings.environment_kwargs),
+        observation=settings.observation,
+        image_size=settings.image_rows_and_columns,
         sticky_actions=settings.sticky_actions,
         noop_starts=settings.noop_starts,
         frame_skip=settings.frame_skip,
         press_frames=settings.press_frames,
+        encounters=settings.encounters,
+        episode_ticks=settings.episode_ticks,
     )
 
 
@@ -49,24 +54,44 @@ def probe(settings: Settings) -> Spec:
     try:
         if not settings.is_virtual:
             fresh.check(settings.environment)
+        _try_out(environment)
         why_not = saving.why_not(environment) if settings.checkpoint_every_s else None
     finally:
         environment.close()
     return environment.spec._replace(why_not_saved=why_not)
 
 
+def _try_out(environment: Environment) -> None:
+    """A reset and a step of β, so that a world whose observations are not what it says of them is refused before anything starts.
+
+    Whatever else its own code raises, the run itself will say.
+    """
+    try:
+        environment.reset(seed=0)
+        environment.step(environment.spec.default_action)
+    except UserError:
+        raise
+    except (Exception, SystemExit):
+        return
+
+
 def prepare(settings: Settings, spec: Spec, say=lambda line: None) -> Model:
-    """The model, once the files that the settings name have been looked at. Raises UserError. Args: say: takes a line."""
+    """The model, once the files that the settings name have been looked at, and said what its network sees. Raises UserError.
+
+    Args: say: takes a line.
+    """
     if settings.video is not None:
         film = video.check(settings.video, spec.picture_shape, settings.environment)
         settings = dataclasses.replace(settings, video=str(film))
     if settings.demonstrations is not None:  # looked at now, so that a bad file costs nothing
         path = pathlib.Path(settings.demonstrations).absolute()
         game = demonstrations.Game(settings.environment, spec.action_names)
-        demonstrations.read(path, spec.observation_shape, spec.actions, game, say)
+        demonstrations.read(path, spec.observation_shape, spec.actions, game, say, spec.observation_dtype)
         settings = dataclasses.replace(settings, demonstrations=str(path))
     model = models.choose(settings, spec)
     sizing.check_room(model)
+    if settings.policy == "agent":
+        say(f"the network ({model.network}) sees {model.sees}")
     return model
 
 

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtrl_jax import memory, stagger
+from rtrl_jax import actions, memory, stagger
 from rtrl_jax.board.layout import BRIM
-from rtrl_jax.board.records import TICK, act_dtype
+from rtrl_jax.board.records import act_dtype, layouts
 from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
@@ -84,11 +84,16 @@ def _frames_each(settings: Settings) -> int:
         period = settings.action_hold + (settings.delay - 1 if settings.is_sequential and settings.delay else 0)
     depth, stride = settings.stacking
     seldom = settings.is_sequential or settings.action_hold > 1
+    if settings.reflex:  # keeps that of every tick
+        return max(1, period or 1)
     apart = min(depth, period // math.gcd(period, stride) if period else depth) if seldom else 1
     leads_elsewhere = "next_obs" in settings.departures  # to another observation than the next act goes on from
     # Which a later one does go on from, and it is kept in that order, if all begin at the same zero frame.
     comes_up = cadence and cadence.zero_frames and (cadence.lag - 1) % cadence.period == 0
-    return apart * (2 if leads_elsewhere and not comes_up else 1)
+    if not leads_elsewhere or comes_up:
+        return apart
+    # Both go back in strides, each asking for what the other has left behind.
+    return 2 * (depth if stride > 1 else apart)
 
 
 def _frames_besides(settings: Settings, transitions: int, each: int) -> int:
@@ -109,15 +114,24 @@ def _frame_bytes(spec: Spec) -> int:
     return math.prod(spec.observation_shape) * np.dtype(spec.observation_dtype).itemsize
 
 
+def _act_bytes(settings: Settings, spec: Spec) -> int:
+    return act_dtype(settings.frame_stack, settings.told, settings.reflex, actions.layout(spec.actions)).itemsize
+
+
+def _tick_bytes(spec: Spec) -> int:
+    """Of an observation and its record."""
+    return _frame_bytes(spec) + layouts(actions.layout(spec.actions)).tick.itemsize
+
+
 def _default_transitions(settings: Settings, spec: Spec, each: int) -> int:
-    a_transition = each * _frame_bytes(spec) + act_dtype(settings.frame_stack, settings.told).itemsize
+    a_transition = each * _frame_bytes(spec) + _act_bytes(settings, spec)
     most = min(PAPER_CAPACITY, int(memory.total() * SHARE_OF_MEMORY / a_transition))
     run = _ticks(settings, spec)
     return max(LEAST_CAPACITY, 2 * settings.learn_start, most if run is None else min(run + BRIM, most))
 
 
 def _observations(settings: Settings, spec: Spec) -> int:
-    most = int(memory.total() * SHARE_OF_OBSERVATIONS / (_frame_bytes(spec) + TICK.itemsize))
+    most = int(memory.total() * SHARE_OF_OBSERVATIONS / _tick_bytes(spec))
     looked_back = min(math.ceil(LOOKED_BACK_S * spec.rate_hz), most, (_ticks(settings, spec) or most) + BRIM)
     return max(LEAST_CAPACITY, looked_back, 2 * (settings.playout_ticks or 0), 2 * settings.stacking.reach)
 
@@ -137,10 +151,8 @@ def needed(model: Model) -> int:
 def kept_bytes(settings: Settings, spec: Spec) -> int:
     """Bytes that what is kept comes to once all of it is there."""
     has = kept(settings, spec)
-    frames = (
-        has.kept_frames * _frame_bytes(spec) + has.transitions * act_dtype(settings.frame_stack, settings.told).itemsize
-    )
-    return frames + has.capacity * (_frame_bytes(spec) + TICK.itemsize)
+    frames = has.kept_frames * _frame_bytes(spec) + has.transitions * _act_bytes(settings, spec)
+    return frames + has.capacity * _tick_bytes(spec)
 
 
 def check_room(model: Model) -> None:

@@ -10,7 +10,8 @@ from rtrl_jax.telemetry import summary as summaries
 def summarise(assembly: Assembly, records: dict, folder: pathlib.Path, **outcome) -> dict:
     """Args:
     records: of the whole run, by kind, as `Recorder.close` returns them.
-    outcome: what only the run knows: failures, records_lost, not_finite, ended_by, realtime_priority, startup_s, seconds.
+    outcome: what only the run knows: failures, records_lost, not_finite, ended_by, realtime_priority, rehearsals,
+      startup_s, seconds.
     """
     settings = assembly.settings
     figures = summaries.statistics(records["ticks"], records["decisions"], records["updates"])
@@ -29,6 +30,11 @@ def summarise(assembly: Assembly, records: dict, folder: pathlib.Path, **outcome
         "rate_hz": assembly.spec.rate_hz,
         **figures,
         "parameters": assembly.parameter_count,
+        "observation": {
+            "sees": assembly.model.sees,
+            "shape": list(assembly.spec.observation_shape),
+            "dtype": assembly.spec.observation_dtype,
+        },
         "network": {"name": assembly.model.network, "width": assembly.model.width, "plan": settings.plan},
         "sessions": assembly.session + 1,
         "checkpoints": len(store.whole(folder)),

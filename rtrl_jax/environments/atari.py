@@ -6,8 +6,8 @@ import numpy as np
 
 from rtrl_jax.environments.frames import SIDE, small_grey
 from rtrl_jax.environments.protocol import Environment
-from rtrl_jax.environments.spec import Spec, nearest
-from rtrl_jax.errors import UserError
+from rtrl_jax.environments.spec import Spec
+from rtrl_jax.errors import UserError, nearest
 
 gymnasium.register_envs(ale_py)
 ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
@@ -36,7 +36,7 @@ class Atari(Environment):
         )
         screen = (*self._console.getScreenDims(), 3)
         names = tuple(self._game.unwrapped.get_action_meanings())
-        self.spec = Spec((SIDE, SIDE, 1), "uint8", len(names), 0, 60.0, 1e-5, screen, names)
+        self.spec = Spec((SIDE, SIDE, 1), "uint8", len(names), 0, 60.0, 1e-5, screen, names, observed_as="grey")
 
     def reset(self, seed: int | None = None):
         return small_grey(self._game.reset(seed=seed)[0])
@@ -44,6 +44,11 @@ class Atari(Environment):
     def step(self, action: int):
         picture, reward, terminated, truncated, _ = self._game.step(action)
         return small_grey(picture), float(reward), bool(terminated), bool(truncated)
+
+    def skip(self, action: int):
+        picture, reward, terminated, truncated, _ = self._game.step(action)
+        frame = small_grey(picture) if terminated or truncated else None
+        return frame, float(reward), bool(terminated), bool(truncated)
 
     def picture(self) -> np.ndarray:
         """The screen in colour: [210, 160, 3] uint8 in most games."""

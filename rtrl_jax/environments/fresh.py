@@ -20,17 +20,20 @@ def check(name: str) -> None:
     Args:
       name: as `environments.make` took it. What did not come with Gymnasium costs the start of a process, a fifth of a second.
     """
-    family, _, rest = name.partition("/")
-    module, _, bare = rest.rpartition(":")
-    if family != "gymnasium" or module not in ("", "__main__"):
+    from rtrl_jax.environments import is_gymnasium
+
+    module, _, bare = name.removeprefix("gymnasium/").rpartition(":")
+    if not is_gymnasium(name) or module not in ("", "__main__"):
         return
     import gymnasium
-    from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
 
-    space, stem, version = parse_env_id(bare)
-    full = get_env_id(space, stem, find_highest_version(space, stem) if version is None else version)
-    if full not in gymnasium.registry:  # `make` says so
-        return
+    from rtrl_jax.environments.making import newest
+
+    full = newest(bare)
+    if full not in gymnasium.registry:
+        if module:  # a factory in the script
+            _refuse(name, f"put {bare} into a module of its own, and write <module>:{bare}")
+        return  # `make` says so
     made_by = gymnasium.registry[full].entry_point
     home = getattr(made_by, "__module__", None) or str(made_by).partition(":")[0]
     if not module and (home.partition(".")[0] == "gymnasium" or _known_to_a_fresh_process(full)):
@@ -38,6 +41,10 @@ def check(name: str) -> None:
     remedy = f"name the module that registers it, such as gymnasium/{home}:{bare}"
     if home == "__main__":
         remedy = f"put its class and its registration into a module of their own, and write gymnasium/<module>:{bare}"
+    _refuse(name, remedy)
+
+
+def _refuse(name: str, remedy: str) -> None:
     raise UserError(f"{name} is known to this script alone, and a run has processes of its own: {remedy}")
 
 

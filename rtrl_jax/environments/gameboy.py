@@ -107,18 +107,21 @@ class GameBoy(Environment):
         self._rng = np.random.default_rng(0)
         self._values, self._notes = {}, {}
         self.progress = Progress()
-        self.spec = Spec((SIDE, SIDE, 1), "uint8", len(ACTIONS), len(ACTIONS), RATE_HZ, 1e-3, SCREEN, ACTIONS)
+        actions = len(ACTIONS)  # β is none of them
+        self.spec = Spec((SIDE, SIDE, 1), "uint8", actions, actions, RATE_HZ, 1e-3, SCREEN, ACTIONS, observed_as="grey")
 
     @property
     def encounters(self) -> int:
         """How many the game has."""
         return self._game.encounters
 
-    def reset(self, seed: int | None = None, encounter: int = 0) -> np.ndarray:
-        """Begins the next attempt. A seed also goes back to the first encounter, or to number `encounter`."""
+    def reset(self, seed: int | None = None, encounter: int | None = None) -> np.ndarray:
+        """Begins the next attempt, at number `encounter` if that is given. A seed also goes back to the first encounter."""
         if seed is not None:
             self._rng = np.random.default_rng(seed)
-            self.progress = Progress(encounter)
+            self.progress = Progress()
+        if encounter is not None:
+            self.progress = self.progress._replace(encounter=encounter)
         self._game.begin(self.console, self.progress.encounter, self._rng)
         self.console.step()  # a restored state shows its picture with the next frame
         self._values, self._notes = self._read(), {}
@@ -127,12 +130,18 @@ class GameBoy(Environment):
 
     def step(self, action: int):
         """Args: action: number in `ACTIONS`; one more is β."""
+        _, reward, terminated, truncated = self.skip(action)
+        return small_grey(self.console.picture()), reward, terminated, truncated
+
+    def skip(self, action: int):
+        """`step`, without the time that a picture takes."""
         self.console.step(*ACTIONS[action : action + 1])
         before, self._values = self._values, self._read()
         judgement = self._game.judge(before, self._values, self._notes)
         if judgement.won is not None:
             self.progress = self.progress.after(judgement.won, self._game.encounters)
-        return small_grey(self.console.picture()), judgement.reward, judgement.won is not None, False
+        frame = None if judgement.won is None else small_grey(self.console.picture())
+        return frame, judgement.reward, judgement.won is not None, False
 
     def picture(self) -> np.ndarray:
         """The screen as the console draws it: [144, 160, 3] uint8."""

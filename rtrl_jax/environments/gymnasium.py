@@ -1,68 +1,83 @@
-"""Any Gymnasium environment with discrete actions. Pictures become 84x84x1 grey; everything else a float32 vector.
+"""Any Gymnasium environment whose actions can be carried (`gymnasium_actions`); how its observations are seen says `view`.
 
 One that has save() -> dict of plain values, bytes or arrays of numbers, and restore(dict), can be saved; restore gets
 lists where there were tuples. What it gives that is no finite number becomes 0 and is counted.
 """
 
-import json
-
-import gymnasium
 import numpy as np
-from gymnasium import spaces
 from gymnasium.wrappers import TimeLimit
 
-from rtrl_jax.environments.frames import SIDE, small_grey
+from rtrl_jax.environments import gymnasium_actions
+from rtrl_jax.environments.making import OLD, made
 from rtrl_jax.environments.protocol import Environment
-from rtrl_jax.environments.spec import Spec, nearest
+from rtrl_jax.environments.spec import Spec
+from rtrl_jax.environments.view import view
 from rtrl_jax.errors import UserError
+from rtrl_jax.settings import FASTEST_HZ, SLOWEST_HZ
 
-gymnasium.logger.min_level = gymnasium.logger.ERROR  # what is wrong is said once, by us
 LARGEST = float(np.finfo(np.float32).max)  # which learning counts in
 
 
-class Gymnasium(Environment):
-    """Args: name: as `gymnasium.make` takes it. keywords: what else it is to be given."""
+def _rate(metadata) -> float | None:
+    """Ticks a second, if its metadata has a number of them that a run can have."""
+    rate = metadata.get("render_fps") if isinstance(metadata, dict) else None
+    return rate if isinstance(rate, int | float) and SLOWEST_HZ <= rate <= FASTEST_HZ else None  # nor NaN
 
-    def __init__(self, name: str, keywords: dict | None = None):
-        self._environment = _make(name, keywords or {})
-        action_space, space = self._environment.action_space, self._environment.observation_space
-        if not isinstance(action_space, spaces.Discrete):
+
+class Gymnasium(Environment):
+    """Args: name: see `making`. keywords: what else it is to be given. kind, size: see `view`."""
+
+    def __init__(
+        self, name: str, keywords: dict | None = None, kind: str = "auto", size: tuple[int, int] | None = None
+    ):
+        self._name, self._environment = name, made(name, keywords or {})
+        action_space = self._environment.action_space
+        try:
+            actions = gymnasium_actions.of(action_space)
+            self._view = view(self._environment.observation_space, kind, size)
+        except (UserError, ValueError) as error:
             self.close()
-            raise UserError(
-                f"gymnasium/{name} has {type(action_space).__name__} actions: only discrete ones are supported; "
-                "wrap it so that it takes one of a list of actions"
-            )
-        self._first_action = int(action_space.start)
-        self._space = space
-        self._is_image = (
-            isinstance(space, spaces.Box)
-            and space.dtype == np.uint8
-            and (len(space.shape) == 2 or (len(space.shape) == 3 and space.shape[-1] in (1, 3)))
-        )
-        if self._is_image:
-            shape, dtype = (SIDE, SIDE, 1), "uint8"
-        elif wrong := _no_numbers(space):
-            self.close()
-            raise UserError(f"gymnasium/{name}: {wrong}")
-        else:
-            shape, dtype = spaces.flatten_space(space).shape, "float32"
-        rate = self._environment.metadata.get("render_fps")
-        screen = (*space.shape[:2], 3) if self._is_image else None
+            raise UserError(f"gymnasium/{name}: {error}") from None
+        self._as_it_takes_them = gymnasium_actions.converter(action_space)
         self._picture = None
-        self.spec = Spec(shape, dtype, int(action_space.n), 0, rate, 1e-3, screen)
+        rate, nothing = _rate(self._environment.metadata), gymnasium_actions.nothing(actions)
+        self.spec = Spec(actions=actions, default_action=nothing, rate_hz=rate, learning_rate=1e-3, **self._view.fields)
 
     def reset(self, seed: int | None = None):
-        return self._frame(self._environment.reset(seed=seed)[0])
+        try:
+            found = self._environment.reset(seed=seed)
+        except TypeError as error:
+            if "seed" in str(error):
+                raise UserError(f"gymnasium/{self._name} {OLD}") from None
+            raise
+        if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[1], dict)):
+            raise UserError(f"gymnasium/{self._name} {OLD}")
+        return self._frame(found[0])
 
-    def step(self, action: int):
-        observation, reward, terminated, truncated, _ = self._environment.step(action + self._first_action)
-        reward = float(reward)
+    def step(self, action):
+        try:
+            observation, reward, terminated, truncated, _ = self._environment.step(self._as_it_takes_them(action))
+        except ValueError as error:
+            if "unpack" in str(error):
+                raise UserError(f"gymnasium/{self._name} {OLD}") from None
+            raise
+        reward = self._number(reward)
         if not -LARGEST <= reward <= LARGEST:  # nor is NaN
             reward, self.not_finite = 0.0, self.not_finite._replace(rewards=self.not_finite.rewards + 1)
         return self._frame(observation), reward, bool(terminated), bool(truncated)
 
+    def _number(self, reward) -> float:
+        try:
+            return float(reward)
+        except (TypeError, ValueError):
+            if np.size(reward) == 1 and np.ndim(reward):  # many give an array of one
+                return self._number(np.ravel(reward)[0])
+        raise UserError(
+            f"gymnasium/{self._name}: a reward is no number but of type {type(reward).__name__}: give one number"
+        )
+
     def picture(self) -> np.ndarray:
-        """The last observation in full, if it is an image: [height, width, 3] uint8."""
+        """The last observation in full, if it is a picture: [height, width, 3] uint8."""
         picture = self._picture if self._picture.ndim == 3 else self._picture[..., None]
         return np.broadcast_to(picture, self.spec.picture_shape)
 
@@ -90,52 +105,12 @@ class Gymnasium(Environment):
         self._environment.close()
 
     def _frame(self, observation) -> np.ndarray:
-        if self._is_image:
-            self._picture = observation
-            return small_grey(observation)
-        vector = np.asarray(spaces.flatten(self._space, observation), np.float32)
-        if not np.isfinite(vector).all():
-            vector = np.nan_to_num(vector, nan=0.0, posinf=0.0, neginf=0.0)
+        self._picture = observation
+        try:
+            frame = self._view.of(observation)
+        except UserError as error:
+            raise UserError(f"gymnasium/{self._name}: {error}") from None
+        if frame.dtype == np.float32 and not np.isfinite(frame).all():
+            frame = np.nan_to_num(frame, nan=0.0, posinf=0.0, neginf=0.0)
             self.not_finite = self.not_finite._replace(observations=self.not_finite.observations + 1)
-        return vector
-
-
-def _make(name: str, keywords: dict):
-    try:
-        return gymnasium.make(name, disable_env_checker=True, **keywords)
-    except gymnasium.error.UnregisteredEnv:
-        known = nearest(name, [known for known in gymnasium.registry if "/" not in known])
-        raise UserError(
-            f"no Gymnasium environment {name!r}{known or '; gymnasium.pprint_registry() lists them'}"
-        ) from None
-    except ImportError as error:  # also gymnasium's own DependencyNotInstalled and a module: part that is not there
-        raise UserError(f"gymnasium/{name} needs something that is not installed: {_one_line(error)}") from None
-    except Exception as error:
-        if not keywords and not isinstance(error, gymnasium.error.Error | TypeError | ValueError):
-            raise
-        given = f" with --environment_kwargs={json.dumps(keywords, default=str)}" if keywords else ""
-        raise UserError(f"gymnasium/{name} cannot be made{given}: {_one_line(error)}") from None
-
-
-def _no_numbers(space: spaces.Space, field: str = "") -> str | None:
-    """What part of these observations cannot be made into a vector, and what would help; None if all can."""
-    if isinstance(space, spaces.Dict | spaces.Tuple):
-        parts = space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces)
-        found = (_no_numbers(part, f"{field}.{name}" if field else str(name)) for name, part in parts)
-        return next(filter(None, found), None)
-    try:
-        if space.is_np_flattenable:
-            return None
-    except NotImplementedError:  # a kind of space of its own, such as MiniGrid's mission
-        pass
-    kind = type(space).__name__
-    if not field:
-        return f"its observations ({kind}) cannot be made into a vector"
-    return (
-        f"the field {field!r} of its observations ({kind}) cannot be made into numbers: leave it out, with "
-        "gymnasium.wrappers.FilterObservation or a wrapper of its own, in an environment that a module of yours registers"
-    )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+        return frame

@@ -42,6 +42,7 @@ class Environment(Protocol):
       lives                  None
       not_finite             none: for those whose values can only be numbers
       picture                none, and then spec.picture_shape is None
+      skip                   a step
       save, restore          cannot be saved: a resumed run begins a new episode
 
     A Gymnasium environment of the user's own may bring save() -> dict and restore(dict); see `gymnasium` in this folder.
@@ -61,14 +62,18 @@ class Environment(Protocol):
         """
         ...
 
-    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool]:
-        """One tick. Args: action: from 0 to spec.actions − 1, or spec.default_action.
+    def step(self, action) -> tuple[np.ndarray, float, bool, bool]:
+        """One tick. Args: action: from 0 to spec.actions − 1, or spec.default_action; of a `Vector` [size] numbers.
 
         Returns:
           (observation as of reset, reward, whether the episode terminated, whether it was truncated). The reward is finite. After
           either of the last two comes a reset.
         """
         ...
+
+    def skip(self, action) -> tuple[np.ndarray | None, float, bool, bool]:
+        """`step` where nobody will look at the observation, which may then be None unless the episode ends with it."""
+        return self.step(action)
 
     def close(self) -> None:
         """Gives back what it holds. Nothing may be called afterwards."""

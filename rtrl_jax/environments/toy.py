@@ -14,8 +14,7 @@ and action 0 is β's: it never earns anything.
 import gymnasium
 from gymnasium import spaces
 
-from rtrl_jax.environments.spec import nearest
-from rtrl_jax.errors import UserError
+from rtrl_jax.errors import UserError, nearest
 
 RATE_HZ = 50
 STATES = 64

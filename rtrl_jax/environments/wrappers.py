@@ -1,13 +1,15 @@
-"""What can be put around any game: sticky actions, no-op starts and skipped frames, by which Atari is played elsewhere.
+"""What can be put around any game: sticky actions, no-op starts and skipped frames, by which Atari is played elsewhere; also
+encounters in any order, and an end to episodes that find none.
 
 Their random numbers follow from the seed of `reset`, and are saved and restored with the game's state.
 """
 
 import numpy as np
 
+from rtrl_jax import actions
 from rtrl_jax.environments.protocol import Environment
 
-STICKY, NOOPS = 1, 2  # purposes of random generators
+STICKY, NOOPS, ENCOUNTERS = 1, 2, 3  # purposes of random generators
 
 
 class Wrapper(Environment):
@@ -21,6 +23,9 @@ class Wrapper(Environment):
 
     def step(self, action: int):
         return self._inner.step(action)
+
+    def skip(self, action: int):
+        return self._inner.skip(action)
 
     def picture(self) -> np.ndarray:
         return self._inner.picture()
@@ -75,12 +80,18 @@ class Sticky(Wrapper):
         return super().reset(seed, **which)
 
     def step(self, action: int):
+        return super().step(self._stuck(action))
+
+    def skip(self, action: int):
+        return super().skip(self._stuck(action))
+
+    def _stuck(self, action: int) -> int:
         if self._rng.random() >= self._probability:
             self._done = action
-        return super().step(self._done)
+        return self._done
 
     def _own(self) -> dict:
-        return {"rng": self._rng.bit_generator.state, "done": int(self._done)}
+        return {"rng": self._rng.bit_generator.state, "done": actions.plain(self._done)}
 
     def _take(self, saved: dict) -> None:
         self._rng.bit_generator.state, self._done = saved["rng"], saved["done"]
@@ -121,26 +132,81 @@ class FrameSkip(Wrapper):
         self.spec = inner.spec._replace(rate_hz=rate_hz and rate_hz / frames)
 
     def step(self, action: int):
-        total = 0.0
+        total, last = 0.0, self._frames - 1
         for number in range(self._frames):
             done = action if number < self._pressed else self.spec.default_action
-            frame, reward, terminated, truncated = super().step(done)
+            frame, reward, terminated, truncated = (super().step if number == last else super().skip)(done)
             total += reward
             if terminated or truncated:
                 break
         return frame, total, terminated, truncated
 
+    def skip(self, action: int):
+        return self.step(action)
+
+
+class Shuffled(Wrapper):
+    """Each episode is an encounter of its own, drawn anew, whether or not the one before was won."""
+
+    def __init__(self, inner: Environment):
+        super().__init__(inner)
+        self._rng = np.random.default_rng([0, ENCOUNTERS])
+
+    def reset(self, seed: int | None = None, encounter: int | None = None) -> np.ndarray:
+        if seed is not None:
+            self._rng = np.random.default_rng([seed, ENCOUNTERS])
+        drawn = int(self._rng.integers(self.encounters))
+        return super().reset(seed, encounter=drawn if encounter is None else encounter)
+
+    def _own(self) -> dict:
+        return {"rng": self._rng.bit_generator.state}
+
+    def _take(self, saved: dict) -> None:
+        self._rng.bit_generator.state = saved["rng"]
+
+
+class CutOff(Wrapper):
+    """An episode is truncated at its tick number `most`, if it has come so far."""
+
+    def __init__(self, inner: Environment, most: int):
+        super().__init__(inner)
+        self._most, self._ticks = most, 0
+
+    def reset(self, seed: int | None = None, **which) -> np.ndarray:
+        self._ticks = 0
+        return super().reset(seed, **which)
+
+    def step(self, action: int):
+        frame, reward, terminated, truncated = super().step(action)
+        self._ticks += 1
+        return frame, reward, terminated, truncated or (self._ticks >= self._most and not terminated)
+
+    def skip(self, action: int):
+        return self.step(action)
+
+    def _own(self) -> dict:
+        return {"ticks": self._ticks}
+
+    def _take(self, saved: dict) -> None:
+        self._ticks = saved["ticks"]
+
 
 def wrapped(
     environment: Environment,
-    sticky_actions: float,
-    noop_starts: int,
-    frame_skip: int,
+    sticky_actions: float = 0.0,
+    noop_starts: int = 0,
+    frame_skip: int = 1,
     press_frames: int | None = None,
+    encounters: str = "in_order",
+    episode_ticks: int | None = None,
 ) -> Environment:
     """With what is asked for around it; itself if nothing is."""
+    if encounters == "random":
+        environment = Shuffled(environment)
     if sticky_actions:
         environment = Sticky(environment, sticky_actions)
     if noop_starts:
         environment = NoopStarts(environment, noop_starts)
-    return FrameSkip(environment, frame_skip, press_frames) if frame_skip > 1 else environment
+    if frame_skip > 1:
+        environment = FrameSkip(environment, frame_skip, press_frames)
+    return environment if episode_ticks is None else CutOff(environment, episode_ticks)

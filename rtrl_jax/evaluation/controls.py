@@ -10,8 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rtrl_jax.environments.spec import Spec, nearest
-from rtrl_jax.errors import UserError
+from rtrl_jax.actions import Vector, words
+from rtrl_jax.environments.spec import Spec
+from rtrl_jax.errors import UserError, nearest
 
 HOLDS = (1, 4)  # ticks that a control holds an action for
 KEPT = 4  # a round keeps one in so many
@@ -42,7 +43,13 @@ parse.range = FORMS
 
 def pattern(policy: str, environment: str, spec: Spec) -> tuple[int, ...]:
     """The actions that a policy names, as numbers. Raises UserError if the game lacks one."""
-    return tuple(_number(name, policy, environment, spec) for name in parse(policy)[1])
+    names = parse(policy)[1]
+    if names and isinstance(spec.actions, Vector):
+        raise UserError(
+            f"--policy={policy}: {environment} has {words(spec.actions)}: give --policy=noop and that "
+            "action as --default_action, such as 0.5,0"
+        )
+    return tuple(_number(name, policy, environment, spec) for name in names)
 
 
 def _number(name: str, policy: str, environment: str, spec: Spec) -> int:
@@ -60,9 +67,13 @@ def _number(name: str, policy: str, environment: str, spec: Spec) -> int:
 def every(spec: Spec, *, gaps: bool) -> list[Control]:
     """Each action throughout, each two in turn, at each of `HOLDS`, then random play at each, and doing nothing.
 
+    Where actions are vectors only the latter two.
+
     Args:
       gaps: whether β acts between decisions; if not, one action throughout is the same at any hold.
     """
+    if isinstance(spec.actions, Vector):
+        return baselines()
     names = spec.action_names or tuple(map(str, range(spec.actions)))
     actions = range(spec.actions)
     found = [Control(f"constant:{names[k]}", hold, (k,)) for hold in (HOLDS if gaps else HOLDS[:1]) for k in actions]

@@ -5,10 +5,11 @@ It stands still only where a network is needed, so a process can gather the ques
 
 from collections import deque
 from collections.abc import Generator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from rtrl_jax import actions
 from rtrl_jax.board.ring import Stacking
 from rtrl_jax.environments import Environment
 from rtrl_jax.evaluation.schedule import Schedule
@@ -43,7 +44,7 @@ class Player(NamedTuple):
 
     schedule: Schedule
     epsilon: float  # probability that a decision is drawn at random
-    pattern: tuple[int, ...] = ()  # its actions in turn, one a decision, for one who looks at nothing
+    pattern: tuple = ()  # its actions in turn, one a decision, for one who looks at nothing
 
 
 class Rules(NamedTuple):
@@ -63,7 +64,7 @@ class _Question(NamedTuple):
     seed: int
 
 
-def play(environment: Environment, job: Job, rules: Rules) -> Generator[tuple[np.ndarray | Seen, int], int, Episode]:
+def play(environment: Environment, job: Job, rules: Rules) -> Generator[tuple[np.ndarray | Seen, int], Any, Episode]:
     """Plays one episode from its reset to its end.
 
     Yields:
@@ -82,7 +83,7 @@ def play(environment: Environment, job: Job, rules: Rules) -> Generator[tuple[np
     seen = 1 + rules.stacking.reach
     frames = deque([frame] * seen, maxlen=seen)  # before the first stands the first, repeated
     wins = environment.progress.wins
-    decided: dict[int, int | _Question] = {}
+    decided: dict[int, Any] = {}  # by the tick of its observation an action, or a `_Question`
     in_force = [spec.default_action]  # by tick; that of the reset has none
     action, total, default_ticks, tick, terminated, truncated = spec.default_action, 0.0, 0, 0, False, False
 
@@ -90,14 +91,17 @@ def play(environment: Environment, job: Job, rules: Rules) -> Generator[tuple[np
         first, last = pending.span(obs_tick, newest=tick, episode_start=0)
         return pending.padded(in_force[first : last + 1])
 
+    def seen_now() -> np.ndarray:
+        return np.concatenate([*frames][:: rules.stacking.stride], axis=-1)
+
     while not (terminated or truncated):
         if schedule.decides(tick):
             if pattern:
                 decided[tick] = pattern[tick // schedule.every % len(pattern)]
             elif rng.random() < epsilon:
-                decided[tick] = int(rng.integers(spec.actions))
+                decided[tick] = actions.draw(spec.actions, rng)
             else:
-                observation = np.concatenate([*frames][:: rules.stacking.stride], axis=-1)
+                observation = seen_now()
                 seed = int(rng.integers(2**32))
                 if pending.waits:
                     decided[tick] = _Question(observation, seed)
@@ -105,7 +109,8 @@ def play(environment: Environment, job: Job, rules: Rules) -> Generator[tuple[np
                     decided[tick] = yield (Seen(observation, told(tick)) if pending.length else observation), seed
         source = schedule.source(tick + 1)
         if isinstance(question := decided.get(source), _Question):
-            decided[source] = yield Seen(question.observation, told(source)), question.seed
+            newest = seen_now() if pending.reflex else None
+            decided[source] = yield Seen(question.observation, told(source), newest), question.seed
         tick += 1
         if source is None:
             action = action if rules.repeat else spec.default_action

@@ -1,8 +1,11 @@
 """From a checkpoint to greedy actions: of one observation at a time, or of a batch."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 
+from rtrl_jax import actions
 from rtrl_jax.checkpoints import Policy
 from rtrl_jax.core import model as models
 from rtrl_jax.core.model import Model
@@ -13,9 +16,13 @@ from rtrl_jax.networks import fast, runtime
 
 
 def model_of(manifest: dict, spec: Spec) -> Model:
-    """The model whose parameters a checkpoint holds. It convolves as in the run, whose settings say how."""
+    """The model whose parameters a checkpoint holds. It convolves as in the run, whose settings say how, if this machine can."""
     there = manifest["network"]
-    return models.planned(Model(settings_of(manifest), spec, there["name"], there["width"]))
+    model = Model(settings_of(manifest), spec, there["name"], there["width"])
+    try:
+        return models.planned(model)
+    except UserError:  # the same values by other ways, but for rounding
+        return models.planned(replace(model, settings=replace(model.settings, plan=None)))
 
 
 def version(manifest: dict) -> list:
@@ -27,9 +34,10 @@ def check_fit(policy: Policy, environment: str, spec: Spec) -> None:
     """Raises UserError if the policy does not fit the environment, or its parameters are not those of its network."""
     manifest = policy.manifest
     trained_on, shape = manifest["environment"], tuple(manifest["observation_shape"])
-    if manifest["actions"] != spec.actions:
+    before = actions.from_plain(manifest["actions"])
+    if before != spec.actions:
         raise UserError(
-            f"the checkpoint has {manifest['actions']} actions ({trained_on}) and {environment} has {spec.actions}: "
+            f"the checkpoint has {actions.words(before)} ({trained_on}) and {environment} has {actions.words(spec.actions)}: "
             "evaluate it elsewhere"
         )
     if shape != tuple(spec.observation_shape):
@@ -49,7 +57,7 @@ def batched_actions(policy: Policy, model: Model, rows: int):
     a row; more rows of a noisy agent one after another, since each has noise of its own.
 
     Returns:
-      ([rows, *shape, depth * c] observations or `Seen`, [rows] uint32 seeds) -> [rows] int actions, as numpy arrays. A row's
+      ([rows, *shape, depth * c] observations or `Seen`, [rows] uint32 seeds) -> [rows] actions, as numpy arrays. A row's
       action does not depend on what is in the other rows, nor on which row it is.
     """
     runtime.configure()
@@ -60,7 +68,9 @@ def batched_actions(policy: Policy, model: Model, rows: int):
 
         def one_by_one(observations, seeds):
             each = [jax.tree.map(lambda leaf, row=row: leaf[row], observations) for row in range(rows)]
-            return np.array([int(act(tree, observation, seed)) for observation, seed in zip(each, seeds, strict=True)])
+            return np.array(
+                [np.asarray(act(tree, observation, seed)) for observation, seed in zip(each, seeds, strict=True)]
+            )
 
         return one_by_one
     agent = model.variant.make(_in_batches(fast.learning(model.module, model.fast))) if model.fast else None

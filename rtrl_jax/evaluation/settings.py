@@ -13,6 +13,7 @@ from rtrl_jax.evaluation.schedule import NEVER, Schedule, asynchronous, sequenti
 from rtrl_jax.latency import LONGEST_MS
 from rtrl_jax.settings import MOST_TICKS, Settings
 from rtrl_jax.settings_fields import check, facts, same_as, setting, when
+from rtrl_jax.settings_texts import stated_action
 
 HALF_AN_HOUR = 108_000  # ticks of an Atari game
 ROUNDING = 1e-9  # of a tick
@@ -104,7 +105,10 @@ class Evaluation:
         ("async", "sequential"),
     )
     default_action: str | None = setting(
-        None, "what acts while no decision is ready; default: as in the run, else noop", ("noop", "repeat")
+        None,
+        "what acts while no decision is ready: noop, repeat, or where actions are vectors an action; default: as in the run, "
+        "else noop",
+        parse=stated_action,
     )
     action_every: int | None = setting(
         None,

@@ -69,13 +69,14 @@ def play_all(environments: list, work: Work, choose, ask) -> None:
     """
     import numpy as np
 
+    from rtrl_jax.actions import value
     from rtrl_jax.evaluation.episodes import Job, play
 
     rules = _rules(work)
     games, observations, seeds = {}, None, np.zeros(work.rows, np.uint32)
     began, inferring_s = perf_counter(), 0.0
 
-    def advance(slot: int, action: int | None, job) -> None:
+    def advance(slot: int, action, job) -> None:
         """Until the slot's episode waits for an action. Begins another when it ends, while there is one."""
         nonlocal observations
         while job or slot in games:
@@ -99,19 +100,20 @@ def play_all(environments: list, work: Work, choose, ask) -> None:
         advance(slot, None, ask(None, inferring_s, perf_counter() - began))
     while games:
         began_to_infer = perf_counter()
-        actions = choose(observations, seeds)
+        chosen = choose(observations, seeds)
         inferring_s += perf_counter() - began_to_infer
         for slot in list(games):
-            advance(slot, int(actions[slot]), None)
+            advance(slot, value(chosen[slot]), None)
 
 
 def _leaves(observation) -> tuple:
     """The arrays of an observation, or of a batch of them."""
-    return tuple(observation) if isinstance(observation, Seen) else (observation,)
+    return observation.arrays() if isinstance(observation, Seen) else (observation,)
 
 
 def _rules(work: Work) -> list:
     """Of each player."""
+    from rtrl_jax.actions import from_plain
     from rtrl_jax.board.ring import Stacking
     from rtrl_jax.evaluation.episodes import Player, Rules
     from rtrl_jax.evaluation.schedule import Schedule
@@ -119,6 +121,7 @@ def _rules(work: Work) -> list:
 
     players = [Player(Schedule(*schedule), epsilon, tuple(pattern)) for schedule, epsilon, pattern in work.players]
     stacking, pending = Stacking(*work.stacking), Pending(*work.pending)
+    pending = pending._replace(actions=from_plain(pending.actions))
     return [Rules(player, stacking, work.most_ticks, work.repeat, pending) for player in players]
 
 

@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from rtrl_jax.networks.encoder import Encoder
+from rtrl_jax.networks.eye import Eye
 from rtrl_jax.networks.hidden import Relu
+from rtrl_jax.networks.inputs import AS_THEY_ARE, Inputs
 from rtrl_jax.pending import Pending, Seen
 
 SIGMA_0 = 0.5  # of the noisy layers; Fortunato et al. 2018 for the factorised noise
@@ -25,6 +27,7 @@ class Heads(NamedTuple):
     shared: bool = False  # a dense layer before all of it, as large as theirs, as the paper's Rainbow has
     normalisation: str = "none"  # layer normalisation (Ba et al. 2016): features, hidden or, both, layer
     pending: Pending | None = None  # what it is told besides: then it falls into a trunk and a head
+    newest: Inputs = AS_THEY_ARE  # what the numbers of the newest observation are, if the head sees it
 
 
 VALUES = Heads()  # none of it
@@ -62,7 +65,7 @@ def normalised(y: jax.Array, name: str, heads: Heads, kind: str = "hidden") -> j
 
 
 def answer(
-    x: jax.Array, told: jax.Array | None, actions: int, hidden: int, heads: Heads, names=("hidden", "values")
+    x: jax.Array, seen: Seen | None, actions: int, hidden: int, heads: Heads, names=("hidden", "values")
 ) -> jax.Array:
     """How every network ends; called inside the `__call__` of the module that the layers belong to.
 
@@ -71,7 +74,7 @@ def answer(
 
     Args:
       x: [batch, features].
-      told: [batch, length] whole numbers; None: nothing is told yet.
+      seen: what is told; None: nothing is told yet.
 
     Returns:
       As `action_values`; but with `heads.pending` and nothing told the trunk's own features, [batch, hidden] float32.
@@ -80,7 +83,7 @@ def answer(
         return action_values(x, actions, hidden, heads, names)
     x = normalised(x, "features", heads, "features")
     x = Relu()(normalised(nn.Dense(hidden, name="trunk")(x), "trunk", heads))
-    return x if told is None else _fused(x, told, actions, hidden, heads, names)
+    return x if seen is None else _fused(x, seen, actions, hidden, heads, names)
 
 
 class Head(nn.Module):
@@ -96,12 +99,15 @@ class Head(nn.Module):
 
     @nn.compact
     def __call__(self, seen: Seen) -> jax.Array:
-        return _fused(seen.observation, seen.told, self.actions, self.hidden, self.heads, self.names)
+        return _fused(seen.observation, seen, self.actions, self.hidden, self.heads, self.names)
 
 
-def _fused(x, told, actions: int, hidden: int, heads: Heads, names) -> jax.Array:
+def _fused(x, seen: Seen, actions: int, hidden: int, heads: Heads, names) -> jax.Array:
     pending = heads.pending
-    x = jnp.concatenate([x, Encoder(pending.actions, pending.encoding, name="pending")(told)], axis=1)
+    beside = [Encoder(pending.actions, pending.encoding, name="pending")(seen.told)]
+    if pending.reflex:
+        beside.append(Eye(heads.newest, name="eye")(seen.newest))
+    x = jnp.concatenate([x, *beside], axis=1)
     rest = "none" if heads.normalisation == "features" else heads.normalisation.replace("layer", "hidden")
     return action_values(x, actions, hidden, heads._replace(normalisation=rest), names)
 

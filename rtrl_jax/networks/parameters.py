@@ -9,14 +9,16 @@ import numpy as np
 
 from rtrl_jax import networks
 from rtrl_jax.networks.heads import LAST, SIGMA_0
-from rtrl_jax.pending import DTYPE, Seen
+from rtrl_jax.pending import Seen
 
 
 def shapes(network: nn.Module, observation_shape: tuple[int, ...], dtype: str):
     """The parameter tree with a `jax.ShapeDtypeStruct` at each leaf; computes nothing."""
     observation = jax.ShapeDtypeStruct((1, *observation_shape), dtype)
     if network.heads.pending is not None:
-        observation = Seen(observation, jax.ShapeDtypeStruct((1, network.heads.pending.length), DTYPE))
+        told = network.heads.pending.nothing(1)
+        told = jax.ShapeDtypeStruct(told.shape, told.dtype)
+        observation = Seen(observation, told, observation if network.heads.pending.reflex else None)
     keys = {"params": jax.random.key(0), "noise": jax.random.key(0)}
     return jax.eval_shape(lambda x: network.init(keys, x), observation)["params"]
 
@@ -45,7 +47,7 @@ def initialise(tree, seed: int, how: str = "lecun", zero_head: bool = False):
         layer = functools.reduce(lambda node, step: node[step.key], path[:-1], tree)
         if name == "scale":  # of a normalisation
             return np.ones(leaf.shape, np.float32)
-        if zero_head and path[-2].key.endswith(LAST) and not name.startswith("sigma_"):
+        if zero_head and len(path) > 1 and path[-2].key.endswith(LAST) and not name.startswith("sigma_"):
             return np.zeros(leaf.shape, np.float32)
         if name.startswith(("mu_", "sigma_")):
             bound = 1 / math.sqrt(layer["mu_kernel"].shape[0])

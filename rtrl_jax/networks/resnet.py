@@ -8,37 +8,41 @@ import jax.numpy as jnp
 
 from rtrl_jax.networks.heads import HIDDEN, VALUES, Heads, answer
 from rtrl_jax.networks.hidden import Relu
-from rtrl_jax.networks.inputs import scaled
+from rtrl_jax.networks.inputs import PIXELS, Inputs, taken_in
 from rtrl_jax.pending import parts
 
 POOLING_STRIDES = {3: (2, 2, 2), 6: (2, 1, 1, 1, 2, 1)}
+LEAST = 5  # rows or columns that a block's convolution and pooling leave one of
 
 
 class ResNet(nn.Module):
-    """[batch, 84, 84, channels] uint8 -> [batch, actions] float32, or what `heads` says.
+    """[batch, rows, columns, channels], 84 by 84 in the paper, -> [batch, actions] float32, or what `heads` says.
 
     Each block: a valid 3x3 convolution, a 3x3 max-pool, two residual pairs of 3x3 convolutions. Filters: 16k in the first
-    block, 32k after it. The last feature map is 7x7x32k with three blocks and 8x8x32k with six.
+    block, 32k after it. Of 84x84 the last feature map is 7x7x32k with three blocks and 8x8x32k with six. An axis that has become
+    shorter than `LEAST` is padded in a block, and not pooled: so images of any size will do.
     """
 
     actions: int
     width: float = 1.0
     heads: Heads = VALUES
     blocks: int = 3
-    input_scale: str = "unit"  # see `inputs`
+    inputs: Inputs = PIXELS
 
     @nn.compact
     def __call__(self, observation) -> jax.Array:
-        observation, told = parts(observation)
-        x = scaled(observation, self.input_scale)
+        observation, seen = parts(observation)
+        x = taken_in(observation, self.inputs)
         for block, stride in enumerate(POOLING_STRIDES[self.blocks]):
             filters = max(1, int((16 if block == 0 else 32) * self.width))
-            x = max_pool(nn.Conv(filters, (3, 3), padding="VALID")(x), stride)
+            large = [size >= LEAST for size in x.shape[1:3]]
+            x = nn.Conv(filters, (3, 3), padding=[(0, 0) if enough else (1, 1) for enough in large])(x)
+            x = max_pool(x, stride, tuple(axis for axis, enough in zip((1, 2), large, strict=True) if enough))
             for _ in range(2):
                 y = nn.Conv(filters, (3, 3))(Relu()(x))
                 x = x + nn.Conv(filters, (3, 3))(Relu()(y))
         x = Relu()(x).reshape(x.shape[0], -1)
-        return answer(x, told, self.actions, HIDDEN, self.heads)
+        return answer(x, seen, self.actions, HIDDEN, self.heads)
 
 
 def max_pool(x: jax.Array, stride: int, axes: tuple[int, ...] = (1, 2), window: int = 3) -> jax.Array:

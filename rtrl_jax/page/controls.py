@@ -1,5 +1,10 @@
 """From what a person presses to an action: a game's buttons, the keys for them, and which action some of them make together."""
 
+import numpy as np
+
+from rtrl_jax.actions import Vector
+from rtrl_jax.environments import Spec
+
 GAME_BOY = ("A", "B", "UP", "DOWN", "LEFT", "RIGHT")
 JOYSTICK = ("UP", "DOWN", "LEFT", "RIGHT", "FIRE")
 KEYS = {
@@ -23,6 +28,34 @@ def split(name: str) -> tuple[str, ...]:
         found.append(button)
         rest = rest[len(button) :]
     return (name,) if rest else tuple(found)
+
+
+class Sliders:
+    """For actions that are vectors: two buttons for each number, to its least and to its most; without either it is β's.
+
+    `keys` maps each button to codes of keys, as browsers name them: arrows for the first two numbers, digits for others.
+    """
+
+    def __init__(self, actions: Vector, default_action):
+        self._actions, self._default = actions, np.asarray(default_action, np.float32)
+        self.buttons = tuple(f"{place}{sign}" for place in range(actions.size) for sign in "-+")
+        codes = iter(("ArrowLeft", "ArrowRight", "ArrowDown", "ArrowUp", *(f"Digit{digit}" for digit in range(1, 10))))
+        self.keys = {button: (next(codes, "Digit0"),) for button in self.buttons}
+
+    def action(self, held: list[str]) -> np.ndarray:
+        """[size]. Args: held: buttons, in the order they were pressed; the last one counts."""
+        found = self._default.copy()
+        for button in held:
+            place = int(button[:-1])
+            found[place] = (self._actions.low if button[-1] == "-" else self._actions.high)[place]
+        return found
+
+
+def controls_of(spec: Spec):
+    """The `Controls` or the `Sliders` of an environment."""
+    if isinstance(spec.actions, Vector):
+        return Sliders(spec.actions, spec.default_action)
+    return Controls(spec.actions, spec.action_names, spec.default_action)
 
 
 class Controls:

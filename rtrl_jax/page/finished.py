@@ -59,6 +59,7 @@ class FinishedRun:
                 "environment": self._flags.get("environment", "a run"),
                 "rate_hz": rate,
                 "workers": self._workers(),
+                "elsewhere": self._elsewhere(),
                 "interaction": self._flags.get("interaction", "async"),
                 "stagger": stagger.label_of(self._flags.get("stagger", "")),
                 "emulated": self._flags.get("emulated_inference_ms"),
@@ -97,6 +98,15 @@ class FinishedRun:
         """How many there were, those that never decided anything included; of a run that was killed, those that did."""
         known = self._summary.get("inference", {}).get("workers", 1)
         return max(known, int(self._decisions["decision"]["worker"].max(initial=0)) + 1)
+
+    def _elsewhere(self) -> dict[str, str]:
+        """As `Assembly.elsewhere`, where they were at the end."""
+        return {
+            f"{name} {number}": machine["machine"]
+            for machine in self._summary.get("machines", ())
+            for name, numbers in (("worker", machine["inference_workers"]), ("learner", machine["learners"]))
+            for number in numbers
+        }
 
     def window(self, first: int, length: int) -> bytes:
         """Ticks `first` … `first + length − 1` and the inferences that touch them, as far as they exist."""

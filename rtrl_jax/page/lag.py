@@ -6,10 +6,10 @@ import collections
 class Delayed:
     """Everything acts, `delay` ticks after the picture it answers to. A delay of 1 is that of an ordinary game."""
 
-    def __init__(self, delay: int, default_action: int):
+    def __init__(self, delay: int, default_action):
         self._waiting = collections.deque([default_action] * (delay - 1))
 
-    def act(self, wanted: int) -> int:
+    def act(self, wanted):
         """Args: wanted: what is pressed at this tick. Returns what acts at it."""
         self._waiting.append(wanted)
         return self._waiting.popleft()
@@ -20,11 +20,11 @@ class Delayed:
 class Sequential:
     """One decision in `ticks` ticks: what is pressed when it is begun acts that many ticks later, once; in between β acts."""
 
-    def __init__(self, ticks: int, default_action: int):
+    def __init__(self, ticks: int, default_action):
         self._ticks, self._default = ticks, default_action
         self._decision, self._left = default_action, 0
 
-    def act(self, wanted: int) -> int:
+    def act(self, wanted):
         if self._left > 0:
             self._left -= 1
         if self._left > 0:

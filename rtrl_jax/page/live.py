@@ -99,12 +99,13 @@ class LiveRun:
                 "environment": settings.environment,
                 "rate_hz": spec.rate_hz,
                 "workers": assembly.inference_workers,
+                "elsewhere": assembly.elsewhere,
                 "interaction": settings.interaction,
                 "stagger": stagger.label_of(settings.stagger),
                 "emulated": settings.emulated_inference_ms,
                 "actions": list(spec.action_names),
                 "pictures": bool(len(self._pictures.rows)),
-                "images": spec.is_image,
+                "images": spec.is_picture,
                 "learns": settings.learns,
                 "now": self._now_ms(),
                 **tables.rows(self._recent["ticks"], self._recent["decisions"], self._origin()),
@@ -129,11 +130,11 @@ class LiveRun:
                 header["picture"] = len(pictures)
         if (tick := self._board.observations.newest) >= 0:
             observation = self._board.frames[tick % len(self._board.frames)]
-            if self._context.assembly.spec.is_image:
+            if self._context.assembly.spec.is_picture:
                 pictures.append(messages.png(observation))
                 header["observation"] = len(pictures)
             else:
-                header["numbers"] = [round(value, 4) for value in observation[:MOST_NUMBERS].tolist()]
+                header["numbers"] = [round(value, 4) for value in observation.ravel()[:MOST_NUMBERS].tolist()]
         now = time.monotonic()
         if now >= self._figures_at:
             self._figures_at = now + FIGURES_S

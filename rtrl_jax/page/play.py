@@ -6,8 +6,9 @@ The world does not wait for the person either; it stands still only while nobody
 import asyncio
 import time
 
+from rtrl_jax.actions import same, text
 from rtrl_jax.page import messages
-from rtrl_jax.page.controls import Controls, Held
+from rtrl_jax.page.controls import Held, controls_of
 from rtrl_jax.page.listener import Listener
 from rtrl_jax.page.recording import Recording
 from rtrl_jax.page.server import PLAY_PAGE, application, serve
@@ -25,7 +26,7 @@ class Play:
         """Args: environment: see `rtrl_jax.environments`. lag: has act(action) -> action, see `lag`."""
         spec = environment.spec
         self._environment, self._lag, self._recording = environment, lag, recording
-        self.controls = Controls(spec.actions, spec.action_names, spec.default_action)
+        self.controls = controls_of(spec)
         self.held = Held(self.controls.buttons)
         self._names = spec.action_names
         self._default = spec.default_action
@@ -50,9 +51,10 @@ class Play:
         action = self._lag.act(self.controls.action(self.held.take()))
         frame, reward, terminated, truncated = self._environment.step(action)
         self.ticks += 1
-        self.idle += action == self._default
+        is_default = same(action, self._default)
+        self.idle += is_default
         self.score += reward
-        self.acting = "" if action == self._default else (self._names[action] if self._names else str(action))
+        self.acting = "" if is_default else text(action, self._names)
         if self._recording is not None:
             self._recording.add(frame, action, reward, terminated, truncated)
         if terminated or truncated:

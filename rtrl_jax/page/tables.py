@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rtrl_jax.actions import text
 from rtrl_jax.telemetry.summary import PROGRESS
 
 MOST_ROWS = 600  # of one kind in a message
@@ -21,7 +22,11 @@ def rows(ticks: np.ndarray, decisions: np.ndarray, origin_ns: int) -> dict:
     decisions = decisions[-MOST_ROWS:]
     return {
         "ticks": _columns(
-            ticks["tick"], _ms(ticks["boundary_ns"], origin_ns), ticks["obs_tick"], ticks["worker"], ticks["action"]
+            ticks["tick"],
+            _ms(ticks["boundary_ns"], origin_ns),
+            ticks["obs_tick"],
+            ticks["worker"],
+            _actions(ticks["action"]),
         ),
         "decisions": _columns(
             made["worker"],
@@ -35,6 +40,11 @@ def rows(ticks: np.ndarray, decisions: np.ndarray, origin_ns: int) -> dict:
             _ms(made["head_start_ns"], origin_ns),
         ),
     }
+
+
+def _actions(column: np.ndarray) -> np.ndarray:
+    """Numbers as they are; of vectors what people read."""
+    return column if column.ndim == 1 else np.array([text(action) for action in column], object)
 
 
 def _ms(stamps_ns: np.ndarray, origin_ns: int) -> np.ndarray:

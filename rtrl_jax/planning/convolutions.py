@@ -27,7 +27,7 @@ def table(settings: Settings, again: bool, say=lambda line: None) -> tuple[pathl
     """
     model = models.choose(settings, preparation.probe(settings))
     module, shape = model.module, model.observation_shape
-    of = (module, shape, settings.batch_size)
+    of = (module, shape, model.settings.batch_size)
     if fast.choose(*of) is None:
         raise UserError(
             f"--layers is about the paper's ResNets on square images: --network={model.network} computes as Flax does"

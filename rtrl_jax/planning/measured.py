@@ -11,6 +11,8 @@ import numpy as np
 
 from rtrl_jax import memory
 from rtrl_jax.board.layout import OPTIMISER_SLOTS, TARGET_SLOTS, size
+from rtrl_jax.cluster import network
+from rtrl_jax.cluster.joining import Cluster, not_installed
 from rtrl_jax.core import model as models
 from rtrl_jax.core import preparation, sizing
 from rtrl_jax.core.assembly import assemble, by_cores
@@ -53,8 +55,12 @@ class Cost(NamedTuple):
     own_how: str
 
 
-def make(planning: Planning, say=lambda line: None) -> dict:
-    """Measures and plans. Args: say: told what is going on, a line at a time.
+def make(planning: Planning, say=lambda line: None, cluster: Cluster | None = None) -> dict:
+    """Measures and plans.
+
+    Args:
+      say: told what is going on, a line at a time.
+      cluster: whose cores count too; the time of its slowest network is added to each inference.
 
     Raises:
       UserError: there is no such environment, or no such network for it.
@@ -62,8 +68,15 @@ def make(planning: Planning, say=lambda line: None) -> dict:
     settings = planning.run_settings()
     spec = preparation.probe(settings)
     this = size_of(models.choose(settings, spec))
+    chosen = this.model.settings
+    asked, planning = planning, dataclasses.replace(planning, agent=chosen.agent, batch_size=chosen.batch_size)
     inference = _inference(planning, this, say)
     update = _update(planning, this, inference, say) if planning.learn_every else None
+    machines = []
+    if cluster is not None:
+        machines = _machines(cluster, spec, say)
+        planning = dataclasses.replace(planning, cores=planning.core_count + sum(one["cores"] for one in machines))
+        inference = inference._replace(timing=_with_network(inference.timing, machines))
     facts = Facts(
         spec.rate_hz,
         inference.timing,
@@ -78,7 +91,7 @@ def make(planning: Planning, say=lambda line: None) -> dict:
     memory = partial(_memory, this, inference, update)
     plan = planner.plan(facts, lambda way, workers, tau: expect(way, workers, len(tau)), memory)
     for way, figures in plan["ways"].items():
-        figures["flags"] = flags(planning, spec, way, figures["given_cores"])
+        figures["flags"] = flags(asked, spec, way, figures["given_cores"])
     plan["layout"] = layout(settings, planning.core_count, plan["ways"]["ticket"]["given_cores"])
     plan["obtained"]["memory"] = (
         "computed from the board's layout; processes: inference "
@@ -95,8 +108,38 @@ def make(planning: Planning, say=lambda line: None) -> dict:
         "agent": planning.agent,
         "batch_size": planning.batch_size,
         **plan,
+        **({"machines": machines} if cluster is not None else {}),
         "command": " ".join(["python launch/run.py", *plan["ways"]["ticket"]["flags"]]),
     }
+
+
+def _machines(cluster: Cluster, spec: Spec, say) -> list[dict]:
+    """The others of a cluster, and how long an observation takes there and an answer back. Raises UserError."""
+    size, found = math.prod(spec.observation_shape) * np.dtype(spec.observation_dtype).itemsize, []
+    for machine in cluster.others:
+        say(f"Measuring the network to {machine} …")
+        try:
+            trips = network.round_trips(cluster, machine, size)
+        except cluster.gone as error:
+            if missing := not_installed(error):
+                raise UserError(f"machine {machine}: {missing}; install the same on all") from None
+            say(f"Machine {machine} is lost, and not counted.")
+            continue
+        if trips is None:
+            raise UserError(
+                f"machine {machine} does not reach {cluster.here.address}: open its ports, or leave out --cluster"
+            )
+        p50, p99 = np.quantile(trips, (0.5, 0.99)).tolist()
+        found.append(
+            {"machine": machine.name, "cores": machine.cores, "round_trip_p50_ms": p50, "round_trip_p99_ms": p99}
+        )
+    return found
+
+
+def _with_network(timing: Timing, machines: list[dict]) -> Timing:
+    """Inference as workers on the slowest to reach of these have it: a ticket's worker is occupied until its answer is there."""
+    slowest = max((machine["round_trip_p50_ms"] for machine in machines), default=0.0)
+    return timing._replace(ms=timing.ms + slowest, note=f"{timing.note}, and {slowest:.2f} ms of network")
 
 
 def flags(planning: Planning, spec: Spec, way: str, figures: dict) -> list[str]:
@@ -112,6 +155,8 @@ def flags(planning: Planning, spec: Spec, way: str, figures: dict) -> list[str]:
     else:
         workers = min(figures["inference_workers"], MOST_WORKERS)
         chosen += [f"--inference_workers={workers}", f"--stagger={way}"]
+        if planning.cluster_address is not None:
+            chosen.append(f"--cluster={planning.cluster}")
         if planning.inference_ms is not None and workers > 1:
             chosen.append(f"--workers_per_process={workers}")
     if planning.inference_ms is not None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from rtrl_jax import latency
 from rtrl_jax.errors import UserError
-from rtrl_jax.settings import MOST_CORES, Settings
+from rtrl_jax.settings import MOST_TICKS, Settings
 from rtrl_jax.settings_fields import Condition, check, same_as, setting
+from rtrl_jax.settings_texts import MOST_CORES
 from rtrl_jax.telemetry import files
 
 LEARNER = Condition("a learner", lambda planning: planning.learn_every > 0, "leave it out with --learn_every=0")
@@ -19,6 +20,9 @@ LAYERS = Condition("--layers", lambda planning: planning.layers)
 @dataclass(frozen=True)
 class Planning:
     environment: str = same_as(Settings, "environment", group="Environment")
+    environment_kwargs: str | None = same_as(Settings, "environment_kwargs")
+    observation: str = same_as(Settings, "observation")
+    image_size: str | None = same_as(Settings, "image_size")
     rate_hz: float | None = same_as(Settings, "rate_hz")
     frame_stack: int = same_as(Settings, "frame_stack")
 
@@ -26,16 +30,21 @@ class Planning:
     width: float | None = same_as(Settings, "width")
     parameters: str | None = same_as(Settings, "parameters")
     inference_dtype: str = same_as(Settings, "inference_dtype")
-    agent: str = setting("dqn", "what is learned", ("dqn", "rainbow"))
-    learn_every: int = same_as(Settings, "learn_every")
+    agent: str = same_as(Settings, "agent", "what is learned")
+    learn_every: int = setting(4, "ticks, or decisions, for each update; 0 for no learning", between=(0, MOST_TICKS))
     learn_per: str | None = same_as(Settings, "learn_per")
-    batch_size: int = same_as(Settings, "batch_size")
+    batch_size: int | None = same_as(Settings, "batch_size")
 
     cores: int | None = setting(
         None,
         "how many cores the plan is for; default: as many as this machine has",
         group="Machine and times",
         between=(1, MOST_CORES),
+    )
+    cluster: str = same_as(
+        Settings,
+        "cluster",
+        "auto, or the address, of a Ray cluster that this machine has joined: its cores count too, and its network is measured",
     )
     inference_ms: str | None = setting(None, f"take this instead of measuring an inference: {latency.FORMS}")
     update_ms: float | None = setting(
@@ -63,6 +72,8 @@ class Planning:
         check(self)
         if self.layers and (self.out is not None or self.display == "none"):
             raise UserError("--layers prints a table and no plan: leave out --out and --display=none")
+        if self.cluster_address is not None and self.cores is not None:
+            raise UserError(f"--cores={self.cores}: with --cluster its cores are counted; leave one of the two out")
         if self.inference_ms is not None:
             self.draws(1)
         self.run_settings().check()
@@ -91,12 +102,18 @@ class Planning:
     def core_count(self) -> int:
         return self.cores or len(os.sched_getaffinity(0))
 
+    @property
+    def cluster_address(self) -> str | None:
+        """As of a run's settings."""
+        return Settings(cluster=self.cluster).cluster_address
+
     def run_settings(self) -> Settings:
         """Those of a run that learns and infers as planned."""
-        same = "environment rate_hz network width parameters frame_stack agent batch_size inference_dtype"
+        same = "environment environment_kwargs observation image_size rate_hz frame_stack"
+        same += " network width parameters agent batch_size inference_dtype"
         return Settings(
             **{name: getattr(self, name) for name in same.split()},
-            learn_every=self.learn_every or Settings.learn_every,
+            learn_every=self.learn_every or None,
             learn_per=self.learn_per,
             learner_workers="1" if self.learn_every else "0",
         )

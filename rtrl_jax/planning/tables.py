@@ -45,6 +45,9 @@ def show(console: Console, plan: dict) -> None:
     console.print(_timings(plan))
     for note in [plan[name]["note"] for name in ("tau_theta", "tau_l") if _extrapolated(plan[name])]:
         console.print(Text(f"extrapolated: {note}"), style="yellow")
+    for machine in plan.get("machines", ()):
+        trip = f"{machine['round_trip_p50_ms']:.2f} ms (p99 {machine['round_trip_p99_ms']:.2f}) there and back"
+        console.print(Text(f"{machine['machine']}: {_count(machine['cores'], 'core')}, an observation takes {trip}"))
     console.print(_side_by_side(plan, "enough_cores", "With enough cores: as many workers as each way needs"))
     if all(ways["enough_cores"] == ways["given_cores"] for ways in plan["ways"].values()):
         console.print(f"{_count(plan['cores'], 'core')} are enough for each of them.")

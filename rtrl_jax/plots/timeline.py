@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 from matplotlib.patches import Patch
 
-from rtrl_jax import stagger
+from rtrl_jax import actions, stagger
 from rtrl_jax.board.records import APPLIED
 from rtrl_jax.errors import UserError
 from rtrl_jax.plots import style
@@ -82,7 +82,7 @@ def _draw_run(axes, run: Run, title: str, workers: int, first_tick: int, ticks: 
         axes.text(
             (left + right) / 2,
             0,
-            "β" if worker < 0 else str(int(table["action"][tick])),
+            "β" if worker < 0 else actions.text(table["action"][tick]),
             ha="center",
             va="center",
             fontsize=8,

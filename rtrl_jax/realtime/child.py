@@ -10,6 +10,7 @@ import signal
 import sys
 
 from rtrl_jax.core.one_thread import ONE_THREAD, die_with
+from rtrl_jax.errors import DivergedError
 
 
 def main() -> None:
@@ -24,4 +25,8 @@ def main() -> None:
 
     from rtrl_jax.realtime import roles
 
-    roles.perform(message)
+    try:
+        roles.perform(message)
+    except DivergedError as error:
+        print(error)
+        sys.exit(error.EXIT_STATUS)

@@ -20,6 +20,7 @@ def drive(
     beat: Callable[[int], None],
     emulate: Callable[[int, bool], int] | None = None,
     spin_ns: int = LONGEST_SPIN_NS,
+    rehearsals=None,
 ) -> None:
     """Runs `loops` until they end or `running()` turns false.
 
@@ -29,7 +30,8 @@ def drive(
       bell: this process's `Bell`.
       running: whether the run goes on. A loop that waits for a boundary when it ends is resumed with None.
       beat: called at least every `LOOK_NS`, and after each computation with its duration in nanoseconds.
-      spin_ns: how long before a boundary to stop sleeping.
+      spin_ns: how long before a boundary, or a rehearsal, to stop sleeping.
+      rehearsals: a `rehearsal.Rehearsals`, for a process of one loop, which makes use of waiting for the bell; None: it sleeps.
       emulate: (loop number, whether the action is the network's) -> nanoseconds that the inference should take at least.
     """
     due = [0.0] * len(loops)  # when each loop is to be resumed; infinite once it has ended
@@ -67,7 +69,15 @@ def drive(
             return
         left = due[number] - now_ns()
         if left > LOOK_NS or (left > 0 and number not in at_boundary):
-            bell.wait(seen, min(left, LOOK_NS) / 1e9)
+            if rehearsals and listening:
+                from_ns = rehearsals.begin_ns(now_ns())
+                if from_ns <= now_ns():
+                    rehearsals.make()
+                    continue
+                left = min(left, from_ns - spin_ns - now_ns())
+                if left <= 0:  # so near that a sleep would end too late
+                    continue
+            bell.wait(seen, max(0, min(left, LOOK_NS)) / 1e9)
             continue
         if left > 0:
             _wait_exactly(due[number], spin_ns)

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 
+from rtrl_jax import actions
 from rtrl_jax.board.layout import Dimensions
 from rtrl_jax.board.snapshots import Leaf
 from rtrl_jax.core import accelerator
@@ -18,7 +19,7 @@ from rtrl_jax.settings import Settings
 def write(
     assembly: Assembly, process: Process, board_fd: int, incarnation: int = 0, listener: Listener | None = None
 ) -> str:
-    """Args: incarnation: 0 for the first process in that place, 1 for its first replacement. listener: for the page."""
+    """Args: incarnation: 0 for the first process in that place, 1 for its first replacement. listener: for page and bridge."""
     plain = {
         "assembly": dataclasses.asdict(assembly),
         "process": dataclasses.asdict(process),
@@ -34,7 +35,7 @@ def write(
 
 
 def read_listener(plain: dict) -> Listener:
-    """The page's listener, whose socket this process was given."""
+    """The listener whose socket this process was given."""
     told = plain["listener"]
     return Listener(socket.socket(fileno=told["socket"]), told["host"], told["token"])
 
@@ -55,15 +56,21 @@ def read_assembly(plain: dict) -> Assembly:
     made = {
         "model": Model(
             settings=Settings(**model["settings"]),
-            spec=Spec(*map(_tuple, model["spec"])),
+            spec=_spec(model["spec"]),
             network=model["network"],
             width=model["width"],
             plan=_tuple(model["plan"]),
         ),
         "processes": tuple(Process(**_tuples(process)) for process in plain["processes"]),
         "dimensions": Dimensions(**_tuples(plain["dimensions"])),
+        "machines": _tuple(plain["machines"]),
     }
     return Assembly(**{**plain, **made, **leaves})
+
+
+def _spec(plain: list) -> Spec:
+    spec = Spec(*map(_tuple, plain))
+    return spec._replace(actions=actions.from_plain(spec.actions))
 
 
 def _tuples(plain: dict) -> dict:

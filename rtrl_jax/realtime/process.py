@@ -8,6 +8,7 @@ import tempfile
 
 from rtrl_jax import processes
 from rtrl_jax.core.assembly import Process
+from rtrl_jax.errors import DivergedError
 
 MOST_LINES = 40
 STARTUP_TIMEOUT_S = 600.0  # compiling the largest network included
@@ -55,7 +56,12 @@ class Child:
         if status == 0:
             return "ended by itself (exit status 0) before the run was over"
         last = self.output().splitlines()[-1:] or [f"exit status {status}"]
-        return f"died: {last[0]}"
+        return last[0] if self.diverged else f"died: {last[0]}"
+
+    @property
+    def diverged(self) -> bool:
+        """Whether it has ended since its learning came to what is no finite number. A successor would come to the same."""
+        return self.exit_status() == DivergedError.EXIT_STATUS
 
     def processor_s(self) -> float:
         """Processor time that it has had, all its threads together."""

@@ -6,6 +6,8 @@ import time
 from contextlib import suppress
 from functools import partial
 
+import numpy as np
+
 from rtrl_jax import latency
 from rtrl_jax.board import lifecycle, segment
 from rtrl_jax.board.bell import Bell
@@ -14,7 +16,10 @@ from rtrl_jax.core import loops
 from rtrl_jax.core.context import LATENCY, Context
 from rtrl_jax.realtime import message as messages
 from rtrl_jax.realtime.drive import LONGEST_SPIN_NS, drive, now_ns
+from rtrl_jax.realtime.rehearsal import Rehearsals, may_rehearse
+from rtrl_jax.stagger.free import Free
 
+ENVIRONMENT = 0  # its number
 FIFO_PRIORITY = 50
 # A world that takes so much of its ticks, in the mean over so many, overruns them; one long reset does not.
 MOST_OF_A_TICK, SMOOTHING, LONGEST_COUNTED = 0.95, 1 / 16, 2
@@ -35,17 +40,29 @@ def perform(message: dict) -> None:
         "agent": _agent,
         "inference sampler": _inference_sampler,
         "update sampler": _update_sampler,
+        "bridge": partial(_bridge, message),
         "page": partial(_page, message),
     }
     roles[process.role](context)
 
 
 def _clock(context: Context) -> loops.Clock:
-    return loops.Clock(
+    clock = loops.Clock(
         now_ns,
         turn_lock=partial(segment.exclusive, context.board_fd, segment.TURN),
         announcing_lock=partial(segment.exclusive, context.board_fd),
     )
+    if context.process.crew is None:
+        return clock
+    from rtrl_jax.cluster.announcing import Distant
+
+    told = Bell(context.board.bell[ENVIRONMENT]).ring  # of the bridge, which is here in the environment's place
+    own = Bell(context.board.bell[context.process.number])
+
+    def announced(algorithm):
+        return algorithm if isinstance(algorithm, Free) else Distant(algorithm, context.board, own, told)
+
+    return clock._replace(decided=told, announced=announced)
 
 
 def _environment(context: Context) -> None:
@@ -101,7 +118,18 @@ def _inference(context: Context) -> None:
     policies = [acting.policy(context, network, worker) for worker in workers]
     clock = _clock(context)
     agents = [loops.agent(context, clock, policy, worker) for policy, worker in zip(policies, workers, strict=True)]
-    _drive(context, agents, emulate=emulate)
+    _drive(context, agents, emulate=emulate, rehearsals=_rehearsals(context, network))
+
+
+def _rehearsals(context: Context, network) -> Rehearsals | None:
+    from rtrl_jax.core import acting
+
+    if not may_rehearse(context):
+        return None
+    board, (worker,) = context.board, context.process.workers
+    once = acting.rehearsal(context, network)
+    expected_ns = int(np.median(board.warm_up_ns[worker]))
+    return Rehearsals(once, board.observations, context.tau_m_ns, board.rehearsed[worker], expected_ns)
 
 
 def _learner(context: Context) -> None:
@@ -134,6 +162,13 @@ def _page(message: dict, context: Context) -> None:
     from rtrl_jax.page.live import show
 
     show(context, messages.read_listener(message))
+
+
+def _bridge(message: dict, context: Context) -> None:
+    """Keeps the boards of other machines in step with this one."""
+    from rtrl_jax.cluster.home import keep_in_step
+
+    keep_in_step(context, messages.read_listener(message))
 
 
 def _inference_sampler(context: Context) -> None:
@@ -209,7 +244,7 @@ def _meet(context: Context, makes_cycles: bool = False) -> None:
         time.sleep(0.001)
 
 
-def _drive(context: Context, running_loops, emulate=None, spin_ns: int = LONGEST_SPIN_NS) -> None:
+def _drive(context: Context, running_loops, emulate=None, spin_ns: int = LONGEST_SPIN_NS, rehearsals=None) -> None:
     board = context.board
     drive(
         running_loops,
@@ -218,4 +253,5 @@ def _drive(context: Context, running_loops, emulate=None, spin_ns: int = LONGEST
         beat=context.beat,
         emulate=emulate,
         spin_ns=spin_ns,
+        rehearsals=rehearsals,
     )

@@ -22,6 +22,7 @@ CLIPPINGS = {
     "none": lambda reward: reward,
     "sign": lambda reward: float((reward > 0) - (reward < 0)),
     "unit": lambda reward: max(-1.0, min(1.0, reward)),
+    "gains": lambda reward: max(0.0, reward),
 }
 
 
@@ -41,11 +42,12 @@ class Span(NamedTuple):
     apply_tick: int
     obs_tick: int
     episode_start: int
-    action: int
+    action: Any
     frames: list[int]  # numbers of kept frames
     reward: float = 0.0
     ticks: int = 0
-    told: list[int] = []  # actions, with what fills the places before them  # noqa: RUF012
+    told: list = []  # actions, with what fills the places before them  # noqa: RUF012
+    newest: list[int] = []  # of a reflex: numbers of kept frames, of the observation before it acted  # noqa: RUF012
 
 
 class ActBuilder:
@@ -65,12 +67,12 @@ class ActBuilder:
           to be told all of that: so what is learned is what its action was worth there.
         """
         self._keep, self._stacking, self._accounting, self._pending = keep, stacking, accounting, pending
-        self._recent: deque[int] = deque(maxlen=pending.length + (0 if pending.waits else LOOKED_BACK))
+        self._recent: deque = deque(maxlen=pending.length + (0 if pending.waits else LOOKED_BACK))
         self._clip = CLIPPINGS[accounting.clipping]
         self._open: Span | None = None
         self._oldest = KEPT_ALREADY  # no row to come names a frame before this one
 
-    def tick(self, tick: int, obs_tick: int | None, episode_start: int, action: int, reward: float, ended: int) -> list:
+    def tick(self, tick: int, obs_tick: int | None, episode_start: int, action, reward: float, ended: int) -> list:
         """One more tick. Returns the rows that it completes, at most two.
 
         Args:
@@ -80,17 +82,20 @@ class ActBuilder:
         rows = []
         if obs_tick is not None:
             frames, told = self._stack(obs_tick, episode_start), self._told(obs_tick, tick - 1, episode_start)
+            newest = self._newest(tick - 1, episode_start)
             if self._open is not None:
-                rows.append(self._follow(frames, told, tick))
+                rows.append(self._follow(frames, told, newest, tick))
             self._open = None
             if frames is not None:
-                self._oldest = min(frames)
-                self._open = Span(tick, obs_tick, episode_start, action, frames, told=told)
+                self._oldest = min(frames + newest)
+                self._open = Span(tick, obs_tick, episode_start, action, frames, told=told, newest=newest)
                 if self._accounting.undelayed_next and obs_tick < episode_start:
                     # What is decided from next is kept first: a later number would leave behind all that are kept until then.
                     self._stack(episode_start, episode_start)
         if self._pending.length:
             self._recent.append(action)
+        if self._pending.reflex:  # in the order of ticks, as what a reflex sees is older for who decides later
+            self._keep([tick], self._oldest)
         if self._open is not None:
             span = self._open
             gained = span.reward + self._accounting.discount**span.ticks * self._clip(reward)
@@ -100,7 +105,7 @@ class ActBuilder:
                 self._oldest = max(rows[-1][1]) + 1  # nor is a zero frame of this episode named in another
         return rows
 
-    def _follow(self, frames: list[int] | None, told: list[int], tick: int) -> tuple:
+    def _follow(self, frames: list[int] | None, told: list, newest: list[int], tick: int) -> tuple:
         """Completes the open act as another decision acts in `tick`, which was decided from these frames.
 
         If they are gone, since it took longer than observations are there, no act is made of it, and the one before ends in the
@@ -109,7 +114,7 @@ class ActBuilder:
         if frames is None:
             return self.close(tick - 1, TRUNCATED)
         then = self._stack(tick - 1, self._open.episode_start) if self._accounting.undelayed_next else frames
-        return self._row(self._open, then, told, GOES_ON)
+        return self._row(self._open, then, told, newest, GOES_ON)
 
     def close(self, tick: int, ended: int) -> tuple | None:
         """The row of the open act, if there is one, which ends with the episode, or is cut off, in `tick`, its last."""
@@ -118,9 +123,10 @@ class ActBuilder:
             return None
         # What is led to is the newest observation there is: nothing has been done since.
         told = self._told(tick, tick, span.episode_start)
-        return self._row(span, self._stack(tick, span.episode_start), told, ended)
+        newest = self._newest(tick, span.episode_start)
+        return self._row(span, self._stack(tick, span.episode_start), told, newest, ended)
 
-    def _told(self, obs_tick: int, newest: int, episode_start: int) -> list[int]:
+    def _told(self, obs_tick: int, newest: int, episode_start: int) -> list:
         if not self._pending.length:
             return []
         first, last = self._pending.span(obs_tick, newest, episode_start)
@@ -130,9 +136,15 @@ class ActBuilder:
         ]
         return self._pending.padded(actions).tolist()
 
-    def _row(self, span: Span, next_frames: list[int], next_told: list[int], ended: int) -> tuple[Any, ...]:
+    def _newest(self, tick: int, episode_start: int) -> list[int]:
+        return self._stack(tick, episode_start) if self._pending.reflex else []
+
+    def _row(
+        self, span: Span, next_frames: list[int], next_told: list, next_newest: list[int], ended: int
+    ) -> tuple[Any, ...]:
         row = (span.frames, next_frames, span.apply_tick, span.obs_tick, span.reward, span.action, span.ticks, ended)
-        return (*row, span.told, next_told) if self._pending.length else row
+        row = (*row, span.told, next_told) if self._pending.length else row
+        return (*row, span.newest, next_newest) if self._pending.reflex else row
 
     def _stack(self, tick: int, episode_start: int) -> list[int] | None:
         if tick < episode_start:

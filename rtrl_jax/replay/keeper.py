@@ -31,7 +31,7 @@ class Keeper:
             record.tick,
             None if record.is_default or held else int(record.obs_tick),
             record.episode_start,
-            int(record.action),
+            record.action,
             float(record.reward),
             how_it_ended(record.terminated, record.truncated),
         )

@@ -4,6 +4,7 @@ The real learners' loops, turns and schedule; what a gradient is does not matter
 """
 
 import math
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import cache, partial
 from typing import NamedTuple
@@ -17,7 +18,10 @@ from rtrl_jax.core.assembly import Process, begin_board, lay_board
 from rtrl_jax.core.context import Context
 from rtrl_jax.core.model import Model
 from rtrl_jax.settings import Settings
-from rtrl_jax.studies.scaling import ALLOWED, least
+from rtrl_jax.studies import latencies
+from rtrl_jax.studies.latencies import Latency
+from rtrl_jax.studies.rows import Task
+from rtrl_jax.studies.scaling import ALLOWED, FITS, SEEDS, least
 from rtrl_jax.virtual_time.drive import Clock, drive
 from rtrl_jax.virtual_time.simulate import Counter, Tau
 from rtrl_jax.workers.effects import Learn
@@ -26,22 +30,32 @@ from rtrl_jax.workers.learner import Learner, Program
 
 LEAST_UPDATES, CYCLES = 800, 12
 MOST = 512  # learners
+LEARN_EVERY = 5  # ticks, as the paper has it for the Game Boy
+TAUS = tuple(n * FITS for n in (1, 5, 20, 80, 320, 1280)) + tuple(n + 0.5 for n in (2, 10, 40, 160, 640))
+LATENCIES = {
+    "constant": latencies.constant,
+    "gamma-0.1": lambda ticks: latencies.gamma(ticks, 0.1),
+    "gamma-0.5": lambda ticks: latencies.gamma(ticks, 0.5),
+}
 NEVER, LONG_AGO = 1 << 62, -(1 << 40)
 
 
 class LearnerPoint(NamedTuple):
     """One setting and its N_L*; None where no number up to the cap is enough, or none was tried."""
 
-    tau_ticks: float  # mean time of an update, τ_L/τ_M
+    latency: str  # of `LATENCIES`, or "network": as measured
     parameters: int | None
     batch_size: int | None
-    latency: str
     learn_every: int
+    tau_ticks: float  # mean time of an update, τ_L/τ_M
+    seed: int
+    searched: bool
     learners: int | None
     ceil: int  # ⌈τ_L/(learn_every τ_M)⌉
     unlearned: float | None  # share of the updates due that were not made, with so many learners
     cap: int
-    obtained: str
+
+    KEY = 6
 
 
 class _Nothing:
@@ -115,23 +129,56 @@ def unlearned(learners: int, tau_l: Tau, learn_every: int, ticks: int, seed: int
 
 
 def find(
-    tau_l: Tau,
+    tau_l: Latency,
     *,
-    tau_ticks: float,
     learn_every: int,
     latency: str,
-    obtained: str,
+    seed: int = 0,
     parameters: int | None = None,
     batch_size: int | None = None,
     most: int = MOST,
 ) -> LearnerPoint:
-    """N_L* of one setting. Args: tau_ticks: the mean of `tau_l`. Nothing is tried where even the mean needs more than `most`."""
-    ceil = max(1, math.ceil(tau_ticks / learn_every))
-    ticks = 2 * round(max(LEAST_UPDATES * learn_every, CYCLES * tau_ticks))
-    tried = cache(lambda learners: unlearned(learners, tau_l, learn_every, ticks))
+    """N_L* of one setting. Nothing is tried where even the mean needs more than `most`."""
+    ceil = max(1, math.ceil(tau_l.mean / learn_every))
+    ticks = 2 * round(max(LEAST_UPDATES * learn_every, CYCLES * tau_l.mean))
+    tried = cache(lambda learners: unlearned(learners, tau_l, learn_every, ticks, seed))
     found = least(lambda n: tried(n) < ALLOWED, ceil, most) if ceil <= most else None
-    missed = tried(found) if found else None
-    return LearnerPoint(tau_ticks, parameters, batch_size, latency, learn_every, found, ceil, missed, most, obtained)
+    key = (latency, parameters, batch_size, learn_every, tau_l.mean, seed, ceil <= most)
+    return LearnerPoint(*key, found, ceil, tried(found) if found else None, most)
+
+
+def against_tau(
+    seeds: Sequence[int] = SEEDS, kinds: Sequence[str] = tuple(LATENCIES), ticks: Sequence[float] = TAUS
+) -> list[Task]:
+    """What there is to find against τ_L, the first seed before the second."""
+    return [
+        Task(
+            (kind, None, None, LEARN_EVERY, tau, seed),
+            partial(find, LATENCIES[kind](tau), learn_every=LEARN_EVERY, latency=kind, seed=seed),
+        )
+        for seed in seeds
+        for kind in kinds
+        if kind != "constant" or seed == seeds[0]  # nothing in it is random
+        for tau in ticks
+    ]
+
+
+def of_networks(updates: dict[tuple[int, int], Latency]) -> list[Task]:
+    """The same for networks whose mean times were measured. Args: updates: times by number of parameters and batch size."""
+    return [
+        Task(
+            ("network", parameters, batch, LEARN_EVERY, times.mean, 0),
+            partial(
+                find,
+                latencies.constant(times.mean),
+                learn_every=LEARN_EVERY,
+                latency="network",
+                parameters=parameters,
+                batch_size=batch,
+            ),
+        )
+        for (parameters, batch), times in updates.items()
+    ]
 
 
 def _contexts(learners: int, learn_every: int, ticks: int) -> tuple[list[Context], tuple]:

@@ -48,16 +48,16 @@ ROWS = (
     ),
     Row(
         "9.99 or 0.05 at even odds, N = 12",
-        exploring(9.99, 0.5),
+        exploring(constant(9.99), 0.5),
         12,
         (8, 11, None),
         {"none": (0.53, 1.0), "max_time": (0.01, 11), "expected_time": (0.53, 1.0), "ticket": (0.002, 11)},
     ),
     Row(
         "9.99 with one outlier of 60, N = 12 (ticket: one every 300)",
-        outliers(9.99, 60),
+        outliers(constant(9.99), 60),
         12,
-        (11, 10, outliers(9.99, 60, every=300)),
+        (11, 10, outliers(constant(9.99), 60, every=300)),
         {"none": (0.89, 11), "max_time": (0.82, 61), "expected_time": (0.000, 11), "ticket": (0.003, 10)},
     ),
 )

@@ -7,6 +7,7 @@ import os
 import pathlib
 from typing import NamedTuple
 
+from rtrl_jax.agents.variant import for_actions
 from rtrl_jax.core import preparation, sizing
 from rtrl_jax.core.accelerator import IN_PLACE
 from rtrl_jax.core.folder import make
@@ -112,7 +113,7 @@ class Sweep(NamedTuple):
 def _look_at(settings: Settings, spec: Spec) -> int:
     """What the run itself would find out before it begins, so that it is found out before the sweep does. Returns bytes."""
     if settings.is_virtual:
-        settings = aliases.spell_out(settings, spec.rate_hz)
+        settings = aliases.spell_out(for_actions(settings, spec.actions, settings.environment), spec.rate_hz)
         settings.check()
         costs.read_traces(settings)
     if settings.device != IN_PLACE:  # an accelerator is for the runs: whoever looks for it holds its memory

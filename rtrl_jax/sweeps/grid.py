@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import Field, fields
 from typing import Any, NamedTuple
 
-from rtrl_jax.environments.spec import nearest
-from rtrl_jax.errors import UserError
+from rtrl_jax.errors import UserError, nearest
 from rtrl_jax.settings import Settings
 from rtrl_jax.settings_fields import facts, plain_type
 

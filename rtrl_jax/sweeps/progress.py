@@ -7,7 +7,8 @@ import numpy as np
 
 from rtrl_jax.settings import Settings
 from rtrl_jax.telemetry.progress import Limits
-from rtrl_jax.telemetry.tail import KINDS
+from rtrl_jax.telemetry.recorder import action_layout
+from rtrl_jax.telemetry.tail import kinds
 
 RAW = "ticks.raw"
 
@@ -29,8 +30,8 @@ class Progress:
         return self._limits.words(played_s, ticks, episodes), self._limits.fraction(played_s, ticks, episodes) or 0.0
 
     def _last(self) -> np.void | None:
-        dtype = KINDS["ticks"]
         try:
+            dtype = kinds(action_layout(self._raw.parent))["ticks"]
             with open(self._raw, "rb") as file:
                 whole = os.fstat(file.fileno()).st_size // dtype.itemsize
                 if not whole:

@@ -10,8 +10,12 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 
 from rtrl_jax import memory, processes, topology
+from rtrl_jax.cluster.errand import Elsewhere
+from rtrl_jax.cluster.host import installed
+from rtrl_jax.cluster.joining import Cluster
 from rtrl_jax.core import preparation
 from rtrl_jax.core.signals import ENDING, signals_to
 from rtrl_jax.settings import Settings
@@ -40,11 +44,23 @@ def room(settings: Settings) -> int:
 class Playing:
     """A sweep in progress, in a folder that is this process's alone."""
 
-    def __init__(self, sweep: Sweep, out: pathlib.Path, jobs: int, display: Display, takes: int = 1):
-        """Args: jobs: at a time; one if runs go by the wall clock. takes: bytes that one takes, which may make them fewer."""
-        self._sweep, self._out, self._display, self._takes = sweep, out, display, takes
+    def __init__(
+        self,
+        sweep: Sweep,
+        out: pathlib.Path,
+        jobs: int,
+        display: Display,
+        takes: int = 1,
+        cluster: Cluster | None = None,
+    ):
+        """Args:
+        jobs: at a time; one if runs go by the wall clock.
+        takes: bytes that one takes, which may make them fewer.
+        cluster: on which the runs are played, if not on this machine.
+        """
+        self._sweep, self._out, self._display, self._takes, self._cluster = sweep, out, display, takes, cluster
         self._wanted = jobs if sweep.is_virtual else 1
-        self._jobs = max(1, min(self._wanted, memory.available() // takes))
+        self._jobs = self._wanted if cluster else max(1, min(self._wanted, memory.available() // takes))
         self._active: dict[str, _Job] = {}
         self._over: set[str] = set()  # names of runs that are finished
         self._signals: list[str] = []
@@ -69,7 +85,7 @@ class Playing:
                     while waiting and len(self._active) < self._jobs and not self._signals:
                         self._start(waiting.popleft())
                     self._end_if_told()
-                    self._settle()
+                    waiting += self._settle()
                     self._show(waiting)
                     time.sleep(LOOK_S)
         finally:
@@ -102,6 +118,8 @@ class Playing:
             self._display.say(
                 f"memory has room for no more: a run may come to {self._takes / 2**30:.1f} GiB; --replay_capacity lowers that"
             )
+        if self._cluster:
+            self._display.say(f"on a cluster with {self._cluster.cores} cores")
         if not self._sweep.is_virtual:
             self._display.say("runs by the wall clock cannot share the machine: one at a time")
 
@@ -122,7 +140,24 @@ class Playing:
         )
         goes_on = here.state(bool(played.episodes)) == place.UNFINISHED
         self._display.say(f"{run.name}: {'goes on' if goes_on else 'begins'}")
-        self._active[run.name] = _Job(run, here, settings, message)
+        self._active[run.name] = _Job(run, here, settings, message, self._begin)
+
+    def _begin(self, message: Message, where: place.Place):
+        """The process of a run: here, or where on the cluster a core is free."""
+        module, name, told = "rtrl_jax.sweeps.child", str(where.run), message._asdict()
+        if self._cluster:
+            shared = str(self._out / place.FILE)
+            return Elsewhere(self._cluster, self._takes, module, name, told, shared, str(where.log), installed())
+        with open(where.log, "ab") as output, tempfile.TemporaryFile() as text:
+            text.write(json.dumps(told).encode())
+            text.seek(0)
+            return subprocess.Popen(
+                processes.command(module, name),
+                stdin=text,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C is for the sweep alone, which passes it on
+            )
 
     def _end_if_told(self) -> None:
         if not self._signals or not self._active:
@@ -140,13 +175,15 @@ class Playing:
             for job in self._active.values():
                 job.kill()
 
-    def _settle(self) -> None:
-        """What has become of processes that have ended."""
+    def _settle(self) -> list[Run]:
+        """What has become of processes that have ended. Returns the runs whose machine is lost."""
         ended = [job for job in self._active.values() if job.has_ended()]
         for job in ended:
             del self._active[job.run.name]
             if job.place.state(bool(self._sweep.played.episodes)) == place.FINISHED:  # however its process ended
                 self._display.say(f"{job.run.name}: {_outcome(job.place)}, after {clock(job.seconds())}")
+            elif job.is_lost:
+                self._display.say(f"{job.run.name}: its machine is lost; it goes on elsewhere")
             elif reason := job.failure(told=bool(self._signals)):
                 job.place.fail(reason)
                 self._display.say(f"{job.run.name} has failed: {reason}")
@@ -154,6 +191,7 @@ class Playing:
                 self._display.say(f"{job.run.name}: was ended before its limits")
         if ended:
             self._write()
+        return [job.run for job in ended if job.is_lost]
 
     def _write(self) -> list[table.Row]:
         found = table.rows(self._sweep, self._out)
@@ -194,20 +232,12 @@ class Playing:
 class _Job:
     """The process of one run."""
 
-    def __init__(self, run: Run, where: place.Place, settings: Settings, message: Message):
+    def __init__(self, run: Run, where: place.Place, settings: Settings, message: Message, begin: Callable):
+        """Args: begin: (message, place) -> a `subprocess.Popen`, or what does as much of it as is used here."""
         self.run, self.place, self._is_evaluated = run, where, message.episodes > 0
         self._progress, self._began = Progress(where.run, settings), time.monotonic()
-        with open(where.log, "ab") as output, tempfile.TemporaryFile() as told:
-            self._start_of_output = output.tell()
-            told.write(json.dumps(message._asdict()).encode())
-            told.seek(0)
-            self._process = subprocess.Popen(
-                processes.command("rtrl_jax.sweeps.child", str(where.run)),
-                stdin=told,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,  # Ctrl-C is for the sweep alone, which passes it on
-            )
+        self._start_of_output = where.log.stat().st_size if where.log.exists() else 0
+        self._process = begin(message, where)
 
     def has_ended(self) -> bool:
         return self._process.poll() is not None
@@ -231,8 +261,15 @@ class _Job:
         self._process.kill()
         self._process.wait()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it has ended because its machine is no more."""
+        return getattr(self._process, "lost", False)
+
     def failure(self, told: bool) -> str:
         """Why it has failed, "" if it has not: one that was told to end has not. Args: told: whether the sweep is ending."""
+        if refused := getattr(self._process, "refused", ""):
+            return refused
         status = self._process.returncode
         if status == 0 or (status < 0 and (told or -status in ENDING)):
             return ""
@@ -243,6 +280,8 @@ class _Job:
         return last or f"exit status {status}"
 
     def _last_line(self) -> str:
+        if not self.place.log.exists():
+            return ""
         with open(self.place.log, "rb") as file:
             file.seek(self._start_of_output)
             lines = file.read().decode(errors="replace").strip().splitlines()

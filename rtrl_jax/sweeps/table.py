@@ -38,6 +38,7 @@ def rows(sweep: Sweep, out: pathlib.Path) -> list[Row]:
     for run in sweep.runs():
         here = place.of(out, run.name)
         figures = flat(here.summary() or {})
+        figures.pop("run_dir", None)  # a path of one machine; `run` says which folder it is
         figures |= {EVALUATION + name: value for name, value in flat(here.scores() or {}).items()}
         settings = sweep.settings_of(run)
         varied = {name: getattr(settings, name) for name in varied_flags(sweep)}

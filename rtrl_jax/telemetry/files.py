@@ -77,12 +77,12 @@ def check_file(
     return path
 
 
-def check_folder(path: str | pathlib.Path, flag: str = "--out") -> pathlib.Path:
-    """As `check_file`, of a folder for results: one that does not exist yet or is empty."""
+def check_folder(path: str | pathlib.Path, flag: str = "--out", *, goes_on: bool = False) -> pathlib.Path:
+    """As `check_file`, of a folder for results: one that does not exist yet or is empty, or holds what is gone on with."""
     path = pathlib.Path(path).expanduser()
     if os.path.lexists(path) and not os.path.isdir(path):
         raise UserError(f"{flag}={path} is no folder: name a new one")
-    if os.path.isdir(path) and os.listdir(path):
+    if os.path.isdir(path) and os.listdir(path) and not goes_on:
         raise UserError(f"{flag}={path} already holds something: name a new folder (nothing was overwritten)")
     _try(path, path / "results", flag)
     return path

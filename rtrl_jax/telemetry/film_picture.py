@@ -12,6 +12,8 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from rtrl_jax import actions
+
 HEIGHT, LEAST_WIDTH = 432, 480  # of the game, about; of the whole
 BAND = 92
 MARGIN = 12
@@ -68,15 +70,15 @@ class Painter:
         return np.asarray(image)
 
     def _action(self, draw: ImageDraw.ImageDraw, tick) -> None:
-        action, box = int(tick["action"]), (MARGIN, 10, 165, 58)
+        action, box = tick["action"], (MARGIN, 10, 165, 58)
         middle = ((box[0] + box[2]) // 2, (box[1] + box[3]) // 2)
-        name = self._names[action] if action < len(self._names) else str(action)
+        name = actions.text(action, self._names)
         if not tick["is_default"]:
             draw.rectangle(box, fill=FILL)
             draw.text(middle, name, font=_font(22 if len(name) < 9 else 15, True), fill=PAPER, anchor="mm")
             return
         draw.rectangle(box, outline=INK, width=3)
-        says = "β acts" if action >= len(self._names) or name == "NOOP" else f"β: {name}"
+        says = f"β: {name}" if name in self._names and name != "NOOP" else "β acts"
         draw.text(middle, says, font=_font(22 if len(says) < 9 else 15, True), fill=INK, anchor="mm")
 
 

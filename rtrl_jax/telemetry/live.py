@@ -35,7 +35,8 @@ class Window:
             (int(stamp(news[kind]).max()) for kind, stamp in self._stamps.items() if len(news[kind])), default=0
         )
         for kind, stamp in self._stamps.items():
-            rows = np.concatenate([self._recent[kind], news[kind]])[-MOST_RECORDS:]
+            before = self._recent[kind]  # none at first, and then of no known kind of action
+            rows = (np.concatenate([before, news[kind]]) if len(before) else news[kind])[-MOST_RECORDS:]
             self._recent[kind] = rows[stamp(rows) > newest - WINDOW_S * 1e9]
         self.ticks += len(news["ticks"])
         self.updates += len(news["updates"])
@@ -43,12 +44,6 @@ class Window:
         self._check_learning(news["updates"])
 
     def _check_learning(self, updates: np.ndarray) -> None:
-        loss, norm = np.isfinite(updates["loss"]), np.isfinite(updates["gradient_norm"])
-        recorded = ~np.isnan(updates["q"])  # not in runs of before it was
-        self._warn(updates[~loss], "the loss of update {applied_version} is {loss}")
-        self._warn(
-            updates[loss & recorded & ~norm], "the gradient's norm in update {applied_version} is {gradient_norm}"
-        )
         self._warn(
             updates[updates["inactive"] > MOST_INACTIVE],
             "{inactive:.0%} of the hidden units are inactive in update {applied_version}: no gradient passes through them",

@@ -5,17 +5,23 @@ Until then the records lie in *.raw files beside them, appended to several times
 a second of it.
 """
 
+import json
 import os
 import pathlib
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 
+from rtrl_jax.actions import NUMBER
 from rtrl_jax.board.records import completed
 from rtrl_jax.telemetry import trace
-from rtrl_jax.telemetry.files import write_arrays, write_atomically
+from rtrl_jax.telemetry.files import write_arrays, write_atomically, write_json
 from rtrl_jax.telemetry.summary import DIAGNOSTICS
-from rtrl_jax.telemetry.tail import KINDS, Tail
+from rtrl_jax.telemetry.tail import Tail, kinds
+
+ACTION = "action.json"  # beside .raw files: the layout of an action, where actions are vectors
 
 
 class Recorder:
@@ -26,7 +32,10 @@ class Recorder:
         self._folder = folder
         self._tail = Tail(board, first_tick=int(board.tick_head[0]), from_now_on=earlier is not None)
         self._files = {}
-        for kind, dtype in KINDS.items():
+        action = board.dimensions.action
+        if action.shape:  # what the .raw files cannot say
+            write_json(folder / ACTION, {"dtype": action.base.str, "shape": action.shape})
+        for kind, dtype in self._tail.kinds.items():
             rows = earlier[kind] if earlier else np.empty(0, dtype)
             write_atomically(folder / f"{kind}.raw", lambda file, rows=rows: file.write(rows.tobytes()))
             self._files[kind] = open(folder / f"{kind}.raw", "ab")  # noqa: SIM115
@@ -51,30 +60,37 @@ class Recorder:
         for file in self._files.values():
             os.fsync(file.fileno())
 
-    def close(self, trace_seconds: float = trace.SECONDS) -> dict[str, np.ndarray]:
+    def close(
+        self, trace_seconds: float = trace.SECONDS, elsewhere: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[str, np.ndarray]:
         """Takes in the rest, writes the .npz files and the trace, and returns all records by kind."""
         self.drain()
         for file in self._files.values():
             file.close()
-        return finish(self._folder, trace_seconds)
+        return finish(self._folder, trace_seconds, elsewhere)
 
 
-def finish(folder: pathlib.Path | str, trace_seconds: float = trace.SECONDS) -> dict[str, np.ndarray]:
-    """Turns a folder's .raw files into .npz files and a trace. Args: trace_seconds: see `trace.write`."""
+def finish(
+    folder: pathlib.Path | str,
+    trace_seconds: float = trace.SECONDS,
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, np.ndarray]:
+    """Turns a folder's .raw files into .npz files and a trace. Args: trace_seconds, elsewhere: see `trace.write`."""
     folder = pathlib.Path(folder)
     records = read_back(folder)
     records["updates"].sort(order="end_ns")
     for kind, rows in records.items():
         write_arrays(folder / f"{kind}.npz", columns(rows))
         (folder / f"{kind}.raw").unlink(missing_ok=True)
-    trace.write(folder, records, trace_seconds)
+    (folder / ACTION).unlink(missing_ok=True)
+    trace.write(folder, records, trace_seconds, elsewhere)
     return records
 
 
 def read_back(folder: pathlib.Path) -> dict[str, np.ndarray]:
     """A run's records by kind, whether it was ended or killed."""
-    records = {}
-    for kind, dtype in KINDS.items():
+    records, known = {}, kinds(action_layout(folder))
+    for kind, dtype in known.items():
         raw = folder / f"{kind}.raw"
         if raw.exists():
             whole = raw.stat().st_size // dtype.itemsize
@@ -84,6 +100,18 @@ def read_back(folder: pathlib.Path) -> dict[str, np.ndarray]:
                 columns = dict(stored)
                 records[kind] = _rows(completed(columns) if kind == "decisions" else columns, dtype)
     return records
+
+
+def action_layout(folder: pathlib.Path) -> np.dtype:
+    """The layout of an action in a folder's records."""
+    if (folder / ACTION).exists():
+        said = json.loads((folder / ACTION).read_text())
+        return np.dtype((said["dtype"], tuple(said["shape"])))
+    if not (folder / "ticks.npz").exists():
+        return NUMBER
+    with np.load(folder / "ticks.npz", allow_pickle=False) as stored:
+        column = stored["action"]
+    return np.dtype((column.dtype, column.shape[1:]))
 
 
 def _rows(stored, dtype: np.dtype) -> np.ndarray:

@@ -2,9 +2,17 @@
 
 import numpy as np
 
-from rtrl_jax.board.records import OUTCOME, TICK, UPDATE
+from rtrl_jax.actions import NUMBER
+from rtrl_jax.board.records import UPDATE, layouts
 
-KINDS = {"ticks": TICK, "decisions": OUTCOME, "updates": UPDATE}
+
+def kinds(action: np.dtype) -> dict[str, np.dtype]:
+    """The three kinds of record. Args: action: the layout of one, see `rtrl_jax.actions`."""
+    records = layouts(action)
+    return {"ticks": records.tick, "decisions": records.outcome, "updates": UPDATE}
+
+
+KINDS = kinds(NUMBER)  # where actions are discrete
 
 
 class Tail:
@@ -15,6 +23,7 @@ class Tail:
         first_tick: the first one to read.
         from_now_on: whether what is in the other rings already is left out.
         """
+        self.kinds = kinds(board.dimensions.action)
         self._rings = {
             "ticks": [board.observations.ticks],
             "decisions": [board.outcomes],
@@ -28,7 +37,7 @@ class Tail:
         """What is new: TICK, OUTCOME and UPDATE records by kind."""
         news = {}
         for kind, rings in self._rings.items():
-            parts = [np.empty(0, KINDS[kind])]
+            parts = [np.empty(0, self.kinds[kind])]
             for i, ring in enumerate(rings):
                 first, records = ring.read(self._read[kind][i])
                 self.lost += first - self._read[kind][i]

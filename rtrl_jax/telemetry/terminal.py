@@ -90,6 +90,16 @@ def print_summary(console: Console, summary: dict, run_dir: str, patience_s: flo
         write_patiently(console.file, captured.get(), patience_s)
 
 
+def _machine(machine: dict) -> tuple[str, str, str]:
+    """A row of the summary, on a crew's machine."""
+    counts = {"worker": len(machine["inference_workers"]), "learner": len(machine["learners"])}
+    who = ", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in counts.items() if count)
+    round_trip, uncertain = (_number(machine[name], "ms", 2) for name in ("round_trip_ms", "clock_uncertain_ms"))
+    link = f"round trip {round_trip}, clock known to {uncertain}"
+    lost = f"; machines lost: {machine['lost']}" if machine["lost"] else ""
+    return f"on {machine['machine']}", who, link + lost
+
+
 def _print_summary(console: Console, summary: dict, run_dir: str) -> None:
     if not summary["ticks"]:
         console.print(
@@ -139,6 +149,7 @@ def _print_summary(console: Console, summary: dict, run_dir: str) -> None:
             f"{decided}",
             f"{inference['applied']} applied, {inference['overwritten']} overwritten, {inference['stale']} stale",
         ),
+        *(_machine(machine) for machine in summary.get("machines", ())),
         (
             "updates",
             f"{learning['updates']}, {learning['updates_per_s']:.1f} a second",

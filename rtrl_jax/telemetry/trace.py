@@ -8,11 +8,13 @@ Times are whole microseconds, rounded down, so that spans which followed one ano
 import gzip
 import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
+from rtrl_jax import actions
 from rtrl_jax.board.records import APPLIED, OVERWRITTEN, STALE
 from rtrl_jax.telemetry.files import write_atomically
 from rtrl_jax.telemetry.summary import LATE_MS
@@ -42,21 +44,32 @@ class Window(NamedTuple):
         return first | ((stamps >= self.last_begin) & (stamps <= self.end))
 
 
-def write(folder: pathlib.Path, records: dict[str, np.ndarray], seconds: float = SECONDS) -> None:
-    """Writes `folder`/trace.json.gz. Args: records: as for `trace`. seconds: 0 writes nothing."""
+def write(
+    folder: pathlib.Path,
+    records: dict[str, np.ndarray],
+    seconds: float = SECONDS,
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Writes `folder`/trace.json.gz. Args: records, elsewhere: as for `trace`. seconds: 0 writes nothing."""
     if not seconds:
         return
-    text = json.dumps(trace(records, seconds), separators=(",", ":")).encode()
+    text = json.dumps(trace(records, seconds, elsewhere=elsewhere), separators=(",", ":")).encode()
     write_atomically(folder / NAME, lambda file: file.write(gzip.compress(text, compresslevel=6, mtime=0)))
 
 
-def trace(records: dict[str, np.ndarray], seconds: float = SECONDS, most_events: int = MOST_EVENTS) -> dict:
+def trace(
+    records: dict[str, np.ndarray],
+    seconds: float = SECONDS,
+    most_events: int = MOST_EVENTS,
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
+) -> dict:
     """The trace as JSON has it.
 
     Args:
       records: TICK, OUTCOME and UPDATE records by kind ("ticks", "decisions", "updates").
       seconds: how much of the beginning and how much of the end is shown; less if that makes too many events.
       most_events: a bound on their number.
+      elsewhere: the machine of each worker and learner that is not on the environment's, e.g. {"learner 0": "b"}.
     """
     ticks = _of_one_clock(records["ticks"])
     window, seconds = choose_window({**records, "ticks": ticks}, seconds, most_events)
@@ -96,7 +109,7 @@ def trace(records: dict[str, np.ndarray], seconds: float = SECONDS, most_events:
             "decisions": len(decisions),
             "updates": len(updates),
         },
-        "traceEvents": [*_names(decisions, updates), *events],
+        "traceEvents": [*_names(decisions, updates, elsewhere), *events],
     }
 
 
@@ -135,12 +148,12 @@ def _span(pid: int, tid: int, name: str, start: int, end: int, **args) -> dict:
     return {"ph": "X", "name": name, "pid": pid, "tid": tid, "ts": begin, "dur": max(0, _us(end) - begin), "args": args}
 
 
-def _names(decisions: np.ndarray, updates: np.ndarray) -> Iterator[dict]:
+def _names(decisions: np.ndarray, updates: np.ndarray, elsewhere: Mapping[str, str]) -> Iterator[dict]:
     workers, learners = (np.unique(part).tolist() for part in (decisions["decision"]["worker"], updates["learner"]))
     tracks = {
         (WORLD, "environment"): {BOUNDARIES: "boundaries", IN_FORCE: "action in force"},
-        (INFERENCE, "inference"): {worker: f"worker {worker}" for worker in workers},
-        (LEARNING, "learning"): {learner: f"learner {learner}" for learner in learners},
+        (INFERENCE, "inference"): {worker: _track(f"worker {worker}", elsewhere) for worker in workers},
+        (LEARNING, "learning"): {learner: _track(f"learner {learner}", elsewhere) for learner in learners},
     }
     for (pid, process), threads in tracks.items():
         if not threads:
@@ -150,6 +163,10 @@ def _names(decisions: np.ndarray, updates: np.ndarray) -> Iterator[dict]:
         for tid, thread in threads.items():
             yield {"ph": "M", "name": "thread_name", "pid": pid, "tid": tid, "ts": 0, "args": {"name": thread}}
             yield {"ph": "M", "name": "thread_sort_index", "pid": pid, "tid": tid, "ts": 0, "args": {"sort_index": tid}}
+
+
+def _track(name: str, elsewhere: Mapping[str, str]) -> str:
+    return f"{name} on {elsewhere[name]}" if name in elsewhere else name
 
 
 def _world(ticks: np.ndarray, shown: np.ndarray, begin: int) -> Iterator[dict]:
@@ -166,11 +183,11 @@ def _world(ticks: np.ndarray, shown: np.ndarray, begin: int) -> Iterator[dict]:
         end = published
         if i + 1 < len(ticks) and ticks["session"][i + 1] == row["session"]:
             end = max(end, int(ticks["boundary_ns"][i + 1]) - begin)
-        args = {"tick": tick, "action": int(row["action"]), "reward": float(row["reward"])}
+        args = {"tick": tick, "action": actions.plain(row["action"]), "reward": float(row["reward"])}
         if not row["is_default"]:
             obs_tick = int(row["obs_tick"])
             args |= {"worker": int(row["worker"]), "obs_tick": obs_tick, "delay": tick - obs_tick}
-        name = "β" if row["is_default"] else f"action {int(row['action'])}"
+        name = "β" if row["is_default"] else f"action {actions.text(row['action'])}"
         yield _span(WORLD, IN_FORCE, name, boundary, end, **args, episode=int(row["episode"]))
         yield _counter("lateness (ms)", boundary, lateness / 1e6)
         if row["playout"] != playout:
@@ -206,7 +223,7 @@ def _inference(decisions: np.ndarray, sessions: np.ndarray, begin: int) -> Itera
                 start,
                 end,
                 obs_tick=int(one["obs_tick"]),
-                action=int(one["action"]),
+                action=actions.plain(one["action"]),
                 version=int(one["version"]),
                 outcome=OUTCOMES[int(row["status"])],
                 apply_tick=int(row["apply_tick"]),

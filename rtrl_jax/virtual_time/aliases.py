@@ -47,4 +47,6 @@ def _scheduled(settings: Settings, period: int) -> Settings:
     if str(settings.learner_workers) not in ("0", "1", "auto"):
         raise UserError(f"--learning_schedule=every:{period} needs one learner: leave --learner_workers at 1")
     learners = "1" if settings.learner_workers == "auto" else settings.learner_workers
-    return dataclasses.replace(settings, learner_workers=learners, learn_every=period if settings.learn_every else 0)
+    return dataclasses.replace(
+        settings, learner_workers=learners, learn_every=0 if settings.learn_every == 0 else period
+    )

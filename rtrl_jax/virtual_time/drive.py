@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtrl_jax.errors import DivergedError
 from rtrl_jax.workers.effects import Apply, Infer, Learn, NextBoundary, Timed, WaitBell
 
 ANSWER, BOUNDARY = -2, -1  # an answer that is there at a boundary acts at it: the delay is ⌈τ/τ_M⌉
@@ -63,27 +64,37 @@ class Driver:
         """Until the environment's loop ends or `running()` turns false.
 
         Args: running: called after every boundary. The environment's loop is resumed with None when the run ends.
+
+        Raises:
+          DivergedError: an update has. The environment's loop has ended, and what is under way goes on with another update.
         """
         for number in self._to_begin:
             self._begin(number, next(self._loops[number]))
         self._wake()  # whoever was rung for before the run goes on
-        clock, queue, loops = self._clock, self._queue, self._loops
+        clock, queue, loops, diverged = self._clock, self._queue, self._loops, None
         while queue:
             clock.ns, order, number, answer = heapq.heappop(queue)
             committed = isinstance(answer, _Begun)
-            if committed:
-                answer = Timed(answer.effect.compute(), answer.start_ns, clock.ns)
             try:
+                if committed:
+                    answer = Timed(answer.effect.compute(), answer.start_ns, clock.ns)
                 self._begin(number, loops[number].send(clock.ns if answer is None else answer))
             except StopIteration:
                 if number == 0:
                     return
+            except DivergedError as error:
+                diverged = error
+                loops[number].give_up()
+                self._push(clock.ns, number, number, None)
+                break
             if order == BOUNDARY or committed:
                 self._wake()
             if order == BOUNDARY and not running():
                 break
         with suppress(StopIteration):
             loops[0].send(None)
+        if diverged:
+            raise diverged
 
     def _begin(self, number: int, effect) -> None:
         now = self._clock.ns

@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 
 from rtrl_jax import latency
+from rtrl_jax.agents.variant import for_actions
 from rtrl_jax.board import lifecycle, segment
 from rtrl_jax.board.layout import BRIM, OUTCOME_ROWS, UPDATE_ROWS, WARM_UP_INFERENCES, Board, size
 from rtrl_jax.checkpoints import restoring, store
@@ -28,7 +29,9 @@ from rtrl_jax.core.output import Output
 from rtrl_jax.core.signals import signals_to
 from rtrl_jax.core.sizing import kept
 from rtrl_jax.environments import Spec
-from rtrl_jax.settings import Settings, as_flagfile
+from rtrl_jax.errors import DivergedError
+from rtrl_jax.settings import Settings
+from rtrl_jax.settings_forms import as_flagfile
 from rtrl_jax.telemetry.files import write_text
 from rtrl_jax.telemetry.summary import ITS_LIMITS
 from rtrl_jax.telemetry.terminal import Display
@@ -51,7 +54,7 @@ def play(settings: Settings, began: float, past: restoring.Past | None = None) -
     """
     os.environ.update(ONE_THREAD)  # JAX has computed nothing yet: a run is one core's work, and repeats to the byte
     spec = preparation.probe(settings)
-    settings = aliases.spell_out(settings, spec.rate_hz)
+    settings = aliases.spell_out(for_actions(settings, spec.actions, settings.environment), spec.rate_hz)
     settings.check()
     remarks: list[str] = []
     model = preparation.prepare(settings, spec, remarks.append)
@@ -168,7 +171,7 @@ class _Run:
         return self._commits
 
     def play(self, began: float) -> dict:
-        board, fatal, started = self._board, None, time.monotonic()
+        board, fatal, died, started = self._board, None, False, time.monotonic()
         board.ready[:] = 1
         lifecycle.start(board, 0)
         self._display.waiting("Compiling …")
@@ -177,12 +180,15 @@ class _Run:
             started = time.monotonic()
             self._output.start()
             self._parts.driver.run(self._running)
+        except DivergedError as error:
+            fatal = str(error)
+            self._output.fail("run", f"the run {fatal}")
         except (Exception, KeyboardInterrupt, SystemExit) as error:  # of the user's own environment, most likely
-            fatal = f"died: {type(error).__name__}: {error}"
+            fatal, died = f"died: {type(error).__name__}: {error}", True
             self._output.fail("run", fatal, trace=traceback.format_exc())
         lifecycle.stop(board)
         ended_by = fatal or self._stop_reason or ITS_LIMITS
-        summary = self._output.close(died=fatal is not None, ended_by=ended_by, startup_s=started - began)
+        summary = self._output.close(died=died, ended_by=ended_by, startup_s=started - began)
         if self._world:
             self._world.environment.close()
         if fatal:

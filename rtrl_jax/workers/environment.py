@@ -10,6 +10,7 @@ every observation, the last of an episode too, has a tick of its own.
 
 from typing import Any, NamedTuple
 
+from rtrl_jax import actions
 from rtrl_jax.board.bell import Bell
 from rtrl_jax.board.lifecycle import is_running
 from rtrl_jax.board.records import Tick
@@ -97,7 +98,7 @@ def environment_loop(
         fresh = bool(begin.last["terminated"] or begin.last["truncated"])
         tick, episode = int(begin.last["tick"]) + 1, int(begin.last["episode"]) + fresh
         first_tick = 0 if begin.on_the_grid else tick
-        episode_start, last_action = int(begin.last["episode_start"]), int(begin.last["action"])
+        episode_start, last_action = int(begin.last["episode_start"]), actions.value(begin.last["action"])
         decisions = int(begin.last["decisions"])
         in_force, held_until = begin.last, _first_of_decision(board, tick - 1) + hold
     board.picture_head[0] = tick
@@ -119,7 +120,7 @@ def environment_loop(
         elif fresh or tick >= held_until:
             in_force, held_until = None, 0
         is_default = in_force is None
-        action = (last_action if repeat else default_action) if is_default else int(in_force["action"])
+        action = (last_action if repeat else default_action) if is_default else actions.value(in_force["action"])
         if fresh:
             action, episode_start = default_action, tick
             frame = begin.first_frame if tick == 0 else environment.reset()

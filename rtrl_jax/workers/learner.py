@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rtrl_jax.board.records import Update
+from rtrl_jax.errors import DivergedError
 from rtrl_jax.workers.effects import Apply, Learn, Sleep, Timed, WaitBell
 from rtrl_jax.workers.inference import LOOK_AGAIN_NS
 from rtrl_jax.workers.steps import Loop
@@ -55,6 +56,9 @@ class Program(NamedTuple):
     apply_gradients: Callable  # (parameters, optimiser leaves, grads) -> (parameters, optimiser leaves, gradient norm)
     prepare: Callable = lambda parameters: ()  # parameters -> what a snapshot holds for inference besides
     inactive: Callable | None = None  # (parameters, observations, seed) -> the last two of Figures
+    toward: Callable | None = (
+        None  # (parameters, target) -> target, a step closer to them; None: it becomes a copy of them
+    )
 
 
 class Learner:
@@ -78,7 +82,7 @@ class Learner:
         """Args:
         replay: see `replay`.
         publisher, snapshots: `board.snapshots.Publisher` and `Reader`; the reader hands out parameters.
-        target_every: updates between two copies to the target network.
+        target_every: updates between two steps of the target network.
         learn_start: transitions before the first update.
         note: notes the generator's state when a batch has been drawn.
         lock: () -> context manager that keeps others from committing.
@@ -158,16 +162,28 @@ class Learner:
         return Gradients(grads, figures, version, keys, errors)
 
     def apply(self, found: Gradients) -> Applied | None:
-        """Commits the update, in one's turn. Returns None if slow readers held every slot after all."""
+        """Commits the update, in one's turn. Returns None if slow readers held every slot after all.
+
+        Raises:
+          DivergedError: it has come to what is no finite number. Nothing has changed.
+        """
         with self._snapshots.pinned() as (version, parameters):
             *moved, norm = self._program.apply_gradients(parameters, self._publisher.optimiser(), found.grads)
             parts = (*moved, self._program.prepare(moved[0]))
             parameters, optimiser, prepared = ([np.asarray(leaf) for leaf in leaves] for leaves in parts)
-        target = (version + 1) % self._target_every == 0
+        norm = float(np.asarray(norm))  # quicker than JAX's own float
+        _check(version + 1, found.figures.loss, norm, parameters)
+        target = self._moved_target(parameters) if (version + 1) % self._target_every == 0 else False
         if not self._publisher.publish(parameters, version + 1, optimiser, target=target, prepared=prepared):
             return None
         self._replay.settle(found.keys, found.errors)
-        return Applied(version, float(np.asarray(norm)))  # quicker than JAX's own float
+        return Applied(version, norm)
+
+    def _moved_target(self, parameters: list) -> list | bool:
+        """The target network after a step, as `Publisher.publish` takes it."""
+        if self._program.toward is None:
+            return True
+        return [np.asarray(leaf) for leaf in self._program.toward(parameters, self._publisher.target()[1])]
 
     def _refresh_target(self) -> None:
         # A copy of one's own: the slot is refilled at every second change of the target, maybe during a gradient.
@@ -177,6 +193,22 @@ class Learner:
         with self._lock():
             self._target_version, target = self._publisher.target()
             self._target = [leaf.copy() for leaf in target]
+
+
+def _check(update: int, loss: float, norm: float, parameters: list[np.ndarray]) -> None:
+    """Raises DivergedError unless all are finite; then the optimiser's state is, too. Args: update: its number, from 1."""
+    if not math.isfinite(loss):
+        wrong = f"its loss is {loss}"
+    elif not math.isfinite(norm):
+        wrong = f"the norm of its gradient is {norm}"
+    elif not all(np.isfinite(leaf).all() for leaf in parameters):
+        wrong = "it leads to parameters that are no finite numbers"
+    else:
+        return
+    raise DivergedError(
+        f"diverged: update {update} was not made, since {wrong}; a lower --learning_rate or a --gradient_clip may help, by the "
+        "wall clock with --resume too, or in a new run --reward_clipping or --normalise_observations"
+    )
 
 
 class LearnerLoop(Loop):
@@ -217,6 +249,9 @@ class LearnerLoop(Loop):
         if self._turns.holder() != self._number or not self._learner.can_apply():
             return WaitBell(now + LOOK_AT_TURN_NS), self.wait_for_turn
         return self.application(), self.note
+
+    def give_up(self) -> None:
+        self.computed, self._step = None, self.look
 
     def application(self) -> Apply:
         return Apply(partial(self._turns.take, self._number, self._apply))

@@ -10,7 +10,7 @@ from rtrl_jax.workers.effects import Timed
 class Choice(NamedTuple):
     """What a policy answers."""
 
-    action: int
+    action: Any  # see `rtrl_jax.actions`
     greedy: bool  # False for an exploratory action, which the network was not asked for
     version: int  # of the parameters
 
@@ -40,15 +40,17 @@ def in_two_parts(trunk: Timed, head: Timed, told_tick: int) -> tuple[Choice, int
 class Mailbox:
     """One inference worker's fields. The worker writes decisions, the environment reads them; tickets go the other way."""
 
-    def __init__(self, board, worker: int, now_ns: Callable[[], int]):
+    def __init__(self, board, worker: int, now_ns: Callable[[], int], told: Callable[[], None] = lambda: None):
+        """Args: told: called once something new may be seen of this worker."""
         self.worker = worker
-        self._board, self._now_ns = board, now_ns
+        self._board, self._now_ns, self._told = board, now_ns, told
         self._decisions = board.decisions(worker)
 
     def open(self) -> None:
         """Takes tickets from now on. One handed to a predecessor that died is given up."""
         self._board.answered[self.worker] = self._board.ticket_count[self.worker]
         self._board.idle[self.worker] = 1
+        self._told()
 
     def ticket(self) -> int | None:
         """The observation of the ticket that waits for an answer, if there is one."""
@@ -59,6 +61,7 @@ class Mailbox:
     def answer_ticket(self) -> None:
         """Worker side: ready for the next one. Call it after `register`, so that the decision is seen first."""
         self._board.answered[self.worker] += 1
+        self._told()
 
     def has_room(self) -> bool:
         """False while the environment is so far behind that a decision would overwrite one it has not seen."""
@@ -69,14 +72,15 @@ class Mailbox:
         """Makes a decision visible to the environment process. Args: course: None where it was computed in one."""
         self._decisions.append(
             Decision(
-                worker=self.worker,
-                action=choice.action,
-                obs_tick=obs_tick,
-                start_ns=start_ns,
-                end_ns=end_ns,
-                registered_ns=self._now_ns(),
-                version=choice.version,
-                greedy=choice.greedy,
-                **(course or Course(end_ns, end_ns, -1))._asdict(),
+                self.worker,
+                choice.action,
+                obs_tick,
+                start_ns,
+                end_ns,
+                self._now_ns(),
+                choice.version,
+                choice.greedy,
+                *(course or Course(end_ns, end_ns, -1)),
             )
         )
+        self._told()

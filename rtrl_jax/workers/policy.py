@@ -1,10 +1,12 @@
 """From an observation on the board to an action: ε-greedy over the newest parameters, or a baseline without any."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from rtrl_jax import actions
+from rtrl_jax.actions import Actions
 from rtrl_jax.board.ring import Observations, Stacking
 from rtrl_jax.pending import Pending, Seen
 from rtrl_jax.workers.mailbox import Choice, Features
@@ -20,15 +22,15 @@ class Exploration(NamedTuple):
     epsilon: Callable[
         [int, int], float
     ]  # (observation's tick, updates so far: the version) -> probability of a random action
-    actions: int
+    actions: Actions
     rng: np.random.Generator
     note: Callable[[], None] = lambda: None  # called when a decision has been drawn, to note the generator's state
     asks: bool = False
 
-    def draw(self, obs_tick: int, version: int) -> tuple[bool, int]:
+    def draw(self, obs_tick: int, version: int) -> tuple[bool, Any]:
         """(whether it explores, the random action; or, if it does not, a seed for the network)."""
         explores = self.rng.random() < self.epsilon(obs_tick, version)
-        drawn = int(self.rng.integers(self.actions if explores else 2**32))
+        drawn = actions.draw(self.actions, self.rng) if explores else int(self.rng.integers(2**32))
         self.note()
         return explores, drawn
 
@@ -52,7 +54,7 @@ def epsilon_greedy(
 
     Args:
       snapshots: a `board.snapshots.Reader`, or what has its `pinned` and `newest_version`.
-      greedy_action: (parameters, observation, seed) -> integer array [].
+      greedy_action: (parameters, observation, seed) -> array [], or of vectors [size].
       history: what the network is told besides, if anything.
     """
 
@@ -65,7 +67,7 @@ def epsilon_greedy(
             observation = _there(observations.stack(obs_tick, stacking), obs_tick)
             if history:
                 observation = Seen(observation, _there(observations.told(history, obs_tick, obs_tick), obs_tick))
-            answer = int(greedy_action(parameters, observation, np.uint32(0 if explores else drawn)))
+            answer = actions.value(greedy_action(parameters, observation, np.uint32(0 if explores else drawn)))
         return Choice(drawn, False, version) if explores else Choice(answer, True, version)
 
     return choose
@@ -85,7 +87,7 @@ def late(
 
     Args:
       trunk: (parameters, observation) -> features [units].
-      head: (parameters, `Seen` of the features, seed) -> integer array [].
+      head: (parameters, `Seen` of the features, seed) -> the same.
     """
 
     def begin(obs_tick: int) -> Choice | Features:
@@ -99,8 +101,9 @@ def late(
 
     def finish(features: Features, obs_tick: int, newest: int) -> Choice:
         told = _there(observations.told(pending, obs_tick, newest), obs_tick)
+        before = _there(observations.stack(newest, stacking), newest) if pending.reflex else None
         with snapshots.pinned() as (_, parameters):
-            answer = int(head(parameters, Seen(features.values, told), np.uint32(features.seed)))
+            answer = actions.value(head(parameters, Seen(features.values, told, before), np.uint32(features.seed)))
         return Choice(answer, True, features.version)
 
     return TwoParts(begin, finish)
@@ -114,18 +117,18 @@ def _there(found, obs_tick: int):
     return found
 
 
-def random_actions(actions: int, rng: np.random.Generator, note: Callable[[], None]) -> Callable[[int], Choice]:
+def random_actions(these: Actions, rng: np.random.Generator, note: Callable[[], None]) -> Callable[[int], Choice]:
     """A baseline that needs no network but takes its time: so `greedy` is true, and a stated inference time is charged."""
 
     def choose(obs_tick: int) -> Choice:
-        action = int(rng.integers(actions))
+        action = actions.draw(these, rng)
         note()
         return Choice(action, True, 0)
 
     return choose
 
 
-def one_action(action: int) -> Callable[[int], Choice]:
+def one_action(action) -> Callable[[int], Choice]:
     """The other baseline: always the same, timed like the one above."""
     choice = Choice(action, True, 0)
     return lambda obs_tick: choice

@@ -93,6 +93,9 @@ class Sequential(Loop):
         self._updates.append(record(0, found, applied, start, end, end, end))
         return self.infer(end) if self._learn_first else self.look(end)
 
+    def give_up(self) -> None:
+        self._step = self.think if self._learn_first else self.look
+
     def look(self, now: int):
         acted, self.seen = _look_for_action(self._observations, self.obs_tick, self.seen, self._hold)
         return self.think(now) if acted else (WaitBell(now + LOOK_AGAIN_NS), self.look)

@@ -34,6 +34,10 @@ class Loop:
         """Where it stands: the step that takes the answer it waits for, and the values that are kept."""
         return {"step": self._step.__name__, **{name: getattr(self, name) for name in self.KEPT}}
 
+    def give_up(self) -> None:
+        """Forgets the update that it was making, which diverged: `send` with an instant goes on, to another."""
+        raise NotImplementedError
+
     def restore(self, saved: dict) -> None:
         """Stands where another did: `send` goes on from there. In place of `next`."""
         for name in self.KEPT:

@@ -123,6 +123,45 @@ def test_the_online_network_chooses_with_double_q_and_the_target_network_without
         assert float(agent.loss(np.float32(-1), np.float32(10), batch, 0)[1].errors[0]) == expected
 
 
+@pytest.mark.parametrize("support", [None, SUPPORT])
+def test_an_action_gap_takes_off_what_the_action_is_below_the_best(support):
+    """By the target network: from the target where there is a mean; where there is a distribution it is moved by as much."""
+    network, online, target, batch = problem(Heads(atoms=support[2] if support else 1))
+    parts = {"double_q": True, "noisy": False, "support": support}
+    values = network.apply({"params": target}, batch.observation)
+    q = values if support is None else jax.nn.softmax(values) @ np.linspace(*support)
+    lost = np.asarray(q.max(1) - q[np.arange(8), batch.action])
+    assert lost.min() == 0 < lost.max()
+    wide = rainbow.make(network.apply, **parts, action_gap=0.8).loss(online, target, batch, 0)
+    by_hand = batch._replace(reward=batch.reward - np.float32(0.8) * lost)
+    plain = rainbow.make(network.apply, **parts).loss(online, target, by_hand, 0)
+    for ours, theirs in zip(*map(jax.tree.leaves, (wide, plain)), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.75])
+def test_at_its_fixed_point_the_best_action_keeps_its_value_and_others_are_further_below(alpha):
+    """One state, two actions that earn 1 and 0.9 and come back to it: gaps are 1 / (1 - α) times as large."""
+    earned, discount = np.array([1.0, 0.9], np.float32), np.float32(0.5)
+
+    def apply(variables, observation):
+        return jax.numpy.broadcast_to(variables["params"], (len(observation), 2))
+
+    agent = rainbow.make(apply, double_q=False, noisy=False, support=None, action_gap=alpha)
+    batch = agents.Batch(
+        np.zeros((2, 1), np.float32),
+        np.arange(2),
+        earned,
+        np.full(2, discount),
+        np.zeros((2, 1), np.float32),
+        np.ones(2),
+    )
+    slope, q = jax.jit(jax.grad(lambda q, target: agent.loss(q, target, batch, 0)[0])), np.zeros(2, np.float32)
+    for _ in range(400):
+        q = q - slope(q, q)
+    np.testing.assert_allclose(q, [2.0, 2.0 - 0.1 / (1 - alpha)], atol=1e-3)
+
+
 def test_the_three_passes_have_noise_of_their_own():
     seen = []
 

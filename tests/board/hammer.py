@@ -10,7 +10,7 @@ import numpy as np
 
 from rtrl_jax.board import segment, snapshots
 from rtrl_jax.board.layout import Board, Dimensions
-from rtrl_jax.board.records import TICK, Tick
+from rtrl_jax.board.records import Tick
 from rtrl_jax.board.ring import Stacking
 from rtrl_jax.replay.index import Index
 from rtrl_jax.replay.keeper import Keeper
@@ -35,6 +35,8 @@ DIMENSIONS = Dimensions(
     transitions=50,
     kept_frames=60,
     frame_stack=2,
+    action_dtype="float32",
+    action_shape=(3,),
 )
 
 
@@ -43,7 +45,7 @@ def attach(descriptor: int) -> Board:
 
 
 def write_observations(board, until):
-    """Frame and record of tick n are both full of n."""
+    """Frame and record of tick n are both full of n, each number of its action too."""
     observations = board.observations
     tick = 0
     while time.monotonic() < until:
@@ -58,7 +60,7 @@ def write_observations(board, until):
                 0,
                 tick,
                 float(tick),
-                tick,
+                (tick, tick, tick),
                 tick,
                 tick,
                 tick,
@@ -97,19 +99,20 @@ def read_observations(board, until):
         rows += len(records)
         for field in ("boundary_ns", "obs_tick", "reward", "playout"):
             torn += int((records[field] != expected).sum())
+        torn += int((records["action"] != expected[:, None]).sum())
     return {"seen": seen, "torn": torn, "gone": gone, "rows": rows}
 
 
 def write_acts(board, until):
     """Frame n is full of n modulo 251; the decision that acts in tick n is from observation n − 1, in episodes of all lengths."""
     keeper, rng, tick, start = Keeper(board), np.random.default_rng(0), 0, 0
-    row = np.zeros((), TICK)
+    row = np.zeros((), board.observations.ticks.rows.dtype)
     while time.monotonic() < until:
         row["tick"], row["episode_start"], row["action"], row["reward"] = tick, start, tick, tick
         row["obs_tick"], row["is_default"] = tick - 1, tick == start
         row["terminated"] = tick > start and rng.random() < 0.1
         board.observations.publish(np.full((84, 84, 1), tick % 251, np.uint8), row)
-        keeper.tick(Tick(*row.item()))
+        keeper.tick(Tick(*row.copy().item()))
         tick, start = tick + 1, tick + 1 if row["terminated"] else start
     return {"written": board.acts.head}
 
@@ -130,12 +133,14 @@ def read_acts(board, until):
             continue
         seen += 1
         now, then = batch.observation.astype(int), batch.next_observation.astype(int)
-        tick = batch.action - 1  # that it was decided from, and so on
+        torn += bool((batch.action != batch.action[:, :1]).any())
+        acted = batch.action[:, 0].astype(int)
+        tick = acted - 1  # that it was decided from, and so on
         behind = (now[:, 0, 0, 1] - now[:, 0, 0, 0]) % 251  # 0 at the beginning of an episode
         torn += bool((now != now[:, :1, :1]).any() or (then != then[:, :1, :1]).any())
         torn += bool((now[:, 0, 0, 1] != tick % 251).any() or (behind > 1).any())
         ahead = (then[:, 0, 0, 1] - tick) % 251  # two decisions later; one, if the episode ended with it
-        one, two = batch.action, batch.action + (batch.action + 1) / 2
+        one, two = acted, acted + (acted + 1) / 2
         torn += bool(((ahead != 2) & ((ahead != 1) | (batch.discount > 0) | (batch.reward != one))).any())
         torn += bool(((ahead == 2) & (np.abs(batch.reward - two) > 1e-6 * two)).any())
     return {"seen": seen, "torn": torn, "gone": gone}

@@ -120,7 +120,7 @@ def test_a_checkpoint_of_an_agent_that_is_told_other_actions_does_not_fit(tmp_pa
     save_full(tmp_path, pending="late", pending_length=4, pending_encoding="counts")
     same = {"pending": "late", "pending_length": 4, "pending_encoding": "counts"}
     restored(tmp_path, **same)
-    for other in ({"pending": "history"}, {"pending_length": 5}, {"pending_encoding": "recurrent"}):
+    for other in ({"pending": "history"}, {"pending_length": 5}, {"pending_encoding": "recurrent"}, {"reflex": True}):
         with pytest.raises(UserError, match="told other actions: --pending=late, --pending_length=4"):
             restored(tmp_path, **(same | other))
 

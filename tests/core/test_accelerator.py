@@ -10,7 +10,7 @@ import pytest
 
 from rtrl_jax.core import accelerator
 from rtrl_jax.errors import UserError
-from rtrl_jax.realtime import supervisor
+from rtrl_jax.realtime import watch
 
 
 class Snapshots:
@@ -56,5 +56,5 @@ def test_what_a_killed_process_was_just_keeping_of_a_compiled_program_is_forgott
     for name in ("whole", "half"):
         (tmp_path / name).write_text("program")
     os.utime(tmp_path / "whole", (time.time() - 60,) * 2)
-    supervisor._drop_half_compiled()
+    watch._drop_half_compiled()
     assert [file.name for file in tmp_path.iterdir()] == ["whole"]

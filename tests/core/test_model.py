@@ -8,6 +8,7 @@ from rtrl_jax.core import model as models
 from rtrl_jax.core.model import Model
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
+from rtrl_jax.networks import AS_THEY_ARE, PIXELS
 from rtrl_jax.settings import Settings
 
 SPEC = Spec((84, 84, 1), "uint8", 6, 0, 60.0, 1e-5)
@@ -36,9 +37,9 @@ def test_first_values_are_those_that_the_settings_ask_for():
 
 
 def test_the_network_is_as_the_settings_ask_for():
-    assert (model().module.input_scale, model().module.heads.normalisation) == ("unit", "none")
+    assert (model().module.inputs, model().module.heads.normalisation) == (PIXELS, "none")
     other = model(input_scale="byte", normalisation="layer")
-    assert (other.module.input_scale, other.module.heads.normalisation) == ("byte", "layer")
+    assert (other.module.inputs, other.module.heads.normalisation) == (AS_THEY_ARE, "layer")
     for where, sizes in (("features", 7 * 7 * 2), ("hidden", 512), ("layer", 7 * 7 * 2 + 512)):
         added = model(normalisation=where).parameter_count - model().parameter_count
         assert added == 2 * sizes  # a scale and a shift for each

@@ -59,7 +59,7 @@ def test_area_interpolation_keeps_the_mean():
         ("atari/Boxng", {}, "did you mean Boxing"),
         ("gymnasium/CartPol-v1", {}, "did you mean CartPole-v1"),
         ("Boxing", {}, "did you mean atari/Boxing"),
-        ("gymnasium/Pendulum-v1", {}, "only discrete ones"),
+        ("gymnasium/Pendulum-v1", {"default_action_index": 1}, "are vectors of 1 numbers"),
         ("gymnasium/no_such_module:Thing-v0", {}, "not installed"),
         ("gymnasium/Blackjack-v1", {"default_action_index": 7}, "it has 2"),
         ("atari/Boxing", {"default_action_index": -1}, "numbered from 0"),

@@ -49,6 +49,31 @@ def test_what_is_no_number_counts_as_0_and_is_counted():
     assert frame.dtype == np.float32
 
 
+@pytest.mark.parametrize("given", [2, np.float32(2), np.array([2.0]), np.array([[2]])], ids=repr)
+def test_one_number_is_a_reward_however_it_is_wrapped(given):
+    world = environments.make("gymnasium/Fails-v0")
+    world._environment.unwrapped.gives = ([0, 0], given)
+    world.reset()
+    assert world.step(0)[1] == 2.0
+
+
+@pytest.mark.parametrize("given", [None, "much", np.array([1.0, 2.0]), [None]], ids=repr)
+def test_what_is_no_reward_is_named_before_a_run_starts(given):
+    world = environments.make("gymnasium/Fails-v0")
+    world._environment.unwrapped.gives = ([0, 0], given)
+    world.reset()
+    with pytest.raises(UserError, match="gymnasium/Fails-v0: a reward is no number but of type"):
+        world.step(0)
+
+
+@pytest.mark.parametrize("said", [None, 0, -3, "fast", math.nan, 1e9])
+def test_a_rate_that_no_run_can_have_is_none(said, monkeypatch):
+    monkeypatch.setattr(Fails, "metadata", {"render_fps": said})
+    with pytest.raises(UserError, match="gymnasium/Fails-v0 has no rate of its own: say how many ticks a second"):
+        environments.make("gymnasium/Fails-v0")
+    assert environments.make("gymnasium/Fails-v0", rate_hz=7).spec.rate_hz == 7
+
+
 class Mission(gymnasium.Space):
     """A text of its own kind, as MiniGrid has it: it does not even say whether it can be flattened."""
 
@@ -74,9 +99,10 @@ SEEN = {"image": spaces.Box(0, 255, (7, 7, 3), np.uint8), "direction": spaces.Di
             r"'hall.doors'.*\(Sequence\)",
         ),
         (spaces.Tuple([spaces.Discrete(2), Mission()]), r"the field '1' of its observations \(Mission\)"),
-        (Mission(), r"its observations \(Mission\) cannot be made into a vector"),
+        (Mission(), r"its observations \(Mission\) cannot be made into a vector: wrap it"),
+        (None, "its observation_space is no space of Gymnasium's but of type NoneType"),
     ],
-    ids=["dict", "nested", "tuple", "alone"],
+    ids=["dict", "nested", "tuple", "alone", "none"],
 )
 def test_observations_with_words_in_them_are_refused_by_name(space, says):
     gymnasium.registry.pop("Words-v0", None)

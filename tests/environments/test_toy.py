@@ -48,7 +48,7 @@ def test_the_default_and_the_wrong_action_earn_nothing():
 
 def test_names_with_a_probability():
     environment = environments.make("toy/chain-0.5")
-    assert environment.spec[:6] == ((64,), "float32", 65, 0, 50, 1e-3)
+    assert environment.spec[:6] == ((64,), "uint8", 65, 0, 50, 1e-3)
     frame = environment.reset(seed=3)
     assert frame.sum() == 1
     assert environment.step(1 + int(frame.argmax()))[1] == 1.0

@@ -6,7 +6,7 @@ from evaluation.worlds import NOTHING, Recorder
 
 from rtrl_jax import environments
 from rtrl_jax.environments import saving
-from rtrl_jax.environments.wrappers import FrameSkip, NoopStarts, Sticky, wrapped
+from rtrl_jax.environments.wrappers import CutOff, FrameSkip, NoopStarts, Shuffled, Sticky, wrapped
 
 
 def play(world, actions):
@@ -66,6 +66,45 @@ def test_skipped_frames_hold_the_action_and_add_up_what_it_earned():
     assert inner.actions == [3] * 4 + [1] * 4 + [2] * 2
 
 
+def test_only_a_frame_that_is_seen_is_drawn():
+    """The last of a tick, and the one an episode ends with: both are what drawing every frame gives, and so is all else."""
+    drawn, seen = [], []
+
+    class Sparing(Recorder):
+        def skip(self, action):
+            frame, reward, terminated, truncated = super().step(action)
+            return frame if terminated else None, reward, terminated, truncated
+
+        def step(self, action):
+            drawn.append(len(self.actions))
+            return super().step(action)
+
+    for kind in (Recorder, Sparing):
+        world = FrameSkip(Sticky(kind(10), 0.5), 4, 2)
+        world.reset(3)
+        seen.append([world.step(action) for action in (1, 2, 3)])
+    assert seen[0] == seen[1]
+    assert drawn == [3, 7]
+
+
+@pytest.mark.parametrize(
+    ("name", "observation"),
+    [("gameboy/duel-battles", "auto"), ("gameboy/duel-battles", "image"), ("atari/Boxing", "auto")],
+)
+def test_all_is_the_same_whether_or_not_every_frame_was_drawn(name, observation):
+    played = []
+    for skips in (False, True):
+        world = environments.make(name, observation=observation)
+        world.reset(0)
+        told = [(world.skip if skips and number % 60 else world.step)(number // 20 % 6) for number in range(1201)]
+        played.append(told)
+        world.close()
+    for number, (one, other) in enumerate(zip(*played, strict=True)):
+        assert one[1:] == other[1:]
+        if number % 60 == 0:
+            np.testing.assert_array_equal(one[0], other[0])
+
+
 def test_a_press_ends_within_its_tick():
     inner = Recorder(10)
     world = FrameSkip(inner, 4, press_frames=1)
@@ -87,21 +126,79 @@ def test_a_menu_hears_each_press_and_a_held_button_once():
     assert moved[None] < moved[2], moved
 
 
+def test_an_episode_is_cut_off_at_its_tick_unless_it_ends_there():
+    for length, ends in (
+        (3, [(False, False), (False, False), (True, False)]),
+        (9, [(False, False)] * 2 + [(False, True)]),
+    ):
+        world = CutOff(Recorder(length), 3)
+        for seed in (0, None):
+            world.reset(seed)
+            assert [ended for _, *ended in play(world, [0, 0, 0])] == [list(two) for two in ends]
+
+
+def test_encounters_come_in_an_order_of_the_seed_s_and_neither_wins_nor_losses_change_it():
+    class Encounters(Recorder):
+        encounters = 7
+
+        def reset(self, seed=None, encounter=None):
+            self.encounter = encounter
+            return super().reset(seed)
+
+    def drawn(seed):
+        world, met = Shuffled(Encounters(1)), []
+        for reset in (seed, *[None] * 200):
+            world.reset(reset)
+            met.append(world._inner.encounter)
+        return met
+
+    assert drawn(3) == drawn(3) != drawn(4)
+    assert set(drawn(3)) == set(range(7))
+    world = Shuffled(Encounters(1))
+    world.reset(3, encounter=5)  # as evaluation has it
+    assert world._inner.encounter == 5
+
+
+def test_a_game_s_progress_goes_on_through_encounters_in_any_order():
+    world = environments.make("gameboy/duel-battles", encounters="random", episode_ticks=2)
+    world.reset(0)
+    met = [world.progress.encounter]
+    for _ in range(5):
+        assert [world.step(0)[3] for _ in range(2)] == [False, True]
+        world.reset()
+        met.append(world.progress.encounter)
+    assert len(set(met)) > 2
+    assert world.progress == (met[-1], 0, 0, 6)
+    world.close()
+
+
 @pytest.mark.parametrize("name", ["atari/Boxing", "gameboy/duel-catching"])
 def test_saved_and_restored_it_goes_on_as_if_nothing_had_happened(name):
-    how = {"sticky_actions": 0.25, "noop_starts": 30, "frame_skip": 3, "press_frames": 2, "rate_hz": 15.0}
+    how = {
+        "sticky_actions": 0.25,
+        "noop_starts": 30,
+        "frame_skip": 3,
+        "press_frames": 2,
+        "rate_hz": 15.0,
+        "episode_ticks": 40,
+    }
+    if name == "gameboy/duel-catching":
+        how["encounters"] = "random"
     world = environments.make(name, **how)
     assert world.spec.rate_hz == 15
     actions = np.random.default_rng(0).integers(world.spec.actions, size=60).tolist()
     world.reset(7)
     play(world, actions[:30])
     saved = saving.decode(saving.encode(world.save()))
-    after = [world.step(action)[0] for action in actions[30:]]
+    after = [world.step(action) for action in actions[30:]]
+    assert [truncated for *_, truncated in after].index(True) == 9
     world.reset()
     begun = world.step(0)[0]
     world.restore(saved)
-    for action, frame in zip(actions[30:], after, strict=True):
-        assert (world.step(action)[0] == frame).all()
+    for action, (frame, *others) in zip(actions[30:], after, strict=True):
+        again, *more = world.step(action)
+        assert (again == frame).all()
+        assert more == others
     world.reset()
     assert (world.step(0)[0] == begun).all()
     world.close()

@@ -68,6 +68,16 @@ def test_a_late_head_is_told_what_was_done_since_its_observation():
     assert told("late", sequential(3), repeat=True)[0][6] == [none, none, 3, 3]
 
 
+def test_a_reflex_sees_what_there_is_before_its_decision_acts():
+    world, rules = (
+        Recorder(12),
+        Rules(Player(asynchronous(3), 0.0), Stacking(2, 1), 1000, False, Pending("late", 2, reflex=True)),
+    )
+    _, asked = answer(play(world, JOB, rules), lambda seen: 1)
+    found = {int(seen.observation[-1]): seen.newest.tolist() for seen, _ in asked}
+    assert [found[m] for m in range(4)] == [[1, 2], [2, 3], [3, 4], [4, 5]]
+
+
 def test_history_is_what_was_done_until_the_observation():
     found, _ = told("history", asynchronous(3), length=2)
     assert [found[m] for m in range(6)] == [

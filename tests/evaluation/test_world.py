@@ -8,7 +8,8 @@ from rtrl_jax.evaluation.settings import Evaluation
 CARTPOLE = "gymnasium/CartPole-v1"
 
 
-PLAIN = {"sticky_actions": 0.0, "noop_starts": 0, "frame_skip": 1, "press_frames": None}
+PLAIN = {"default_action": None, "sticky_actions": 0.0, "noop_starts": 0, "frame_skip": 1, "press_frames": None}
+PLAIN |= {"observation": "auto", "image_size": None}
 
 
 def manifest(**settings):
@@ -44,6 +45,11 @@ def test_the_protocol_goes_with_an_agent_to_other_games():
     assert world.overrides(settings, manifest(**given)) == ["--sticky_actions=0.0 (the run gave 0.25)"]
 
 
+def test_an_agent_sees_as_it_has_learned_to_see():
+    found = world.options(Evaluation(checkpoint="it"), "atari/Pong", manifest(observation="image", image_size="48x64"))
+    assert (found["observation"], found["image_size"]) == ("image", (48, 64))
+
+
 def test_a_run_that_said_nothing_and_no_run_at_all():
     nothing = {"rate_hz": None, "default_action_index": None, "kwargs": {}, **PLAIN}
     assert world.options(Evaluation(checkpoint="it"), CARTPOLE, manifest()) == nothing
@@ -71,3 +77,11 @@ def test_flags_come_first_and_are_said(flags, options, says):
     assert world.options(settings, CARTPOLE, RUN) == {**as_it_was, **options}
     said = ", ".join(world.overrides(settings, RUN))
     assert said == says or (says and said.startswith(says))
+
+
+def test_a_stated_action_goes_with_the_run_and_not_elsewhere():
+    run = manifest(default_action="0.5,1")
+    assert world.options(Evaluation(checkpoint="it"), CARTPOLE, run)["default_action"] == (0.5, 1)
+    assert world.options(Evaluation(checkpoint="it"), "gymnasium/Acrobot-v1", run)["default_action"] is None
+    settings = Evaluation(checkpoint="it", default_action="noop")
+    assert world.options(settings, CARTPOLE, run)["default_action"] is None

@@ -16,8 +16,8 @@ SHAPE = (84, 84, 1)
 LAST_DIGITS = 1e-4  # relative
 
 
-def build(name="resnet15", width=1.0, heads=networks.VALUES, shape=SHAPE, input_scale="unit"):
-    network = networks.build(name, 6, width, heads, input_scale)
+def build(name="resnet15", width=1.0, heads=networks.VALUES, shape=SHAPE, inputs=networks.PIXELS):
+    network = networks.build(name, 6, width, heads, inputs)
     tree = parameters.shapes(network, shape, "uint8")
     rng = np.random.default_rng(5)
     values = parameters.initialise(tree, 3)
@@ -78,7 +78,7 @@ def test_stacked_frames_and_every_head():
     [Heads(normalisation="layer"), Heads(dueling=True, noisy=True, atoms=3, shared=True, normalisation="layer")],
 )
 def test_normalised_and_with_bytes_for_pixels(width, heads):
-    network, values = build(width=width, heads=heads, input_scale="byte")
+    network, values = build(width=width, heads=heads, inputs=networks.AS_THEY_ARE)
     plain = networks.build("resnet15", 6, width, heads)
     chosen, images = fast.by_rule(network, SHAPE), frames(2)
     key = {"rngs": {"noise": jax.random.key(1)}}
@@ -212,8 +212,8 @@ def test_the_fastest_way_is_taken_of_those_that_were_measured():
 
 def test_short_numbers_cost_a_hundredth_of_a_value():
     network, values = build(width=1)
-    chosen = plan.by_rule(network, SHAPE, "bfloat16")
-    assert {way for way in chosen.acting if way in convolution.WINOGRAD} == {"F2"}
+    chosen = fast.plan_text.read("shifts/shifts/xla/xla,F2:14", network, SHAPE, "bfloat16")
+    assert set(plan.by_rule(networks.build("resnet15", 6, 7), SHAPE, "bfloat16").acting) == {"xla", "F2"}
     variables = {"params": with_prepared(values, chosen)}
     assert {leaf.dtype.name for leaf in fast.prepare(fast.kernels(values, chosen), chosen)} == {"bfloat16"}
     act = jax.jit(fast.acting(network, chosen))

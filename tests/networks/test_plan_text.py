@@ -14,7 +14,7 @@ def network(name="resnet15", width=1.0):
     return networks.build(name, 6, width)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
 @pytest.mark.parametrize(("name", "width"), [("resnet15", 1 / 16), ("resnet15", 1), ("resnet15", 98), ("resnet30", 7)])
 def test_every_plan_is_read_as_it_was_written(name, width, dtype):
     made = network(name, width)
@@ -43,8 +43,14 @@ def test_the_text_is_short():
         ("planes:15", "at most 4 filters"),
         ("shifts/shifts/xla/xla:15", "convolution 1 has 16"),
         ("xla/xla/xla/shifts,F4:14", "filters' gradients"),
+        ("xla,direct:14", "direct and fused for acting alone"),
     ],
 )
 def test_what_is_no_plan_for_the_network(text, says):
     with pytest.raises(ValueError, match=says):
         plan_text.read(text, network(), SHAPE)
+
+
+def test_products_of_int8_are_not_winograds():
+    with pytest.raises(ValueError, match="int8"):
+        plan_text.read("F4:15", network(), SHAPE, "int8")

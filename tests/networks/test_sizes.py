@@ -8,7 +8,7 @@ import pytest
 
 from rtrl_jax import networks
 from rtrl_jax.agents.variant import variant_of
-from rtrl_jax.networks import parameters
+from rtrl_jax.networks import fast, parameters
 from rtrl_jax.networks.resnet import max_pool
 from rtrl_jax.settings import Settings
 
@@ -112,7 +112,7 @@ def test_first_values_in_pytorch_s_way():
 def test_pixels_as_bytes_are_255_times_as_large():
     frames = np.random.default_rng(0).integers(256, size=(2, 84, 84, 1), dtype=np.uint8)
     for name in ("resnet15", "nature"):
-        unit, byte = (networks.build(name, 6, 1 / 4, input_scale=scale) for scale in ("unit", "byte"))
+        unit, byte = (networks.build(name, 6, 1 / 4, inputs=of) for of in (networks.PIXELS, networks.AS_THEY_ARE))
         tree = parameters.initialise(parameters.shapes(unit, *OBSERVATION), seed=0)
         assert jax.tree.structure(parameters.shapes(byte, *OBSERVATION)) == jax.tree.structure(tree)
         values = [np.asarray(network.apply({"params": tree}, frames)) for network in (unit, byte)]
@@ -128,3 +128,37 @@ def test_sizes_as_people_write_them(text, number):
 def test_what_is_not_a_size(text):
     with pytest.raises(ValueError):  # noqa: PT011
         parameters.parse_count(text)
+
+
+@pytest.mark.parametrize("name", ["resnet15", "resnet30", "grid"])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 40, 2), (7, 7, 3), (28, 28, 1), (64, 48, 3)])
+def test_images_of_any_size(name, shape):
+    network = networks.build(name, 4, 1 / 16)
+    tree = parameters.shapes(network, shape, "uint8")
+    images = jax.ShapeDtypeStruct((2, *shape), "uint8")
+    found = jax.eval_shape(lambda tree, images: network.apply({"params": tree}, images), tree, images)
+    assert found.shape == (2, 4)
+    assert 0 < parameters.count(tree) < 100_000
+
+
+@pytest.mark.parametrize(("name", "shape"), [("resnet15", (3, 40, 2)), ("grid", (2, 7, 3))])
+def test_what_is_padded_is_looked_at(name, shape):
+    network = networks.build(name, 4, 1 / 2)
+    tree = parameters.initialise(parameters.shapes(network, shape, "uint8"), 0)
+    images = np.random.default_rng(0).integers(256, size=(2, *shape), dtype=np.uint8)
+    one, other = np.asarray(jax.jit(network.apply)({"params": tree}, images))
+    assert not np.allclose(one, other)
+
+
+def test_the_fast_network_is_for_square_images_that_are_large_enough():
+    for name, least in (("resnet15", 29), ("resnet30", 53)):
+        network = networks.build(name, 4, 1 / 4)
+        assert fast.choose(network, (least, least, 3), 16) is not None
+        assert fast.choose(network, (least - 1, least - 1, 3), 16) is None
+        assert fast.choose(network, (84, 96, 3), 16) is None
+    network, shape = networks.build("resnet15", 4, 1 / 4), (29, 29, 3)
+    tree = parameters.initialise(parameters.shapes(network, shape, "uint8"), 0)
+    images = np.random.default_rng(0).integers(256, size=(2, *shape), dtype=np.uint8)
+    wanted = network.apply({"params": tree}, images)
+    found = fast.learning(network, fast.by_rule(network, shape))({"params": tree}, images)
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)

@@ -8,16 +8,18 @@ import urllib.parse
 import numpy as np
 import pytest
 
+from rtrl_jax.actions import Vector
 from rtrl_jax.addresses import check_port
 from rtrl_jax.environments import Spec
 from rtrl_jax.errors import UserError
 from rtrl_jax.page import listener as listeners
-from rtrl_jax.page.controls import Controls, Held
+from rtrl_jax.page.controls import Controls, Held, controls_of
 from rtrl_jax.page.lag import Delayed, Sequential
 from rtrl_jax.page.listener import opened
 from rtrl_jax.page.recording import Recording, check
 from rtrl_jax.replay import demonstrations
-from rtrl_jax.settings import Settings, as_flagfile
+from rtrl_jax.settings import Settings
+from rtrl_jax.settings_forms import as_flagfile
 
 SPEC = Spec((84, 84, 1), "uint8", 6, 6, 60.0, 1e-3, (144, 160, 3), ("A", "B", "LEFT", "UP", "RIGHT", "DOWN"))
 ATARI = ("NOOP", "FIRE", "UP", "RIGHT", "LEFT", "DOWN", "UPRIGHT", "UPRIGHTFIRE", "DOWNLEFT")
@@ -90,6 +92,31 @@ def test_a_recording_can_be_read_back(tmp_path):
         demonstrations.read(path, SPEC.observation_shape, SPEC.actions, duel)
     with pytest.raises(UserError, match="new file"):
         check(str(path), SPEC)
+
+
+def test_of_vectors_a_number_goes_to_one_end_or_the_other():
+    spec = SPEC._replace(actions=Vector((-2.0, 0.0), (2.0, 1.0)), default_action=(0.0, 0.5), action_names=())
+    controls = controls_of(spec)
+    assert controls.buttons == ("0-", "0+", "1-", "1+")
+    assert controls.keys["0-"] == ("ArrowLeft",)
+    assert controls.action([]).tolist() == [0, 0.5]
+    assert controls.action(["0-", "1+"]).tolist() == [-2, 1]
+    assert controls.action(["0-", "0+"]).tolist() == [2, 0.5]
+
+
+def test_a_recording_of_vectors_can_be_read_back_and_learned_from(tmp_path):
+    actions = Vector((-2.0, 0.0), (2.0, 1.0))
+    recording = Recording((0.0, 0.5), "gymnasium/it", (), actions)
+    frame = np.zeros((84, 84, 1), np.uint8)
+    for action in ((0.0, 0.5), np.array([1, 0.25], np.float32), (0.0, 0.5), np.array([-2, 1], np.float32)):
+        recording.add(frame, action, 1.0, False, False)
+    assert "2 actions" in recording.write(tmp_path / "it.npz")
+    arrays = demonstrations.read(tmp_path / "it.npz", (84, 84, 1), actions)
+    acts = demonstrations.as_acts(arrays, 1, default_action=(0.0, 0.5), layout=actions.layout)
+    assert acts.rows(np.arange(2))["action"].tolist() == [[1, 0.25], [-2, 1]]
+    for other in (actions._replace(high=(1.0, 0.5)), Vector((0.0,) * 3, (2.0,) * 3), 4):
+        with pytest.raises(UserError):
+            demonstrations.read(tmp_path / "it.npz", (84, 84, 1), other)
 
 
 def test_a_recording_of_nothing_is_not_written(tmp_path):

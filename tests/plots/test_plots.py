@@ -104,7 +104,6 @@ def test_every_kind_at_the_command_line(tmp_path, runs, monkeypatch, capsys):
         "delay": [f"--results={returns(tmp_path / 'delay.csv', 'delay')}"],
         "parameters": [f"--results={returns(tmp_path / 'size.csv', 'parameters')},{runs['ticket'][0]}"],
         "workers": [f"--results={scaling(tmp_path / 'scaling.csv')}"],
-        "regret": [f"--results={ROOT / 'results' / 'regret' / 'regret.csv'}"],
     }
     assert set(kinds) == set(command.KINDS)
     try:

@@ -124,11 +124,12 @@ def test_a_decision_whose_observation_is_gone_makes_no_act_and_ends_the_one_befo
 
 
 @pytest.mark.parametrize(
-    ("clipping", "seen"), [("none", [5, -0.5, 0.25]), ("sign", [1, -1, 1]), ("unit", [1, -0.5, 0.25])]
+    ("clipping", "seen"),
+    [("none", [5, -0.5, 0.25]), ("sign", [1, -1, 1]), ("unit", [1, -0.5, 0.25]), ("gains", [5, 0, 0.25])],
 )
 def test_rewards_are_clipped_tick_by_tick(clipping, seen):
     ticks = record([(True, 5, GOES_ON), (False, -0.5, GOES_ON), (False, 0.25, GOES_ON), (True, -3, TERMINATED)])
-    last = {"none": -3, "sign": -1, "unit": -1}[clipping]
+    last = {"none": -3, "sign": -1, "unit": -1, "gains": 0}[clipping]
     found = transitions(ticks, Horizon(0.5), clipping=clipping)
     assert [row[3] for row in found] == [sum(seen), last]
     assert ticks["reward"].tolist() == [5, -0.5, 0.25, -3]  # which the score is made of

@@ -36,7 +36,8 @@ def test_a_batch_holds_the_frames_actions_and_rewards_of_its_transitions():
 )
 def test_the_replay_holds_its_capacity_whatever_the_interaction(ticks, delay, period, depth, stride, reference):
     """An act in every `period` ticks; where stacks have frames of their own there is room for them."""
-    each = min(depth, period // math.gcd(period, stride)) * (1 + reference)
+    apart = min(depth, period // math.gcd(period, stride))
+    each = 2 * (depth if stride > 1 else apart) if reference else apart
     room = 20 * each + 18 + 4 * (1 + (depth - 1) * stride)
     played = Played(20, (3,), depth=depth, stride=stride, kept_frames=room, undelayed_next=bool(reference))
     replay = UniformReplay(played.acts, horizon())

@@ -31,13 +31,13 @@ SETTLED = 4000  # ticks: from a start in step, exploration takes thousands to sp
         ("max_time", 20, gamma(10, 0.5), {}, (0.60, 0.08), (40, 9)),
         ("expected_time", 20, gamma(10, 0.5), {}, (0.55, 0.02), (5.9, 0.3)),
         ("ticket", 11, gamma(10, 0.5), {"playout": 26}, (0.016, 0.01), (26, 0.1)),
-        ("none", 12, exploring(9.99, 0.5), {}, (0.55, 0.03), (1.0, 0.1)),
-        ("max_time", 12, exploring(9.99, 0.5), {}, (0.01, 0.012), (11, 0.1)),
-        ("expected_time", 12, exploring(9.99, 0.5), {}, (0.55, 0.03), (1.0, 0.1)),
-        ("ticket", 8, exploring(9.99, 0.5), {"playout": 11}, (0.002, 0.004), (11, 0.02)),
-        ("none", 12, outliers(9.99, 60), {}, (0.89, 0.015), (11, 0.1)),
-        ("expected_time", 12, outliers(9.99, 60), {}, (0.0, 0.004), (11, 0.1)),
-        ("ticket", 11, outliers(9.99, 60, every=300), {}, (0.003, 0.003), (10, 0.1)),
+        ("none", 12, exploring(constant(9.99), 0.5), {}, (0.55, 0.03), (1.0, 0.1)),
+        ("max_time", 12, exploring(constant(9.99), 0.5), {}, (0.01, 0.012), (11, 0.1)),
+        ("expected_time", 12, exploring(constant(9.99), 0.5), {}, (0.55, 0.03), (1.0, 0.1)),
+        ("ticket", 8, exploring(constant(9.99), 0.5), {"playout": 11}, (0.002, 0.004), (11, 0.02)),
+        ("none", 12, outliers(constant(9.99), 60), {}, (0.89, 0.015), (11, 0.1)),
+        ("expected_time", 12, outliers(constant(9.99), 60), {}, (0.0, 0.004), (11, 0.1)),
+        ("ticket", 11, outliers(constant(9.99), 60, every=300), {}, (0.003, 0.003), (10, 0.1)),
     ],
 )
 def test_inaction_and_delay(algorithm, workers, tau, options, inaction, delay):
@@ -47,7 +47,7 @@ def test_inaction_and_delay(algorithm, workers, tau, options, inaction, delay):
 
 
 def test_an_outlier_ruins_algorithm_1_and_costs_the_bounded_variant_only_itself():
-    tau = outliers(9.99, 60)
+    tau = outliers(constant(9.99), 60)
     for quantile, low, high in ((0.0, 0.80, 0.84), (0.99, 0.0, 0.01)):
         _, records, _ = simulate("max_time", 12, tau, ticks=8000, quantile=quantile)
         assert low <= records["is_default"][-4000:].mean() <= high
@@ -77,18 +77,18 @@ class Unpaced(stagger.Ticket):
 @pytest.mark.parametrize(
     ("workers", "tau"),
     [
-        (1, outliers(0.9, 30, every=500)),
-        (1, outliers(0.9, 30, every=200)),
+        (1, outliers(constant(0.9), 30, every=500)),
+        (1, outliers(constant(0.9), 30, every=200)),
         (1, gamma(5, 0.5)),
         (2, gamma(3.5, 0.5)),
         (4, constant(9.99)),
         (4, normal(10, 0.5)),
         (4, normal(10, 2)),
         (4, gamma(10, 0.5)),
-        (4, exploring(9.99, 0.05)),
-        (4, exploring(19.99, 0.5)),
-        (4, outliers(9.99, 100, every=200)),
-        (10, outliers(29.9, 150, every=200)),
+        (4, exploring(constant(9.99), 0.05)),
+        (4, exploring(constant(19.99), 0.5)),
+        (4, outliers(constant(9.99), 100, every=200)),
+        (10, outliers(constant(29.9), 150, every=200)),
     ],
 )
 def test_pacing_too_few_workers_loses_no_work(workers, tau, monkeypatch):
@@ -101,7 +101,7 @@ def test_pacing_too_few_workers_loses_no_work(workers, tau, monkeypatch):
     assert paced <= free + 0.006
 
 
-@pytest.mark.parametrize("tau", [constant(9.99), outliers(9.99, 30, every=100)])
+@pytest.mark.parametrize("tau", [constant(9.99), outliers(constant(9.99), 30, every=100)])
 def test_pacing_makes_the_answers_of_too_few_workers_come_evenly(tau):
     _, records, _ = simulate("ticket", 4, tau, ticks=4000)
     gaps = np.diff(np.flatnonzero(~records["is_default"]))
@@ -109,7 +109,7 @@ def test_pacing_makes_the_answers_of_too_few_workers_come_evenly(tau):
 
 
 def test_an_outlier_among_the_first_answers_costs_one_action_and_no_delay():
-    _, records, _ = simulate("ticket", 11, outliers(9.9, 99, at=50), ticks=2000)
+    _, records, _ = simulate("ticket", 11, outliers(constant(9.9), 99, at=50), ticks=2000)
     assert set(records["playout"]) == {10}
     assert records["is_default"][12:].sum() == 1
 

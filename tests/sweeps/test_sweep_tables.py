@@ -30,6 +30,7 @@ def write_run(out, name, value, ended_by="its limits", evaluated=None):
         "realtime_priority": False,
         "versions": {"jax": "1.2.3"},
         "machine": {"cores": 2},
+        "run_dir": str(here.run),  # which no table has
     }
     (here.run / "summary.json").write_text(json.dumps(summary))
     if evaluated is not None:

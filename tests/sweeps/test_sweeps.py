@@ -248,6 +248,8 @@ def test_runs_by_the_wall_clock_take_turns(tmp_path, monkeypatch, delay, at_a_ti
     going, most = set(), []
 
     class Job:
+        is_lost = False
+
         def __init__(self, run, where, *_):
             self.run, self.place, self.looks = run, where, 0
             going.add(run.name)
@@ -269,6 +271,9 @@ def test_runs_by_the_wall_clock_take_turns(tmp_path, monkeypatch, delay, at_a_ti
         def words(self):
             return "", ""
 
+        def kill(self):
+            going.discard(self.run.name)
+
     monkeypatch.setattr(playing, "_Job", Job)
     monkeypatch.setattr(playing, "LOOK_S", 0)
     display = Display("", enabled=False)
@@ -280,6 +285,8 @@ def test_what_has_become_of_a_run_is_what_its_folder_says(tmp_path, monkeypatch)
     """A process may be killed after all has been written."""
 
     class Job:
+        is_lost = False
+
         def __init__(self, run, where, *_):
             self.run, self.place = run, where
             where.run.mkdir()
@@ -384,7 +391,7 @@ def test_a_run_that_was_killed_before_its_summary_is_finished_from_its_records(p
     called.raises = [restoring.AtItsEndError("has reached its --max_ticks")]
     child._play(settings, here)
     assert called == ["resume"]
-    unknown = ("records_lost", "not_finite", "realtime_priority", "startup_s", "seconds")
+    unknown = ("records_lost", "not_finite", "realtime_priority", "rehearsals", "startup_s", "seconds")
     assert {**here.summary(), **{name: before[name] for name in unknown}} == before
     assert all((read_back(here.run)[kind] == rows).all() for kind, rows in records.items())
     assert here.is_over()

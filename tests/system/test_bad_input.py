@@ -7,11 +7,21 @@ import pytest
     ("flags", "says"),
     [
         (["--environment=atari/Boxin"], "did you mean Boxing"),
-        (["--environment=gymnasium/Pendulum-v1"], "only discrete ones"),
+        (
+            ["--environment=gymnasium/Pendulum-v1", "--agent=dqn"],
+            "vectors of 1 real numbers: leave it out, or give --agent=sac",
+        ),
+        (["--environment=gymnasium/CartPole-v1", "--agent=sac"], "the actions of gymnasium/CartPole-v1 are a choice"),
+        (["--environment=gymnasium/Pendulum-v1", "--default_action=3"], "=3 is no action of gymnasium/Pendulum-v1"),
+        (
+            ["--environment=gymnasium/Pendulum-v1", "--default_action=hold"],
+            "give noop, repeat, or the numbers of an action",
+        ),
         (["--enviroment=atari/Boxing"], "Did you mean"),
         (["--duration_s=long"], "duration_s"),
         (["--stagger=best"], "stagger"),
         (["--flagfile=/no/such/file.flags"], "/no/such/file.flags"),
+        (["--flagfile=duell"], "did you mean duel?"),
         (["--cores=0,4711"], "there is no core 4711"),
         (["--interaction=sequential", "--inference_workers=3"], "one agent process"),
         (["--network=mlp"], "does not take the images"),
@@ -23,6 +33,7 @@ import pytest
         (["--batch_size=999999999"], "between 1 and 65536"),
         (["--frame_stack=100000"], "between 1 and 256"),
         (["--environment_kwargs=continuous"], "JSON object"),
+        (["--environment=atari/Boxing", "--encounters=random"], "one encounter alone"),
         (["boxing"], "is not a flag"),
     ],
 )

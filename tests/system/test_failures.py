@@ -12,6 +12,8 @@ import pytest
 from conftest import command, processes_with
 from system.test_runs import check
 
+from rtrl_jax.checkpoints import store
+
 FLAGS = ["--environment=gymnasium/CartPole-v1", "--rate_hz=60", "--learn_start=20", "--learn_every=2"]
 
 
@@ -215,6 +217,32 @@ def test_an_exception_in_a_worker_is_shown_with_its_traceback(launch, tmp_path):
     (failure,) = json.loads((folder / "summary.json").read_text())["failures"]
     assert "Traceback" in failure["traceback"]
     assert "broken.py" in failure["traceback"]
+
+
+@pytest.mark.parametrize("flags", [["--learner_workers=2"], ["--interaction=sequential"]], ids=" ".join)
+def test_parameters_that_are_no_numbers_act_nowhere_and_are_not_kept_and_the_run_can_be_gone_on_with(
+    launch, tmp_path, flags
+):
+    folder = tmp_path / "run"
+    done = launch(*FLAGS, *flags, "--max_ticks=2000", "--learning_rate=1e39", f"--run_dir={folder}")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "diverged: update 1 was not made, since it leads to parameters that are no finite numbers" in done.stderr
+    assert nothing_left(folder)
+    summary = json.loads((folder / "summary.json").read_text())
+    (failure,) = summary["failures"]
+    assert failure["process"].startswith("agent" if "sequential" in flags[0] else "learner")
+    assert not failure["replaced"]
+    assert summary["learning"]["updates"] == 0
+    last = store.whole(folder)[-1]
+    assert store.read_manifest(last)["tick"] == summary["ticks"] - 1 < 1900
+    assert all(np.isfinite(leaf).all() for leaves in store.read_leaves(last).values() for leaf in leaves)
+    more = f"--max_ticks={summary['ticks'] + 120}"
+    done = launch("--resume", f"--run_dir={folder}", more, "--learning_rate=1e-3")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["learning"]["updates"] > 0
+    assert np.isfinite(summary["learning"]["loss"])
 
 
 def test_without_shared_memory_the_board_is_a_file_in_the_run_folder(launch, tmp_path):

@@ -8,11 +8,22 @@ import rtrl_jax
 from rtrl_jax import environments
 from rtrl_jax.checkpoints import load_policy, store
 from rtrl_jax.evaluation.policies import model_of
+from rtrl_jax.networks.fast import native
 
 
 @pytest.mark.parametrize(
     ("how", "tolerance"),
-    [({}, 1e-4), ({"fast": False}, 1e-4), ({"inference_dtype": "bfloat16"}, 0.03), ({"device": "cpu:0"}, 1e-4)],
+    [
+        ({}, 1e-4),
+        ({"fast": False}, 1e-4),
+        ({"inference_dtype": "bfloat16"}, 0.03),
+        pytest.param(
+            {"inference_dtype": "int8"},
+            0.1,
+            marks=pytest.mark.skipif(not native.is_supported("int8"), reason="no VNNI"),
+        ),
+        ({"device": "cpu:0"}, 1e-4),
+    ],
 )
 def test_decisions_are_those_of_the_plain_network_at_their_version(tmp_path, how, tolerance):
     summary = rtrl_jax.run(

@@ -32,6 +32,8 @@ CASES = {
     "late, Algorithm 2": {"pending": "late", "inference_workers": "4", "stagger": "expected_time", **GAMMA},
     "late, sequential": {"pending": "late", "interaction": "sequential", "delay": 4},
     "late, held": {"pending": "late", "delay": 4, "action_hold": 2},
+    "reflex": {"pending": "late", "delay": 4, "reflex": True, "frame_stack": 2},
+    "reflex, sequential": {"pending": "late", "delay": 3, "reflex": True, "interaction": "sequential"},
     "late, long": {"pending": "late", "delay": 9, "pending_length": 3, "pending_encoding": "counts"},
 }
 
@@ -55,12 +57,29 @@ def kept_by(run):
     return acts, frames, model, policy.leaves
 
 
+def assert_newest(acts, frames):
+    """What a reflex sees is the observation of the tick before it acts, from which, with others under way, one decides later.
+
+    Every tick's is kept, in their order.
+    """
+    later = acts["newest"][:, -1] - acts["frames"][:, -1]
+    np.testing.assert_array_equal(later, acts["apply_tick"] - 1 - acts["obs_tick"])
+    first = min(int(acts[name].min()) for name in ("frames", "newest"))
+    by_tick = {int(act["obs_tick"]): frames[act["frames"] - first] for act in acts}
+    seen_later = [act for act in acts if int(act["apply_tick"]) - 1 in by_tick]
+    for act in seen_later:
+        np.testing.assert_array_equal(frames[act["newest"] - first], by_tick[int(act["apply_tick"]) - 1])
+    goes_on = acts["ended"][:-1] == 0
+    np.testing.assert_array_equal(acts["next_newest"][:-1][goes_on], acts["newest"][1:][goes_on])
+    np.testing.assert_array_equal(acts["next_newest"][acts["ended"] > 0], acts["next_frames"][acts["ended"] > 0])
+
+
 @pytest.mark.parametrize("how", CASES.values(), ids=CASES)
 def test_what_is_learned_from_is_what_acted(tmp_path, how):
     summary = rtrl_jax.run(**POLE, **how, run_dir=str(tmp_path / "run"))
     assert summary["learning"]["updates"] >= 5
     ticks = np.load(tmp_path / "run" / "ticks.npz")
-    acts, _, model, _ = kept_by(tmp_path / "run")
+    acts, frames, model, _ = kept_by(tmp_path / "run")
     ticks, pending = {name: ticks[name] for name in ("action", "episode_start")}, model.pending
     assert len(acts) > 40
     for act, following in zip(acts, [*acts[1:], None], strict=True):
@@ -72,6 +91,8 @@ def test_what_is_learned_from_is_what_acted(tmp_path, how):
         elif following is not None:
             assert act["next_told"].tolist() == following["told"].tolist()
     assert any((act["told"] >= 0).any() for act in acts)
+    if pending.reflex:
+        assert_newest(acts, frames)
     decisions = np.load(tmp_path / "run" / "decisions.npz")
     late = decisions["told_tick"] >= 0  # whose heads are charged a tenth of a millisecond, no more and no less
     assert set((decisions["end_ns"] - decisions["head_start_ns"])[late].tolist()) <= {100_000}
@@ -86,6 +107,8 @@ def test_what_is_learned_from_is_what_acted(tmp_path, how):
         {"pending": "late", "delay": 4},
         {"pending": "late", "delay": 4, "pending_encoding": "recurrent", "dueling": True},
         {"pending": "history", "delay": 3},
+        {"pending": "late", "delay": 3, "reflex": True},
+        {"pending": "late", "delay": 2, "reflex": True, "environment": "gameboy/stacks", "width": 0.5, "rate_hz": None},
         {"pending": "late", "delay": 2, "environment": "gameboy/duel-battles", "width": 0.5, "rate_hz": None},
     ],
 )
@@ -97,7 +120,10 @@ def test_decisions_are_those_of_the_whole_network(tmp_path, how):
     decisions = np.load(tmp_path / "run" / "decisions.npz")
     greedy = dict(zip(decisions["obs_tick"].tolist(), decisions["greedy"].tolist(), strict=True))
     acts_of_network = acts[[greedy[int(act["obs_tick"])] for act in acts]]
-    seen = Seen(frames[acts_of_network["frames"][:, 0] - acts["frames"][0, 0]], acts_of_network["told"])
+    seen, newest = frames[acts_of_network["frames"][:, 0] - acts["frames"][0, 0]], None
+    if model.pending.reflex:
+        newest = frames[acts_of_network["newest"][:, 0] - acts["frames"][0, 0]]
+    seen = Seen(seen, acts_of_network["told"], newest)
     values = jax.jit(model.module.apply)({"params": jax.tree.unflatten(model.structure, leaves)}, seen)
     chosen = np.take_along_axis(np.asarray(values), acts_of_network["action"][:, None], 1)[:, 0]
     np.testing.assert_allclose(chosen, values.max(1), rtol=1e-4, atol=1e-5)

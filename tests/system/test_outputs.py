@@ -11,11 +11,11 @@ from conftest import ROOT
 @pytest.mark.parametrize(
     ("program", "ending", "flags"),
     [
-        ("plot", ".png", ["--kind=workers", f"--results={ROOT}/results/scaling/scaling.csv"]),
-        ("plot", "", ["--kind=workers", f"--results={ROOT}/results/scaling/scaling.csv"]),
+        ("plot", ".png", ["--kind=workers", f"--results={ROOT}/results/scaling/workers.csv"]),
+        ("plot", "", ["--kind=workers", f"--results={ROOT}/results/scaling/workers.csv"]),
         ("plan", ".json", ["--environment=gymnasium/CartPole-v1", "--inference_ms=10", "--learn_every=0"]),
         ("demonstrate", ".npz", ["--frames=1000000000"]),  # which would take months
-        ("regret", "", ["--ticks=1000000000"]),
+        ("regret", "", []),
         ("play", ".npz", ["--page=0"]),
     ],
 )

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from rtrl_jax.checkpoints import load_policy, store
+
 OWN = """
 import gymnasium
 import numpy as np
@@ -61,3 +63,34 @@ def test_what_cannot_be_saved_ends_no_run_and_begins_a_new_episode_when_resumed(
 def test_rewards_that_are_no_numbers_are_recorded_as_0(launch, tmp_path):
     ticks, _ = play(launch, tmp_path, "", "--max_ticks=60", "--clock=virtual")
     assert set(ticks["reward"].tolist()) == {0.0, 1.0}
+
+
+def test_by_its_factory_with_running_statistics_learned_by_several_in_real_time(launch, tmp_path):
+    """Each version's statistics are those of as many batches: no worker and no checkpoint has seen one torn."""
+    (tmp_path / "own.py").write_text(
+        OWN.replace("SAVE", "    def save(self): return {'seen': self.seen}") + "def make(scale): return Own()\n"
+    )
+    flags = ["--environment=own:make", '--environment_kwargs={"scale": 3}', "--normalise_observations", "--run_dir=run"]
+    learning = [
+        "--learner_workers=2",
+        "--learn_start=30",
+        "--learn_every=2",
+        "--width=0.25",
+        "--checkpoint_every_s=0.5",
+    ]
+    done = launch(*flags, *learning, "--inference_workers=2", "--max_ticks=200", "--checkpoint_keep=100", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "sees 2 numbers, float32 scaled by their bounds to −1 … 1, then by running statistics" in done.stderr
+    done = launch("--resume", "--run_dir=run", "--max_ticks=260", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    kept = store.whole(tmp_path / "run")
+    assert len(kept) > 2
+    for checkpoint in kept:
+        count, mean, variance = load_policy(checkpoint).leaves[-3:]
+        updates = store.read_manifest(checkpoint)["updates"]
+        assert count.tolist() == [16 * updates]
+        if updates:  # its second number is 2, of −9 … 9, and 0 after the reset: so mean and variance say the same
+            assert variance[1] == pytest.approx(mean[1] * (2 / 9 - mean[1]), abs=1e-6)
+            twos = mean[1] / (2 / 9) * count[0]
+            assert twos == pytest.approx(round(float(twos)), abs=0.02)
+    assert updates > 50

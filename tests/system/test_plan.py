@@ -64,6 +64,7 @@ def test_boxing_on_many_cores(tmp_path):
         (["--layers", "--network=nature"], "--network=nature computes as Flax does"),
         (["--layers", "--environment=gymnasium/CartPole-v1"], "--network=mlp computes as Flax does"),
         (["--inference_dtype=bfloat16", "--network=nature"], "leave it at float32"),
+        (["--inference_dtype=int8", "--network=nature"], "leave it at float32"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(flags, says):

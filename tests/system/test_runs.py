@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import subprocess
 import sys
 
@@ -26,6 +27,7 @@ MODES = {
     "sequential, learning first": ["--interaction=sequential_learn_first"],
     "repeat": ["--default_action=repeat"],
     "acting only": ["--learner_workers=0"],
+    "vectors": ["--environment=gymnasium/Pendulum-v1", "--rate_hz=50", "--width=0.125"],
 }
 FAST = ["--environment=gymnasium/CartPole-v1", "--duration_s=3", "--learn_start=20", "--epsilon_steps=20"]
 
@@ -284,7 +286,7 @@ def test_a_learner_that_comes_in_later_learns(tmp_path, monkeypatch):
         width=0.25,
         learn_start=20,
         learn_every=8,
-        max_ticks=1000,  # it may have to compile first
+        max_ticks=1800,  # it may have to compile first, at niceness 19
         display="none",
         run_dir=str(tmp_path / "run"),
     )
@@ -319,3 +321,23 @@ def test_on_the_wall_clock_the_head_knows_all(tmp_path):
     trace = (tmp_path / "run" / "trace.json.gz").read_bytes()
     names = {event["name"] for event in json.loads(gzip.decompress(trace))["traceEvents"]}
     assert {"trunk", "waits for the last tick", "head"} <= names
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a worker that shares its core does not rehearse")
+def test_rehearsals_are_counted_and_are_no_decisions(tmp_path):
+    for rehearse in (True, False):
+        summary = rtrl_jax.run(
+            environment="gymnasium/CartPole-v1",
+            rate_hz=30,
+            max_ticks=90,
+            learner_workers="0",
+            epsilon_end=0.0,
+            rehearse=rehearse,
+            display="none",
+            run_dir=str(tmp_path / f"run-{rehearse}"),
+        )
+        inference = summary["inference"]
+        assert not summary["failures"]
+        assert inference["applied"] + inference["overwritten"] + inference["stale"] <= 90
+        assert (summary["rehearsals"]["number"] > 20) == rehearse
+        assert (0 < summary["rehearsals"]["share"] < 0.4) == rehearse

@@ -1,5 +1,7 @@
 """Runs in virtual time go on from any checkpoint, to the byte as if they had never stopped."""
 
+import json
+import math
 import os
 import pathlib
 import shutil
@@ -17,6 +19,7 @@ from rtrl_jax.board import layout
 from rtrl_jax.checkpoints import store
 from rtrl_jax.replay import demonstrations
 from rtrl_jax.virtual_time import run as virtual_run
+from rtrl_jax.workers import learner
 
 RECORDS = ("ticks", "decisions", "updates")
 TICKS, EVERY = 240, 47  # ticks of a run; between two checkpoints, which fall anywhere in what is under way
@@ -82,8 +85,14 @@ CASES = {
     "late, max_time": POLE | GAMMA | FOUR | {"pending": "late", "stagger": "max_time"},
     "late, sequential": POLE | GAMMA | SLOW_LEARNING | {"pending": "late", "interaction": "sequential"},
     "late rainbow": POLE | {"pending": "late", "agent": "rainbow", "delay": 4},
+    "reflex": POLE | {"pending": "late", "reflex": True, "delay": 4, "frame_stack": 2},
     "n steps": POLE | {"delay": 2, "n_steps": 4},
     "rainbow": POLE | GAMMA | {"agent": "rainbow", "inference_workers": "3"},
+    "statistics": POLE
+    | GAMMA
+    | SLOW_LEARNING
+    | {"normalise_observations": True, "learner_workers": "2", "inference_workers": "7", "pending": "late"}
+    | {"reflex": True},
     "measured": POLE | FOUR | {"inference_latency_ms": "measured", "learning_latency_ms": "measured"},
     "images": POLE | {"environment": "gameboy/duel-catching", "width": 1 / 16, "delay": 2, "rate_hz": None},
     "history of longer than is kept anyway": POLE
@@ -95,6 +104,19 @@ CASES = {
         "pending": "history",
         "pending_length": 150,
     },
+    "vectors, late, two learners": POLE
+    | GAMMA
+    | SLOW_LEARNING
+    | {
+        "environment": "gymnasium/vector_worlds:SavedPendulum-v0",
+        "pending": "late",
+        "inference_workers": "5",
+        "learner_workers": "2",
+        "batch_size": 16,
+        "width": 1 / 8,
+        "target_every": None,
+    },
+    "choices": POLE | GAMMA | FOUR | {"environment": "gymnasium/vector_worlds:Locks-v0"},
     "images, bfloat16": POLE
     | {
         "environment": "gameboy/duel-catching",
@@ -188,6 +210,29 @@ def test_a_run_that_has_ended_goes_on_as_if_its_limit_had_always_been_higher(tmp
     rtrl_jax.resume(tmp_path / "run", max_ticks=TICKS)
     rtrl_jax.run(**settings, run_dir=str(tmp_path / "whole"))
     assert_same(tmp_path / "run", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", ["two learners, slow", "sequential", "learn first"])
+def test_a_run_that_diverges_leaves_what_was_before_and_goes_on_with_another_update(tmp_path, monkeypatch, name):
+    """Once it is out of its numbers; another batch may be a better one."""
+    check = learner._check
+    monkeypatch.setattr(
+        learner, "_check", lambda update, loss, *more: check(update, math.nan if update == 9 else loss, *more)
+    )
+    run, settings = tmp_path / "run", CASES[name] | {"checkpoint_every_s": 300.0}
+    with pytest.raises(RuntimeError, match="the run diverged: update 9 was not made, since its loss is nan"):
+        rtrl_jax.run(**settings, run_dir=str(run))
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["ended_by"].startswith("diverged: update 9")
+    assert (summary["learning"]["updates"], len(summary["failures"])) == (8, 1)
+    assert store.read_manifest(store.find(run))["tick"] == summary["ticks"] - 1 < TICKS - 1
+    monkeypatch.undo()
+    monkeypatch.syspath_prepend(str(TESTS))
+    rtrl_jax.resume(run)
+    ticks, updates = np.load(run / "ticks.npz"), np.load(run / "updates.npz")
+    assert len(ticks["tick"]) == TICKS
+    assert len(updates["applied_version"]) > 12
+    assert sorted(updates["applied_version"]) == list(range(len(updates["applied_version"])))
 
 
 def test_a_recorded_run_is_replayed_on_from_where_it_was(tmp_path):

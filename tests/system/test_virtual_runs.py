@@ -312,3 +312,24 @@ def test_rainbow_learns_from_demonstrations_by_priority_and_over_one_step_too(tm
     shown = arrays["demonstration_priorities"]
     assert (shown > 0).sum() == 36, "of each demonstrated act that the delay leaves"
     assert len(np.unique(shown[shown > 0])) > 20, "those that were drawn have errors of their own"
+
+
+def test_encounters_are_met_in_any_order_and_cut_off(tmp_path):
+    game = {"environment": "gameboy/duel-battles", "rate_hz": None, "frame_skip": 12, "delay": 1, "policy": "random"}
+    how = {"encounters": "random", "episode_ticks": 10, "max_ticks": 100, "seed": 3}
+    _, ticks, *_ = run(tmp_path / "run", **game, **how)
+    ends = np.flatnonzero(ticks["truncated"])
+    assert set(np.diff(ends)) == {11}, "ten ticks, and the one that begins the next"
+    assert not ticks["terminated"].any()
+    assert len(set(ticks["encounter"][ends])) > 4
+
+
+def test_an_action_gap_and_gains_change_what_is_learned(tmp_path):
+    losses = {}
+    for name, how in {"none": {}, "gap": {"action_gap": 0.9}, "gains": {"reward_clipping": "gains"}}.items():
+        learn = {"learn_start": 20, "learn_every": 4, "epsilon_end": 1.0, "delay": 1, "max_ticks": 80}
+        *_, updates = run(tmp_path / name, **how, **learn)
+        losses[name] = updates["loss"]
+    assert np.isfinite(losses["gap"]).all()
+    assert (losses["gap"][1:] != losses["none"][1:]).all()
+    assert losses["gains"].max() < 0.1 * losses["none"].min(), "every reward of it is −1"

@@ -54,6 +54,7 @@ def test_all_that_is_not_code_is_in_the_wheel(wheel):
         assert not missing
     assert "rtrl_jax/environments/homebrew/duel.gb" in there
     assert "rtrl_jax/page/static/run.html" in there
+    assert "rtrl_jax/networks/fast/native.cpp" in there
 
 
 def test_it_plays_from_an_empty_folder(bin_folder, tmp_path):

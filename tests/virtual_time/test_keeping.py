@@ -51,6 +51,7 @@ CHECKPOINT |= {
 CHECKPOINT |= {"saved_tick", "saved_bytes", "saved_environment"}
 # Fields of which nothing remains to be said between two boundaries.
 MOMENTARY = {"pin", "decision_rows", "outcome_rows", "update_rows", "save_wanted", "saved", "picture_head", "pictures"}
+MOMENTARY |= {"training_wanted", "training_told"}
 # Fields of the processes there are.
 PROCESSES = {
     "control",
@@ -63,7 +64,7 @@ PROCESSES = {
     "over",
     "not_finite",
 }
-PROCESSES |= {"sample_ns", "own_bytes", "stop_wanted"}
+PROCESSES |= {"sample_ns", "own_bytes", "stop_wanted", "rehearsed", "link", "tau_told", "tau_answer"}
 
 
 def test_every_field_of_the_board_is_kept_or_need_not_be():

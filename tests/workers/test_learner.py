@@ -1,5 +1,6 @@
 """Round-robin learning: one learner is plain DQN number for number, several are SGD with delay N_L − 1, and turns are safe."""
 
+import math
 import mmap
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -14,6 +15,7 @@ from rtrl_jax.agents import agent as agents
 from rtrl_jax.agents import dqn
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.layout import Board, Dimensions, size
+from rtrl_jax.errors import DivergedError
 from rtrl_jax.workers.effects import Apply, Learn, Timed, WaitBell
 from rtrl_jax.workers.learner import INACTIVE_EVERY, NOT_BEGUN, Learner, LearnerLoop, Program, record
 from rtrl_jax.workers.turns import Turns
@@ -359,3 +361,40 @@ def test_the_generator_s_state_is_noted_when_a_batch_has_been_drawn():
     learning = make_learning(board, leaves, optimiser_leaves, quadratic(0.1), replay, **options)
     learning.gradients()
     assert noted == [rng.bit_generator.state]
+
+
+@pytest.mark.parametrize(
+    ("loss", "gradient", "says"),
+    [
+        (math.nan, 1.0, "its loss is nan"),
+        (1.0, math.inf, "the norm of its gradient is inf"),
+        (1.0, 0.0, "it leads to parameters that are no finite numbers"),
+    ],
+)
+def test_what_is_no_number_is_never_committed(loss, gradient, says):
+    program = Program(
+        lambda parameters, target, batch, seed: ([np.full(2, gradient, np.float32)], [loss, 0, 0, 0], [0.0]),
+        lambda parameters, optimiser, grads: ([jax.numpy.reciprocal(grads[0])], optimiser, np.float32(grads[0].max())),
+    )
+    board, leaves, optimiser_leaves = make_board([np.ones(2, np.float32)], [np.zeros(1, np.float32)], 1)
+    replay = Batches(0)
+    learner = make_learning(board, leaves, optimiser_leaves, program, replay, target_every=1)
+    before = bytes(board.slots), bytes(board.targets), bytes(board.optimisers), int(board.latest[0])
+    with pytest.raises(DivergedError, match=f"diverged: update 1 was not made, since {says}; a lower --learning_rate"):
+        learner.apply(learner.gradients())
+    assert (bytes(board.slots), bytes(board.targets), bytes(board.optimisers), int(board.latest[0])) == before
+    assert replay.settled == []
+
+
+def test_each_gradient_has_a_seed_of_its_own():
+    seeds = []
+
+    def gradient(parameters, target, batch, seed):
+        seeds.append(int(seed))
+        return [np.zeros(2, np.float32)], [0.0] * 4, [0.0]
+
+    board, leaves, optimiser_leaves = make_board([np.zeros(2, np.float32)], [np.zeros(1, np.float32)], 1)
+    learner = make_learning(board, leaves, optimiser_leaves, Program(gradient, None), Batches(0))
+    for _ in range(20):
+        learner.gradients()
+    assert len(set(seeds)) == 20

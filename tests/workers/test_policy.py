@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from rtrl_jax.board.ring import Stacking
-from rtrl_jax.workers.policy import Exploration, epsilon_greedy
+from rtrl_jax.pending import Pending
+from rtrl_jax.workers.policy import Exploration, epsilon_greedy, late
 
 
 class Snapshots:
@@ -21,6 +22,9 @@ class Snapshots:
 class Observations:
     def stack(self, tick, stacking):
         return np.full(stacking.depth, tick)
+
+    def told(self, pending, obs_tick, newest):
+        return np.arange(obs_tick + 1, newest + 1)
 
 
 def policy(epsilon, asked, exploring_asks=False):
@@ -54,3 +58,21 @@ def test_epsilon_is_that_of_the_observation_and_the_newest_version():
     choose = policy(lambda tick, version: met.append((tick, version)) or 0.0, [])
     assert choose(7).action == 9
     assert met == [(7, 3)]
+
+
+@pytest.mark.parametrize("reflex", [False, True])
+def test_a_late_head_gets_the_features_of_one_tick_and_with_a_reflex_the_observation_of_another(reflex):
+    asked = []
+
+    def trunk(parameters, observation):
+        asked.append(observation.tolist())
+        return observation * 10
+
+    def head(parameters, seen, seed):
+        asked.append([None if array is None else array.tolist() for array in seen])
+        return 9
+
+    exploration = Exploration(lambda tick, version: 0.0, 5, np.random.default_rng(0))
+    parts = late(Observations(), Snapshots(), trunk, head, exploration, Stacking(2), Pending("late", 4, reflex=reflex))
+    assert parts.head(parts.trunk(7), 7, 10).action == 9
+    assert asked == [[7, 7], [[70, 70], [8, 9, 10], [10, 10] if reflex else None]]

@@ -9,12 +9,19 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from rtrl_jax.networks.fast import winograd
+from rtrl_jax.networks.fast import native, winograd
 from rtrl_jax.networks.fast.stage import pad, relu, stage
 
 WINOGRAD = {"F2": 2, "F4": 4}
 PLANES = "planes"
+DIRECT, FUSED = (
+    "direct",
+    "fused",
+)  # of our own (`native`), in acting alone: by the definition, and Winograd's F(4x4, 3x3)
+OWN = (DIRECT, FUSED)
 WAYS = ("xla", "F2", "F4", "patches", "shifts")  # of those with channels last
+ACTING_WAYS = (*WAYS, *OWN)
+PREPARED_WAYS = (*WINOGRAD, *OWN)  # whose filters are prepared in advance
 GRADIENT_WAYS = ("xla", "F2", "F4", "patches")  # for filters' gradients
 
 
@@ -22,8 +29,12 @@ def prepare(kernel, way: str, dtype: str = "float32"):
     """What a way wants instead of the kernel [3, 3, inputs, outputs]: of numpy if that is.
 
     Args:
-      dtype: of Winograd's products.
+      dtype: of Winograd's and our own products.
     """
+    if way == DIRECT:
+        return native.pack(kernel, dtype)
+    if way == FUSED:
+        return native.pack_transformed(winograd.filters(kernel, 4))
     return winograd.filters(kernel, WINOGRAD[way]).astype(jnp.dtype(dtype)) if way in WINOGRAD else kernel
 
 
@@ -31,19 +42,34 @@ def add_all(y, *others):
     return sum(others, y)
 
 
+def biased_relu(y, bias):
+    return relu(y + bias)
+
+
 # Jitted, so that layers which are alike are traced once: a second less before a learner's first update.
-@partial(jax.jit, static_argnames=("padded", "way", "after", "rectify"))
+@partial(jax.jit, static_argnames=("padded", "way", "after", "rectify", "outputs"))
 def convolve(
-    x: jax.Array, prepared: jax.Array, padded: bool, way: str, after=add_all, *others, rectify: bool = False
+    x: jax.Array,
+    prepared: jax.Array,
+    padded: bool,
+    way: str,
+    after=add_all,
+    *others,
+    rectify: bool = False,
+    outputs: int | None = None,
 ) -> jax.Array:
     """after(convolution of x, *others), in that way.
 
     Args:
       prepared: of `prepare`.
-      after: a function of single numbers; Winograd's ways compute it in passing, without another walk through memory.
+      after: a function of single numbers; Winograd's ways compute it in passing, without another walk through memory. Ours
+        knows `add_all` and `biased_relu`.
       others: of the result's shape, or [outputs].
       rectify: whether the convolution is of relu(x) instead.
+      outputs: how many; our own ways have to be told, as their filters are filled up.
     """
+    if way in OWN:
+        return native.convolve(x, prepared, padded, rectify, outputs, *others, relu=after is biased_relu)
     if way in WINOGRAD:
         return winograd.convolve(x, prepared, padded, WINOGRAD[way], after, *others, rectify=rectify)
     x = stage(relu)(x) if rectify else x

@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rtrl_jax.networks.fast import convolution
+from rtrl_jax.networks.fast import convolution, native
 from rtrl_jax.networks.fast.plan import SHIFTS_UP_TO, Plan, Shape, by_rule, shapes, within_memory
 from rtrl_jax.networks.resnet import ResNet
 
 HOPELESS = 3  # times as slow as the fastest so far in a first look: not measured further
+WITHOUT = {"bfloat16": ("F4",), "int8": ("F2", "F4")}  # ways that would lose too much
 WORTH = 0.93  # of the time of the rule's way: what is hardly faster alone is no faster among the others
 
 
@@ -58,13 +59,16 @@ def _times_ms(shape: Shape, batch_size: int, dtype: str, seconds: float) -> list
     dy = draw(size, size, batch_size, shape.outputs)
     spread = dy if shape.padded else jnp.pad(dy, ((1, 1), (1, 1), (0, 0), (0, 0)))
     forward = [way for way in convolution.WAYS if way != "shifts" or shape.inputs <= SHIFTS_UP_TO]
-    acting = [way for way in forward if dtype == "float32" or way != "F4"]
+    acting = [way for way in forward if dtype == "float32" or way not in WITHOUT[dtype]]
+    if native.is_supported(dtype) and (dtype == "float32" or shape.inputs > SHIFTS_UP_TO):
+        acting += [convolution.DIRECT] if dtype != "float32" else convolution.OWN
     # The gradient in the first layer's input is not asked for.
     backward = [way for way in convolution.WAYS if way != "shifts"] if shape.inputs > 4 else []
 
     def convolve(kernel, padded, kept, way, rectify, *others):
         prepared = convolution.prepare(kernel, way, kept)
-        return lambda x: convolution.convolve(x, prepared, padded, way, convolution.add_all, *others, rectify=rectify)
+        how = {"rectify": rectify, "outputs": kernel.shape[3]}
+        return lambda x: convolution.convolve(x, prepared, padded, way, convolution.add_all, *others, **how)
 
     def convolved(image, kept):
         added = (draw(shape.outputs), draw(size, size, image.shape[2], shape.outputs)) if shape.padded else ()

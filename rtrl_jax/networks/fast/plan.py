@@ -3,18 +3,31 @@
 import json
 import os
 import pathlib
-import platform
 from typing import NamedTuple
 
 import jax
 import jaxlib
 
-from rtrl_jax.networks.fast.convolution import GRADIENT_WAYS, PLANES, WAYS, WINOGRAD
-from rtrl_jax.networks.resnet import POOLING_STRIDES, ResNet
+from rtrl_jax.networks.fast import native
+from rtrl_jax.networks.fast.convolution import (
+    ACTING_WAYS,
+    DIRECT,
+    FUSED,
+    GRADIENT_WAYS,
+    OWN,
+    PLANES,
+    PREPARED_WAYS,
+    WAYS,
+    WINOGRAD,
+)
+from rtrl_jax.networks.fast.machine import cache_folder, processor_name
+from rtrl_jax.networks.resnet import LEAST, POOLING_STRIDES, ResNet
 
 PLANES_UP_TO = 4  # filters
 SHIFTS_UP_TO = 4  # inputs
-REVISION = 1  # of the ways' code: with another, what was measured counts no more
+DIRECT_UP_TO = {"float32": 15, "bfloat16": 64, "int8": 1 << 30}  # inputs; beyond them Winograd saves more
+FUSED_UP_TO = 64  # inputs: the transformed filters of a layer stay in the second cache
+REVISION = 3  # of the ways' code: with another, what was measured counts no more
 MOST_PREPARED = 2 << 30  # bytes of each snapshot: transformed filters are 1.8 (F2) or 4 (F4) times the kernels
 
 
@@ -30,7 +43,7 @@ class Shape(NamedTuple):
 class Plan(NamedTuple):
     acting: tuple[str, ...]  # for each convolution its way, one image at a time
     learning: tuple[tuple[str, str, str], ...]  # for batches: of the convolution, its input's gradient, its kernel's
-    dtype: str = "float32"  # of Winograd's products in acting
+    dtype: str = "float32"  # of Winograd's and our own products in acting
 
     @property
     def planes(self) -> bool:
@@ -40,7 +53,7 @@ class Plan(NamedTuple):
     @property
     def prepared(self) -> list[int]:
         """The convolutions whose filters are transformed in advance."""
-        return [layer for layer, way in enumerate(self.acting) if way in WINOGRAD]
+        return [layer for layer, way in enumerate(self.acting) if way in PREPARED_WAYS]
 
 
 def shapes(network: ResNet, observation_shape) -> list[Shape]:
@@ -56,8 +69,12 @@ def shapes(network: ResNet, observation_shape) -> list[Shape]:
 
 
 def choose(network, observation_shape, batch_size: int, dtype: str = "float32") -> Plan | None:
-    """What was measured on this machine if something was, else by rule; None for networks that are not the paper's."""
+    """What was measured on this machine if something was, else by rule; None, as Flax does, for networks that are not the
+    paper's, and for images that are not square, or so small that blocks are padded.
+    """
     if not isinstance(network, ResNet) or observation_shape[0] != observation_shape[1]:
+        return None
+    if min(shape.size for shape in shapes(network, observation_shape) if not shape.padded) < LEAST:
         return None
     kept = measured(network, observation_shape, batch_size, dtype)
     return kept[0] if kept else by_rule(network, observation_shape, dtype)
@@ -68,9 +85,7 @@ def by_rule(network: ResNet, observation_shape, dtype: str = "float32") -> Plan:
     found = shapes(network, observation_shape)
     if max(shape.outputs for shape in found) <= PLANES_UP_TO:  # sums over whole planes are the only way worth trying
         return Plan((PLANES,) * len(found), ((PLANES,) * 3,) * len(found), dtype)
-    acting = tuple(_acting(shape) for shape in found)
-    if dtype == "bfloat16":  # with F4 a hundredth of the values is lost, and as fast as with F2
-        acting = tuple("F2" if way == "F4" else way for way in acting)
+    acting = tuple(_acting(shape, dtype) for shape in found)
     return Plan(within_memory(acting, found, dtype), tuple(_learning(shape) for shape in found), dtype)
 
 
@@ -88,21 +103,27 @@ def within_memory(acting: tuple[str, ...], found: list[Shape], dtype: str) -> tu
 
 
 def _prepared_bytes(acting, found: list[Shape], dtype: str) -> int:
+    places = {way: (m + 2) ** 2 for way, m in WINOGRAD.items()} | {DIRECT: 9, FUSED: 36}
     return sum(
-        (2 if dtype == "bfloat16" else 4) * (WINOGRAD[way] + 2) ** 2 * shape.inputs * shape.outputs
+        4 // native.IN_WORD[dtype] * places[way] * shape.inputs * shape.outputs
         for way, shape in zip(acting, found, strict=True)
-        if way in WINOGRAD
+        if way in PREPARED_WAYS
     )
 
 
-def _acting(shape: Shape) -> str:
+def _acting(shape: Shape, dtype: str) -> str:
     if shape.inputs <= SHIFTS_UP_TO:
         return "shifts" if shape.outputs < 64 else "xla"
-    if shape.outputs < 16:
+    if shape.inputs <= DIRECT_UP_TO[dtype] and native.is_supported(dtype):
+        return DIRECT
+    if dtype == "float32" and shape.inputs <= FUSED_UP_TO and native.is_supported(dtype):
+        return FUSED
+    if shape.outputs < 16 or dtype == "int8":
         return "xla"
-    return (
-        "F4" if shape.size > 10 or shape.inputs < 512 else "F2"
-    )  # a small image does not repay reading larger filters
+    if dtype == "bfloat16":  # with F4 a hundredth of the values is lost, and as fast as with F2
+        return "F2"
+    # A small image does not repay reading larger filters.
+    return "F4" if shape.size > 10 or shape.inputs < 512 else "F2"
 
 
 def _learning(shape: Shape) -> tuple[str, str, str]:
@@ -111,23 +132,11 @@ def _learning(shape: Shape) -> tuple[str, str, str]:
     return ("F4", "F4", "F4")
 
 
-def cache_folder() -> pathlib.Path:
-    """Where this machine's compiled programs and measured plans are kept."""
-    return pathlib.Path(os.environ.get("RTRL_CACHE", pathlib.Path.home() / ".cache" / "rtrl_jax"))
-
-
 def _file(network: ResNet, observation_shape, batch_size: int, dtype: str) -> pathlib.Path:
     """Named after all that the choice depends on."""
     shape = "x".join(map(str, (*observation_shape, batch_size)))
-    machine = f"{_processor()}-{jax.__version__}-{jaxlib.__version__}-{REVISION}"
+    machine = f"{processor_name()}-{jax.__version__}-{jaxlib.__version__}-{REVISION}"
     return cache_folder() / "plans" / f"{network.blocks}blocks-{network.width:g}-{shape}-{dtype}-{machine}.json"
-
-
-def _processor() -> str:
-    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines() if platform.system() == "Linux" else []
-    found = {line.split(":")[0].strip(): line.split(":")[1].strip() for line in lines if ":" in line}
-    name = "-".join(found.get(key, "") for key in ("model name", "cpu family", "model"))
-    return "".join(letter if letter.isalnum() else "-" for letter in name)
 
 
 def measured(network: ResNet, observation_shape, batch_size: int, dtype: str) -> tuple[Plan, list] | None:
@@ -139,7 +148,7 @@ def measured(network: ResNet, observation_shape, batch_size: int, dtype: str) ->
     except (OSError, ValueError, KeyError, TypeError):
         return None
     layers = len(shapes(network, observation_shape))
-    return (plan, times) if is_sound(plan, layers) and len(times) == layers else None
+    return (plan, times) if is_sound(plan, layers) and runs_here(plan) and len(times) == layers else None
 
 
 def is_sound(plan: Plan, layers: int) -> bool:
@@ -148,8 +157,15 @@ def is_sound(plan: Plan, layers: int) -> bool:
         return False
     if PLANES in plan.acting:
         return set(plan.acting) == {PLANES} and set(plan.learning) == {(PLANES,) * 3}
-    known = all(way in WAYS for way in plan.acting)
+    known = all(way in ACTING_WAYS for way in plan.acting) and not (
+        (plan.dtype == "int8" and set(plan.acting) & {*WINOGRAD}) or (plan.dtype != "float32" and FUSED in plan.acting)
+    )
     return known and all(a in WAYS and b in WAYS and c in GRADIENT_WAYS for a, b, c in plan.learning)
+
+
+def runs_here(plan: Plan) -> bool:
+    """Whether this machine has what its ways want."""
+    return not set(plan.acting) & {*OWN} or native.is_supported(plan.dtype)
 
 
 def keep(plan: Plan, times: list, network: ResNet, observation_shape, batch_size: int) -> pathlib.Path:

@@ -6,8 +6,8 @@ gradient, its filters'), or one word if all four are the same; after a colon, ho
 
 import itertools
 
-from rtrl_jax.networks.fast.convolution import GRADIENT_WAYS, PLANES, WAYS
-from rtrl_jax.networks.fast.plan import PLANES_UP_TO, SHIFTS_UP_TO, Plan, Shape, is_sound, shapes
+from rtrl_jax.networks.fast.convolution import ACTING_WAYS, FUSED, GRADIENT_WAYS, OWN, PLANES
+from rtrl_jax.networks.fast.plan import PLANES_UP_TO, SHIFTS_UP_TO, Plan, Shape, is_sound, runs_here, shapes
 from rtrl_jax.networks.resnet import ResNet
 
 MOST_DIGITS = 3  # of a count
@@ -35,8 +35,8 @@ def read(text: str, network: ResNet, observation_shape, dtype: str = "float32") 
         if len(ways) != 4 or not (count.isdecimal() and len(count) <= MOST_DIGITS):
             raise ValueError(f"it should look like {EXAMPLE}")
         for way in ways:
-            if way not in (*WAYS, PLANES):
-                raise ValueError(f"no way to convolve is called {way!r}: there are {', '.join((*WAYS, PLANES))}")
+            if way not in (*ACTING_WAYS, PLANES):
+                raise ValueError(f"no way to convolve is called {way!r}: there are {', '.join((*ACTING_WAYS, PLANES))}")
         layers += [ways] * int(count)
     found = shapes(network, observation_shape)
     if len(layers) != len(found):
@@ -44,9 +44,12 @@ def read(text: str, network: ResNet, observation_shape, dtype: str = "float32") 
     plan = Plan(tuple(ways[0] for ways in layers), tuple(ways[1:] for ways in layers), dtype)
     if not is_sound(plan, len(found)):
         raise ValueError(
-            f"{PLANES} is for all convolutions or for none, and filters' gradients are {', '.join(GRADIENT_WAYS)}"
+            f"{PLANES} is for all convolutions or for none, {' and '.join(OWN)} for acting alone, products of int8 are not "
+            f"Winograd's, {FUSED} multiplies float32, and filters' gradients are {', '.join(GRADIENT_WAYS)}"
         )
     _check_shapes(plan, found)
+    if not runs_here(plan):
+        raise ValueError(f"{' and '.join(OWN)} need a C++ compiler and a processor that multiplies {dtype}")
     return plan
 
 

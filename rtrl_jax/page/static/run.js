@@ -40,6 +40,7 @@ function greet(message) {
     : "one process that thinks, then acts";
   const parts = [live ? "live" : `the run ${message.name}, from its records`, way, `${number(message.rate_hz, 2)} ticks a second`];
   if (message.emulated) parts.push(`inference emulated: ${message.emulated} ms`);
+  if (message.elsewhere["learner 0"]) parts.push(`learners on ${message.elsewhere["learner 0"]}`);
   $("subtitle").textContent = parts.join(" · ");
   $("controls").hidden = !live;
   $("game").hidden = !live;
@@ -54,6 +55,7 @@ function greet(message) {
   $("going").textContent = live ? "How it is going" : "How it went";
   timeline.clear();
   timeline.workers = message.workers;
+  timeline.elsewhere = message.elsewhere;
   timeline.tickMs = 1000 / message.rate_hz;
   timeline.actions = message.actions;
   notice("");

@@ -93,6 +93,7 @@ export class Timeline {
     this.ticks = [];
     this.decisions = [];
     this.workers = 1;
+    this.elsewhere = {};
     this.tickMs = 16;
     this.actions = [];
   }
@@ -175,7 +176,8 @@ export class Timeline {
     context.fillText("acts", 0, 14);
     const every = Math.max(1, Math.ceil(15 / this.row));
     for (let worker = 0; worker < this.workers; worker += every) {
-      context.fillText(`worker ${worker}`, 0, y(worker) + high / 2);
+      const name = `worker ${worker}`;
+      context.fillText(this.elsewhere[name] ? `${name} on ${this.elsewhere[name]}` : name, 0, y(worker) + high / 2, LABEL - 4);
     }
     this.axis(context, from, to, x, TOP + this.workers * this.row + 10, c);
   }

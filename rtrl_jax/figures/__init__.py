@@ -1,0 +1,1 @@
+"""Pictures and pages of results/, made from the tables that are committed there and from nothing else."""
