@@ -12,6 +12,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 
 import jax
@@ -137,6 +138,8 @@ def _library(dtype: str) -> pathlib.Path | None:
 
 
 def _compile(compiler: str, dtype: str, path: pathlib.Path) -> None:
+    if sys.stderr.isatty():  # for who waits; what scripts read has no line more
+        print(f"compiling convolutions for {dtype}, once for this machine: some seconds", file=sys.stderr, flush=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # another process may be doing the same
         made = pathlib.Path(folder) / path.name
