@@ -40,11 +40,16 @@ def dtype(request):
 
 
 @pytest.fixture
-def without_compiler(monkeypatch):
-    monkeypatch.setenv("CXX", "no-such-compiler")
+def forgotten():
+    """What was compiled is looked for anew, before and after."""
     native._library.cache_clear()
     yield
     native._library.cache_clear()
+
+
+@pytest.fixture
+def without_compiler(forgotten, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
 
 
 def draw(seed, *shape):
@@ -174,22 +179,18 @@ def test_without_a_compiler_all_is_as_it_was(without_compiler, tmp_path, monkeyp
     assert model.fast.acting == rule.acting
 
 
-def test_a_cache_that_cannot_be_is_as_good_as_no_compiler(tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_is_as_good_as_no_compiler(forgotten, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("RTRL_CACHE", str(tmp_path / "file" / "cache"))
-    native._library.cache_clear()
-    assert not native.is_supported("float32")
-    native._library.cache_clear()
+    assert native._library("float32") is None
 
 
-def test_a_library_that_cannot_be_loaded_is_as_good_as_none(tmp_path, monkeypatch):
+def test_a_library_that_cannot_be_loaded_is_as_good_as_none(forgotten, tmp_path, monkeypatch):
     monkeypatch.setenv("RTRL_CACHE", str(tmp_path))
     monkeypatch.setattr(
         native, "_compile", lambda compiler, dtype, path: (path.parent.mkdir(), path.write_text("no library"))
     )
-    native._library.cache_clear()
-    assert not native.is_supported("float32")
-    native._library.cache_clear()
+    assert native._library("float32") is None
 
 
 def test_a_late_head_is_not_shortened_however_much_it_is_told(dtype):
@@ -202,10 +203,8 @@ def test_a_late_head_is_not_shortened_however_much_it_is_told(dtype):
     assert len(kernels) == len(chosen.prepared) + (dtype != "float32"), "and the trunk's own"
 
 
-def test_a_compiler_that_fails_is_as_good_as_none(tmp_path, monkeypatch):
+def test_a_compiler_that_fails_is_as_good_as_none(forgotten, tmp_path, monkeypatch):
     monkeypatch.setenv("RTRL_CACHE", str(tmp_path))
     monkeypatch.setenv("CXX", "false")
-    native._library.cache_clear()
-    assert not native.is_supported("float32")
+    assert native._library("float32") is None
     assert not list((tmp_path / "native").iterdir())
-    native._library.cache_clear()
