@@ -184,7 +184,8 @@ def test_what_was_measured_is_kept_and_nonsense_is_not_believed(tmp_path, monkey
     measured, times = plan.by_rule(network, SHAPE)._replace(acting=("xla",) * 15), [[{}] * 4] * 15
     path = plan.keep(measured, times, *of)
     assert fast.choose(*of) == measured
-    assert fast.choose(network, SHAPE, 32) == fast.choose(*of, "bfloat16")._replace(dtype="float32") != measured
+    assert fast.choose(network, SHAPE, 32) == plan.by_rule(network, SHAPE) != measured
+    assert fast.choose(*of, "bfloat16") == plan.by_rule(network, SHAPE, "bfloat16")
     path.write_text(path.read_text().replace("xla", "magic"))
     assert fast.choose(*of) == plan.by_rule(network, SHAPE)
     assert fast.choose(networks.build("nature", 6), SHAPE, 16) is None

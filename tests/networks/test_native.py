@@ -179,6 +179,17 @@ def test_without_a_compiler_all_is_as_it_was(without_compiler, tmp_path, monkeyp
     assert model.fast.acting == rule.acting
 
 
+def test_a_processor_does_what_it_has_instructions_for(monkeypatch):
+    most = {"old": set(), "avx2": {32, 224}, "avx2 avx512f": {32}}
+    for flags, fused in most.items():
+        monkeypatch.setattr(native, "processor", lambda flags=flags: {"flags": f"fpu {flags}"})
+        monkeypatch.setattr(native, "_library", lambda dtype: "compiled")
+        assert native.is_supported("float32") == (flags != "old")
+        assert not any(native.is_supported(dtype) for dtype in ("bfloat16", "int8"))
+        ways = {inputs: plan._acting(plan.Shape(20, inputs, inputs, True), "float32") for inputs in (32, 224, 464)}
+        assert {inputs for inputs, way in ways.items() if way == "fused"} == fused
+
+
 def test_a_cache_that_cannot_be_is_as_good_as_no_compiler(forgotten, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("RTRL_CACHE", str(tmp_path / "file" / "cache"))

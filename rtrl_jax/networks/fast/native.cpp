@@ -24,15 +24,24 @@ namespace ffi = xla::ffi;
 
 namespace {
 
-constexpr int kLanes = 16;  // outputs side by side in a vector; also words of a pixel side by side in the packed image
+constexpr int kLanes = 16;  // outputs side by side; also words of a pixel side by side in the packed image
 #ifdef __AVX512F__
-constexpr int kTile = 14;  // pixels: times two vectors of outputs that is 28 of 32 registers
+constexpr int kWide = 16;        // numbers in a register
+constexpr int kTogether = 2;     // times 16 outputs of a tile
+constexpr int kTile = 14;        // pixels of a tile: 28 of 32 registers
+constexpr int kTransformed = 14; // tiles of Winograd's at a time
 #else
-constexpr int kTile = 3;
+constexpr int kWide = 8;
+constexpr int kTogether = 1;
+constexpr int kTile = 6;  // 12 of 16 registers
+constexpr int kTransformed = 12;
 #endif
+constexpr int kParts = kLanes / kWide;  // registers for 16 outputs
 
-typedef float Floats __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
-typedef int32_t Ints __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+typedef float Floats __attribute__((vector_size(4 * kWide), aligned(4), may_alias));
+typedef int32_t Ints __attribute__((vector_size(4 * kWide), aligned(4), may_alias));
+
+inline Floats positive(const Floats& x) { return x > 0 ? x : Floats{}; }
 
 struct Image {
   int rows, columns, inputs;
@@ -57,8 +66,10 @@ struct Float32 {
   static void pack(const float* from, int count, bool rectify, Quantisation, int32_t* to) {
     float* out = reinterpret_cast<float*>(to);
     if (count == kLanes) {
-      const Floats some = *(const Floats*)from;
-      *(Floats*)out = rectify ? (some > 0 ? some : Floats{}) : some;
+      for (int i = 0; i < kLanes; i += kWide) {
+        const Floats some = *(const Floats*)(from + i);
+        *(Floats*)(out + i) = rectify ? positive(some) : some;
+      }
       return;
     }
     for (int i = 0; i < count; i++) out[i] = rectify && !(from[i] > 0) ? 0 : from[i];
@@ -124,13 +135,14 @@ struct Layer {
   int rows, columns, outputs, pixel;  // from one pixel of y to the next
 };
 
-// Adds up one tile: into sums [vectors][rows][columns] of 16 outputs each.
-template <class Format, int kVectors, int kRows, int kColumns>
-void add_up(const Layer& layer, int row, int column, int block, typename Format::Sum* out) {
+// Adds up one tile: into sums [blocks][rows][columns] of 16 outputs each. Args: next: sums from one block to the next.
+template <class Format, int kBlocks, int kRows, int kColumns>
+void add_up(const Layer& layer, int row, int column, int block, typename Format::Sum* out, long next) {
+  constexpr int kVectors = kBlocks * kParts;
   typename Format::Sum sums[kVectors][kRows * kColumns] = {};
-  const long next_row = (long)layer.width * kLanes, next_vector = (long)layer.places * layer.words * kLanes;
+  const long next_row = (long)layer.width * kLanes, next_block = (long)layer.places * layer.words * kLanes;
   const int32_t* image = layer.packed + (row * next_row + (long)column * kLanes);
-  const int32_t* filters = layer.filters + block * next_vector;
+  const int32_t* filters = layer.filters + block * next_block;
   for (int first = 0; first < layer.words; first += kLanes, image += layer.height * next_row) {
     const int words = std::min(kLanes, layer.words - first);
     for (int place = 0; place < layer.places; place++) {
@@ -139,7 +151,7 @@ void add_up(const Layer& layer, int row, int column, int block, typename Format:
       for (int word = 0; word < words; word++, from++, with += kLanes) {
         Ints f[kVectors];
 #pragma GCC unroll 2
-        for (int v = 0; v < kVectors; v++) f[v] = *(const Ints*)(with + v * next_vector);
+        for (int v = 0; v < kVectors; v++) f[v] = *(const Ints*)(with + v / kParts * next_block + v % kParts * kWide);
 #pragma GCC unroll 2
         for (int r = 0; r < kRows; r++)
 #pragma GCC unroll 14
@@ -153,38 +165,40 @@ void add_up(const Layer& layer, int row, int column, int block, typename Format:
 #pragma GCC unroll 2
   for (int v = 0; v < kVectors; v++)
 #pragma GCC unroll 14
-    for (int i = 0; i < kRows * kColumns; i++) *out++ = sums[v][i];
+    for (int i = 0; i < kRows * kColumns; i++) out[(v / kParts * next + i) * kParts + v % kParts] = sums[v][i];
 }
 
-// Of 16 outputs, or as many as there are: scale, bias, residual and relu. Args: sums: [vectors][rows][next_row], of which `columns`.
+// Of 16 outputs, or as many as there are: scale, bias, residual and relu. Args: sums: [blocks][rows][next_row], of which `columns`.
 template <class Format>
-void finish(const Layer& layer, int vectors, int rows, int columns, int row, int column, int block,
+void finish(const Layer& layer, int blocks, int rows, int columns, int row, int column, int block,
             const typename Format::Sum* sums, int next_row) {
-  for (int v = 0; v < vectors; v++) {
-    const int output = (block + v) * kLanes, bytes = 4 * std::min(kLanes, layer.outputs - output);
+  for (int v = 0; v < blocks * kParts; v++) {
+    const int output = block * kLanes + v * kWide, bytes = 4 * std::min(kWide, layer.outputs - output);
+    if (bytes <= 0) return;
+    const typename Format::Sum* sum = sums + v / kParts * (long)rows * next_row * kParts + v % kParts;
     Floats scale = {}, excess = {}, bias = {};
     if (layer.scales) {
       std::memcpy(&scale, layer.scales + output, bytes);
       std::memcpy(&excess, layer.totals + output, bytes);
       excess *= layer.zero;
     }
-    if (layer.bias && bytes == 4 * kLanes) {
+    if (layer.bias && bytes == 4 * kWide) {
       bias = *(const Floats*)(layer.bias + output);
     } else if (layer.bias) {
       std::memcpy(&bias, layer.bias + output, bytes);
     }
     scale *= layer.scale;
-    for (int r = 0; r < rows; r++, sums += next_row)
+    for (int r = 0; r < rows; r++, sum += next_row * kParts)
       for (int c = 0; c < columns; c++) {
         const long at = ((long)(row + r) * layer.columns + column + c) * layer.pixel + output;
-        Floats value = Format::value(sums[c], scale, excess) + bias, residual = {};
-        if (bytes == 4 * kLanes) {
+        Floats value = Format::value(sum[c * kParts], scale, excess) + bias, residual = {};
+        if (bytes == 4 * kWide) {
           if (layer.residual) value += *(const Floats*)(layer.residual + at);
-          *(Floats*)(layer.y + at) = layer.rectify ? (value > 0 ? value : Floats{}) : value;
+          *(Floats*)(layer.y + at) = layer.rectify ? positive(value) : value;
         } else {
           if (layer.residual) std::memcpy(&residual, layer.residual + at, bytes);
           value += residual;
-          value = layer.rectify ? (value > 0 ? value : Floats{}) : value;
+          value = layer.rectify ? positive(value) : value;
           std::memcpy(layer.y + at, &value, bytes);
         }
       }
@@ -194,31 +208,31 @@ void finish(const Layer& layer, int vectors, int rows, int columns, int row, int
 // How many columns a tile has: of one row up to `kTile`, of two rows half as many.
 template <class Format>
 struct Tiles {
-  using Function = void (*)(const Layer&, int row, int column, int block, typename Format::Sum*);
-  template <int kVectors, int kRows, size_t... kColumns>
+  using Function = void (*)(const Layer&, int row, int column, int block, typename Format::Sum*, long next);
+  template <int kBlocks, int kRows, size_t... kColumns>
   static constexpr auto of(std::index_sequence<kColumns...>) {
-    return std::array<Function, sizeof...(kColumns)>{add_up<Format, kVectors, kRows, kColumns + 1>...};
+    return std::array<Function, sizeof...(kColumns)>{add_up<Format, kBlocks, kRows, kColumns + 1>...};
   }
-  template <int kVectors, int kRows>
+  template <int kBlocks, int kRows>
   static void rows(const Layer& layer, int row, int block) {
     static constexpr int kMost = kTile / kRows;
-    static constexpr auto kFunctions = of<kVectors, kRows>(std::make_index_sequence<kMost>());
+    static constexpr auto kFunctions = of<kBlocks, kRows>(std::make_index_sequence<kMost>());
     const int parts = (layer.columns + kMost - 1) / kMost;
     for (int part = 0; part < parts; part++) {
       const int column = layer.columns * part / parts, columns = layer.columns * (part + 1) / parts - column;
-      alignas(64) typename Format::Sum sums[kVectors * kRows * kMost];
-      kFunctions[columns - 1](layer, row, column, block, sums);
-      finish<Format>(layer, kVectors, kRows, columns, row, column, block, sums, columns);
+      alignas(64) typename Format::Sum sums[kBlocks * kParts * kRows * kMost];
+      kFunctions[columns - 1](layer, row, column, block, sums, kRows * columns);
+      finish<Format>(layer, kBlocks, kRows, columns, row, column, block, sums, columns);
     }
   }
   static void all(const Layer& layer) {
     const int blocks = (layer.outputs + kLanes - 1) / kLanes;
     const bool narrow = layer.columns <= kTile / 2;
-    for (int block = 0; block < blocks; block += 2) {
-      const bool twice = block + 1 < blocks;
+    for (int block = 0; block < blocks; block += kTogether) {
+      const bool all = block + kTogether <= blocks;
       int row = 0;
-      for (; narrow && row + 1 < layer.rows; row += 2) (twice ? rows<2, 2> : rows<1, 2>)(layer, row, block);
-      for (; row < layer.rows; row++) (twice ? rows<2, 1> : rows<1, 1>)(layer, row, block);
+      for (; narrow && row + 1 < layer.rows; row += 2) (all ? rows<kTogether, 2> : rows<1, 2>)(layer, row, block);
+      for (; row < layer.rows; row++) (all ? rows<kTogether, 1> : rows<1, 1>)(layer, row, block);
     }
   }
 };
@@ -234,12 +248,12 @@ int32_t* scratch(size_t words) {
 void widen(const float* x, size_t count, float& down, float& up) {
   Floats most = {}, least = {};
   size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
+  for (; i + kWide <= count; i += kWide) {
     const Floats some = *(const Floats*)(x + i);
     most = some > most ? some : most;
     least = some < least ? some : least;
   }
-  for (int lane = 0; lane < kLanes; lane++) up = std::max(up, most[lane]), down = std::min(down, least[lane]);
+  for (int lane = 0; lane < kWide; lane++) up = std::max(up, most[lane]), down = std::min(down, least[lane]);
   for (; i < count; i++) up = std::max(up, x[i]), down = std::min(down, x[i]);
 }
 
@@ -315,13 +329,14 @@ inline void out_line(const Floats (&m)[kSide], Floats (&y)[kOut]) {
   y[3] = d + 8.0f * q + m[5];
 }
 
-// Args: from: the tile's first pixel of 16 numbers; row: vectors from one row to the next. to: with `step` vectors between places.
+// Args: from: the tile's first pixel, which has `kParts` vectors; row: vectors from one row to the next. to: with `step` vectors
+// between places.
 void transform_in(const Floats* from, long row, Floats* to, long step) {
   Floats half[kSide][kSide];  // [columns][rows]
 #pragma GCC unroll 6
   for (int j = 0; j < kSide; j++) {
-    const Floats d[kSide] = {from[j],           from[j + row],     from[j + 2 * row],
-                             from[j + 3 * row], from[j + 4 * row], from[j + 5 * row]};
+    const Floats* top = from + j * kParts;
+    const Floats d[kSide] = {top[0], top[row], top[2 * row], top[3 * row], top[4 * row], top[5 * row]};
     in_line(d, half[j]);
   }
 #pragma GCC unroll 6
@@ -334,7 +349,7 @@ void transform_in(const Floats* from, long row, Floats* to, long step) {
   }
 }
 
-// Args: to: [kOut][kOut].
+// Args: to: [kOut][kOut], `kParts` vectors apart.
 void transform_out(const Floats* from, long step, Floats* to) {
   Floats half[kSide][kOut];
 #pragma GCC unroll 6
@@ -350,47 +365,52 @@ void transform_out(const Floats* from, long step, Floats* to) {
     Floats y[kOut];
     out_line(m, y);
 #pragma GCC unroll 4
-    for (int j = 0; j < kOut; j++) *to++ = y[j];
+    for (int j = 0; j < kOut; j++) to[(i * kOut + j) * kParts] = y[j];
   }
 }
 
 // Args: as of `convolve`. layer.filters: [36][outputs / 16][inputs][16].
 void winograd(const float* x, Image image, int stride, bool rectify, bool padded, Layer layer) {
   static constexpr auto kOne = Tiles<Float32>::of<1, 1>(std::make_index_sequence<kTile>());
-  static constexpr auto kTwo = Tiles<Float32>::of<2, 1>(std::make_index_sequence<kTile>());
+  static constexpr auto kAll = Tiles<Float32>::of<kTogether, 1>(std::make_index_sequence<kTile>());
   const int down = (layer.rows + kOut - 1) / kOut, across = (layer.columns + kOut - 1) / kOut, tiles = down * across;
   const int height = std::max(down * kOut + 2, image.rows + 2), width = std::max(across * kOut + 2, image.columns + 2);
   const int groups = (image.inputs + kLanes - 1) / kLanes, blocks = (layer.outputs + kLanes - 1) / kLanes;
-  const size_t pixels = (size_t)groups * height * width, most = std::min(tiles, kTile);
+  const size_t pixels = (size_t)groups * height * width, most = std::min(tiles, kTransformed);
   int32_t* packed = scratch((pixels + kPlaces * most * (groups + blocks)) * kLanes);
-  Floats* transformed = reinterpret_cast<Floats*>(packed) + pixels;
-  Floats* products = transformed + kPlaces * most * groups;
+  Floats* transformed = reinterpret_cast<Floats*>(packed) + pixels * kParts;
+  Floats* products = transformed + kPlaces * most * groups * kParts;
   pack<Float32>(x, image, stride, rectify, padded, {0, 0}, height, width, packed);
-  const int parts = (tiles + kTile - 1) / kTile;
+  const int parts = (tiles + kTransformed - 1) / kTransformed;
   for (int part = 0; part < parts; part++) {
     const int first = tiles * part / parts, count = tiles * (part + 1) / parts - first;
     for (int group = 0; group < groups; group++)
       for (int t = 0; t < count; t++) {
         const long row = (first + t) / across * kOut, column = (first + t) % across * kOut;
-        const Floats* from = reinterpret_cast<const Floats*>(packed) + ((long)group * height + row) * width + column;
-        transform_in(from, width, transformed + group * count + t, (long)groups * count);
+        const int32_t* from = packed + (((long)group * height + row) * width + column) * kLanes;
+        Floats* to = transformed + (group * count + t) * kParts;
+        for (int p = 0; p < kParts; p++)
+          transform_in((const Floats*)from + p, (long)width * kParts, to + p, (long)groups * count * kParts);
       }
     Layer factors = {};
     factors.words = image.inputs;
     factors.height = factors.places = 1;
     factors.width = count;
     for (int place = 0; place < kPlaces; place++) {
-      factors.packed = reinterpret_cast<const int32_t*>(transformed + (long)place * groups * count);
+      factors.packed = reinterpret_cast<const int32_t*>(transformed + (long)place * groups * count * kParts);
       factors.filters = layer.filters + (size_t)place * blocks * image.inputs * kLanes;
-      for (int block = 0; block < blocks; block += 2)
-        (block + 1 < blocks ? kTwo : kOne)[count - 1](factors, 0, 0, block, products + (place * blocks + block) * count);
+      for (int block = 0; block < blocks; block += kTogether)
+        for (int t = 0; t < count; t += kTile)
+          (block + kTogether <= blocks ? kAll : kOne)[std::min(kTile, count - t) - 1](
+              factors, 0, t, block, products + ((place * blocks + block) * count + t) * kParts, count);
     }
     for (int block = 0; block < blocks; block++)
       for (int t = 0; t < count; t++) {
         const int row = (first + t) / across * kOut, column = (first + t) % across * kOut;
         const int rows = std::min(kOut, layer.rows - row), columns = std::min(kOut, layer.columns - column);
-        Floats sums[kOut * kOut];
-        transform_out(products + block * count + t, (long)blocks * count, sums);
+        Floats sums[kOut * kOut * kParts];
+        for (int p = 0; p < kParts; p++)
+          transform_out(products + (block * count + t) * kParts + p, (long)blocks * count * kParts, sums + p);
         finish<Float32>(layer, 1, rows, columns, row, column, block, sums, kOut);
       }
   }

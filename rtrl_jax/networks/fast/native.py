@@ -27,14 +27,24 @@ COMPILERS = ("c++", "g++", "clang++")
 OPTIONS = ("-O3", "-std=c++17", "-march=native", "-ffp-contract=fast", "-fPIC", "-shared", "-w")
 LANES = 16  # outputs side by side, as in the source
 IN_WORD = {"float32": 1, "bfloat16": 2, "int8": 4}  # numbers of a type in 32 bits
-INSTRUCTIONS = {"float32": "avx512f", "bfloat16": "avx512_bf16", "int8": "avx512_vnni"}  # as /proc/cpuinfo has them
+INSTRUCTIONS = {  # as /proc/cpuinfo has them, the best first
+    "float32": ("avx512f", "avx2"),
+    "bfloat16": ("avx512_bf16",),
+    "int8": ("avx512_vnni",),
+}
 LARGEST = 127  # of int8
 SECONDS = 300  # for the compiler, on a machine that does much else
 
 
+def instructions(dtype: str) -> str | None:
+    """Those with which this processor multiplies that type."""
+    has = processor().get("flags", "").split()
+    return next((name for name in INSTRUCTIONS[dtype] if name in has), None)
+
+
 def is_supported(dtype: str) -> bool:
     """Whether this processor multiplies that type, and there is a compiler here."""
-    return INSTRUCTIONS[dtype] in processor().get("flags", "").split() and _library(dtype) is not None
+    return instructions(dtype) is not None and _library(dtype) is not None
 
 
 def pack(kernel, dtype: str):

@@ -26,8 +26,11 @@ from rtrl_jax.networks.resnet import LEAST, POOLING_STRIDES, ResNet
 PLANES_UP_TO = 4  # filters
 SHIFTS_UP_TO = 4  # inputs
 DIRECT_UP_TO = {"float32": 15, "bfloat16": 64, "int8": 1 << 30}  # inputs; beyond them Winograd saves more
-FUSED_UP_TO = 64  # inputs: the transformed filters of a layer stay in the second cache
-REVISION = 3  # of the ways' code: with another, what was measured counts no more
+FUSED_UP_TO = {
+    "avx512f": 64,
+    "avx2": 224,
+}  # inputs, by instructions; XLA multiplies large matrices better with the former
+REVISION = 4  # of the ways' code: with another, what was measured counts no more
 MOST_PREPARED = 2 << 30  # bytes of each snapshot: transformed filters are 1.8 (F2) or 4 (F4) times the kernels
 
 
@@ -116,7 +119,7 @@ def _acting(shape: Shape, dtype: str) -> str:
         return "shifts" if shape.outputs < 64 else "xla"
     if shape.inputs <= DIRECT_UP_TO[dtype] and native.is_supported(dtype):
         return DIRECT
-    if dtype == "float32" and shape.inputs <= FUSED_UP_TO and native.is_supported(dtype):
+    if dtype == "float32" and native.is_supported(dtype) and shape.inputs <= FUSED_UP_TO[native.instructions(dtype)]:
         return FUSED
     if shape.outputs < 16 or dtype == "int8":
         return "xla"
