@@ -55,14 +55,14 @@ def verdict(one: Mean) -> str:
 
 def facts(virtual: Rows, wall: Rows, without: Rows, controls: Rows) -> dict[str, str]:
     random = learned.random_play(learned.STACKS, controls)
+    seeds = sorted({int(row["seed"]) for row in virtual})
     lines = [
-        ("delay of 1 tick", *_row(without), ""),
+        ("delay of 1 tick", *_row(without, seeds), ""),
         *(
-            (name, *_row(tables.where(virtual, cell=cell)), _one(tables.where(wall, cell=cell)))
+            (name, *_row(tables.where(virtual, cell=cell), seeds), _one(tables.where(wall, cell=cell)))
             for cell, (name, _) in ARMS.items()
         ),
     ]
-    seeds = sorted({int(row["seed"]) for row in virtual})
     heads = ("arm", *(f"seed {seed}" for seed in seeds), "mean over seeds", "by the wall clock, seed 0")
     none, sequential, lost = (
         contrast(virtual, "pending-none"),
@@ -89,9 +89,9 @@ def facts(virtual: Rows, wall: Rows, without: Rows, controls: Rows) -> dict[str,
     }
 
 
-def _row(rows: Rows) -> list[str]:
+def _row(rows: Rows, seeds: list[int]) -> list[str]:
     found = by_seed(rows)
-    return [*(f"{found[seed]:.1f}" for seed in sorted(found)), tables.mean(rows, RETURN).text(".1f")]
+    return [*(f"{found[seed]:.1f}" if seed in found else "" for seed in seeds), tables.mean(rows, RETURN).text(".1f")]
 
 
 def _one(rows: Rows) -> str:
