@@ -16,10 +16,12 @@ def make(apply, actions: Vector, target_entropy: float | None = None) -> Agent:
     Args:
       apply: of a `networks.ActorCritic`: from observations to the policy's numbers [B, 2 · size]; with actions [B, size] within
         ±1 as well, to their values [2, B].
-      target_entropy: that the temperature holds the policy's to; None: minus the size (2018b, appendix D).
+      target_entropy: that the temperature holds the policy's to; None: minus the size (2018b, appendix D), less the
+        numbers whose bounds are the same.
     """
     middle, half = (jnp.asarray(end, jnp.float32) for end in _middle_and_half(actions))
-    wanted = -float(actions.size) if target_entropy is None else target_entropy
+    live = (half > 0).astype(jnp.float32)
+    wanted = -float(live.sum()) if target_entropy is None else target_entropy
 
     def policy(parameters, observation):
         return jnp.split(apply({"params": parameters}, observation), 2, axis=-1)
@@ -27,7 +29,7 @@ def make(apply, actions: Vector, target_entropy: float | None = None) -> Agent:
     def drawn(parameters, observation, key) -> soft.Drawn:
         """Of a batch."""
         mean, log_std = policy(parameters, observation)
-        return jax.vmap(soft.tanh_gaussian)(mean, log_std, jax.random.normal(key, mean.shape))
+        return jax.vmap(soft.tanh_gaussian, (0, 0, 0, None))(mean, log_std, jax.random.normal(key, mean.shape), live)
 
     def act(parameters, observation, seed):
         """The most likely u, through tanh."""

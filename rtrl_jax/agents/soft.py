@@ -18,18 +18,19 @@ class Drawn(NamedTuple):
     log_pi: jax.Array  # [] the logarithm of its density
 
 
-def tanh_gaussian(mean: jax.Array, log_std: jax.Array, normal: jax.Array) -> Drawn:
+def tanh_gaussian(mean: jax.Array, log_std: jax.Array, normal: jax.Array, live: jax.Array | float = 1.0) -> Drawn:
     """An action tanh(u) with u normal, and its density by a change of variables (2018b, appendix C, equation 26).
 
     Args:
       mean, log_std: [size] of u; the latter is held between LEAST_LOG_STD and MOST_LOG_STD.
       normal: [size] standard normal numbers.
+      live: [size] 0 for a number that an action has and nobody can choose, as its bounds are the same; else 1.
     """
     log_std = jnp.clip(log_std, LEAST_LOG_STD, MOST_LOG_STD)
     u = mean + jnp.exp(log_std) * normal
     log_normal = -0.5 * normal**2 - log_std - 0.5 * jnp.log(2 * jnp.pi)
     log_slope = 2 * (jnp.log(2.0) - u - jax.nn.softplus(-2 * u))  # of 1 − tanh²(u), which would be 0 far out
-    return Drawn(jnp.tanh(u), jnp.sum(log_normal - log_slope))
+    return Drawn(jnp.tanh(u) * live, jnp.sum((log_normal - log_slope) * live))
 
 
 def soft_target(r_t: jax.Array, discount_t: jax.Array, q_t: jax.Array, log_pi_t: jax.Array, temperature: jax.Array):

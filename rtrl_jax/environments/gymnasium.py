@@ -5,6 +5,7 @@ lists where there were tuples. What it gives that is no finite number becomes 0 
 """
 
 import numpy as np
+from gymnasium import wrappers
 from gymnasium.wrappers import TimeLimit
 
 from rtrl_jax.environments import gymnasium_actions
@@ -15,6 +16,16 @@ from rtrl_jax.environments.view import view
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings import FASTEST_HZ, SLOWEST_HZ
 
+STATELESS = (  # wrappers that have nothing to be saved
+    wrappers.TransformObservation,
+    wrappers.TransformAction,
+    wrappers.TransformReward,
+    wrappers.OrderEnforcing,
+    wrappers.PassiveEnvChecker,
+    wrappers.RecordEpisodeStatistics,
+    wrappers.RepeatAction,
+    wrappers.HumanRendering,
+)
 LARGEST = float(np.finfo(np.float32).max)  # which learning counts in
 
 
@@ -85,6 +96,9 @@ class Gymnasium(Environment):
         inner = self._environment.unwrapped
         if not (hasattr(inner, "save") and hasattr(inner, "restore")):
             return None
+        for wrapper in self._wrappers():
+            if not isinstance(wrapper, (TimeLimit, *STATELESS)):
+                raise ValueError(f"its wrapper {type(wrapper).__name__} may have a state of its own")
         return {"environment": inner.save(), "steps": [wrapper._elapsed_steps for wrapper in self._time_limits()]}
 
     def restore(self, saved: dict) -> None:
@@ -94,10 +108,13 @@ class Gymnasium(Environment):
             wrapper._elapsed_steps = steps
 
     def _time_limits(self) -> list[TimeLimit]:
+        return [wrapper for wrapper in self._wrappers() if isinstance(wrapper, TimeLimit)]
+
+    def _wrappers(self) -> list:
+        """From the outermost on."""
         found, environment = [], self._environment
         while environment is not environment.unwrapped:
-            if isinstance(environment, TimeLimit):
-                found.append(environment)
+            found.append(environment)
             environment = environment.env
         return found
 

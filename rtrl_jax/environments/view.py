@@ -17,6 +17,7 @@ from rtrl_jax.environments.frames import SIDE, small_grey
 from rtrl_jax.errors import UserError
 from rtrl_jax.settings import LARGEST_GRID, LARGEST_SIDE
 
+AT_ONCE = 4  # channels that OpenCV resizes
 KNOWN = 1e6  # bounds beyond that are none that anybody has thought about
 
 
@@ -125,8 +126,10 @@ def _image(space: spaces.Space, size: tuple[int, int] | None) -> View:
     first = len(given) == 3 and given[0] < min(given[1:])  # channels before rows and columns
     rows, columns, channels = (*given, 1) if len(given) == 2 else (*given[1:], given[0]) if first else given
     wanted = tuple(size) if size else (min(rows, LARGEST_SIDE), min(columns, LARGEST_SIDE))
+    shrinks = wanted != (rows, columns)
     bytes_hold_it = whole and known is not None and known[0] >= 0 and known[1] <= 255
-    dtype = "uint8" if bytes_hold_it else "float32"
+    # A mean of small whole numbers is none.
+    dtype = "uint8" if bytes_hold_it and not (shrinks and known != (0.0, 255.0)) else "float32"
     symbols = whole and size is None and max(rows, columns) <= LARGEST_GRID
 
     def see(observation) -> np.ndarray:
@@ -135,12 +138,12 @@ def _image(space: spaces.Space, size: tuple[int, int] | None) -> View:
             raise ValueError(f"it has shape {image.shape}, not {given}")
         image = np.moveaxis(image, 0, -1) if first else image
         image = _copied(image.reshape(rows, columns, channels), dtype)
-        return image if wanted == (rows, columns) else _resized(image, wanted)
+        return _resized(image, wanted) if shrinks else image
 
     pixels = bytes_hold_it and known == (0.0, 255.0)
     scaled = known is not None and not symbols and not pixels
     words = ["channels first"] if first else []
-    if wanted != (rows, columns):
+    if shrinks:
         words.append(f"by area interpolation of {rows}x{columns}")
     return View(
         (*wanted, channels),
@@ -156,18 +159,19 @@ def _image(space: spaces.Space, size: tuple[int, int] | None) -> View:
 
 def _copied(values: np.ndarray, dtype: str) -> np.ndarray:
     """The world may use its own array again."""
-    if (
-        dtype == "uint8"
-        and values.dtype not in (np.uint8, np.bool_)
-        and not (values.min() >= 0 and values.max() <= 255)
-    ):
-        raise ValueError(f"it holds {values.min()} and {values.max()}, and its bounds lie within 0 and 255")
+    if dtype == "uint8" and values.dtype not in (np.uint8, np.bool_):
+        if not (values.min() >= 0 and values.max() <= 255):
+            raise ValueError(f"it holds {values.min()} and {values.max()}, and its bounds lie within 0 and 255")
+        if values.dtype.kind == "f" and (values != np.rint(values)).any():
+            raise ValueError("it holds numbers that are not whole, and its space says that all are")
     return np.array(values, dtype, order="C")
 
 
 def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     rows, columns = size
-    return cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA).reshape(rows, columns, -1)
+    some = [np.ascontiguousarray(image[..., first : first + AT_ONCE]) for first in range(0, image.shape[2], AT_ONCE)]
+    some = [cv2.resize(one, (columns, rows), interpolation=cv2.INTER_AREA).reshape(rows, columns, -1) for one in some]
+    return np.concatenate(some, axis=2)
 
 
 def _grey(space: spaces.Space) -> View:
@@ -219,12 +223,24 @@ def _vector(space: spaces.Space) -> View:
     return View(
         shape,
         dtype,
-        lambda observation: _copied(spaces.flatten(space, observation), dtype),
+        lambda observation: _copied(_flat(space, observation), dtype),
         offset=_short(numbers.offset, 0.0),
         divisor=_short(numbers.divisor, 1.0),
         measured=_short(numbers.measured) or (True,),
         observed_as=made,
     )
+
+
+def _flat(space: spaces.Space, observation) -> np.ndarray:
+    """As Gymnasium flattens it, except that numbers of a Box stay what they are: its cast would hide those that do not fit."""
+    if isinstance(space, spaces.Box):
+        numbers = np.asarray(observation)
+        if numbers.shape != space.shape:
+            raise ValueError(f"it has shape {numbers.shape}, not {space.shape}")
+        return numbers.ravel()
+    if parts := _parts(space):
+        return np.concatenate([_flat(part, observation[name]) for name, part in parts])
+    return spaces.flatten(space, observation)
 
 
 def _short(values: list, nothing=None) -> tuple:

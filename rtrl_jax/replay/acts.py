@@ -8,11 +8,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from rtrl_jax.board.records import GOES_ON, TERMINATED, TRUNCATED
 from rtrl_jax.board.ring import ZERO_FRAME, Stacking, stacked_ticks
 from rtrl_jax.pending import Pending
 
 KEPT_ALREADY = -1  # as the oldest number that may be named: any
+MOST_KEPT_BYTES = 1 << 18  # of the actions looked back on, in a checkpoint
 LOOKED_BACK = (
     8192  # ticks at most from where a decision acts to its observation, of those that are told what came before that
 )
@@ -157,7 +160,15 @@ class ActBuilder:
     def save(self) -> dict:
         """Plain values to go on from."""
         open_span = None if self._open is None else list(self._open)
-        return {"open": open_span, "oldest": self._oldest, "recent": list(self._recent)}
+        return {"open": open_span, "oldest": self._oldest, "recent": self._kept()}
+
+    def _kept(self) -> list | np.ndarray:
+        """Of the actions looked back on the newest that there is room for: of long vectors, whose state has to fit the board."""
+        recent = list(self._recent)
+        if not recent or not np.ndim(recent[0]):
+            return recent
+        most = max(self._pending.length, MOST_KEPT_BYTES // np.asarray(recent[0]).nbytes)
+        return np.asarray(recent[-most:])
 
     def restore(self, saved: dict) -> None:
         self._open = None if saved["open"] is None else Span(*saved["open"])

@@ -129,6 +129,23 @@ def test_what_acts_is_drawn_and_what_is_judged_is_not():
     assert agent.acts is agent.explore
 
 
+def test_a_number_that_nobody_can_choose_counts_for_nothing():
+    _, _, parameters, batch = problem()
+    agent = sac.make(apply, Vector((-2.0, 0.5), (2.0, 0.5)))
+    losses = []
+    for worth in (0.0, 5.0):  # to the critics, of what is in its place
+        critics = {name: parameters[name].at[4].set(worth) for name in ("critic_0", "critic_1")}
+        losses.append(agent.loss({**parameters, **critics}, {**parameters, **critics}, batch, np.uint32(0))[0])
+    assert losses[0] == losses[1]
+    mean, log_std, normal = jnp.array([0.3, -1.0]), jnp.array([-0.5, 1.0]), jnp.array([0.7, 2.0])
+    both, alone = (
+        soft.tanh_gaussian(mean, log_std, normal, jnp.array([1.0, 0.0])),
+        soft.tanh_gaussian(mean[:1], log_std[:1], normal[:1]),
+    )
+    assert both.log_pi == alone.log_pi
+    assert both.action.tolist() == [*alone.action.tolist(), 0.0]
+
+
 def test_it_finds_the_best_action_of_one_decision():
     """Reward −(a − x)² for action a in state x; each episode is one decision."""
     rng, size = np.random.default_rng(0), 64

@@ -8,6 +8,8 @@ import pytest
 from gymnasium import spaces
 
 from rtrl_jax import UserError, environments
+from rtrl_jax.environments import gymnasium as adapter
+from rtrl_jax.environments import saving
 
 
 class Fails(gymnasium.Env):
@@ -120,6 +122,34 @@ def test_the_remedy_that_is_named_helps():
     gymnasium.registry.pop("Words-v0", None)
     gymnasium.register("Words-v0", entry_point=wrapped)
     assert environments.make("gymnasium/Words-v0").reset(seed=0).shape == (4 + 7 * 7 * 3,)
+
+
+class Walk(Fails):
+    """That can be saved."""
+
+    def save(self):
+        return {}
+
+    def restore(self, saved):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("wrap", "is_saved"),
+    [
+        (lambda world: gymnasium.wrappers.TimeLimit(world, 9), True),
+        (lambda world: gymnasium.wrappers.RescaleObservation(world, -1, 1), True),
+        (lambda world: gymnasium.wrappers.FrameStackObservation(world, 3), False),
+        (lambda world: gymnasium.wrappers.NormalizeReward(world), False),
+    ],
+)
+def test_a_wrapper_that_may_remember_something_is_named_in_place_of_being_forgotten(wrap, is_saved, monkeypatch):
+    monkeypatch.setattr(adapter, "made", lambda name, keywords: wrap(Walk()))
+    world = adapter.Gymnasium("Walk")
+    world.reset(seed=0)
+    state = saving.decode(saving.whole_state(world, None))
+    assert (state["environment"] is not None) == is_saved
+    assert is_saved or "may have a state of its own" in state["cannot_be_saved"]
 
 
 def test_keywords_reach_the_environment():

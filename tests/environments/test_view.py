@@ -73,6 +73,25 @@ def test_large_images_are_brought_down_by_area_and_sizes_are_as_asked_for():
     assert view(space, size=(20, 10)).symbols is False
 
 
+@pytest.mark.parametrize("channels", [5, 6, 9])
+def test_many_channels_are_brought_down_as_few_are(channels):
+    given = box(0, 255, (192, 96, channels), np.uint8).sample()
+    found = view(box(0, 255, given.shape, np.uint8)).of(given)
+    for channel in range(channels):
+        alone = given[..., channel : channel + 1]
+        np.testing.assert_array_equal(
+            found[..., channel : channel + 1], view(box(0, 255, alone.shape, np.uint8)).of(alone)
+        )
+
+
+def test_a_mean_of_walls_and_floors_is_no_whole_number():
+    space = box(0, 1, (200, 200), np.int8)
+    given = space.sample()
+    found = view(space)
+    assert found.dtype == "float32"
+    assert found.of(given).mean() == pytest.approx(given.mean(), abs=1e-3)
+
+
 def test_grey84_is_what_games_have():
     picture = BYTES["colour"].sample()
     for space, given in ((BYTES["colour"], picture), (box(0, 255, (3, 64, 48), np.uint8), picture.transpose(2, 0, 1))):
@@ -127,6 +146,9 @@ def test_bounds_that_are_no_numbers():
         (spaces.Dict({"a": box(-1, 1, (4,), np.float32)}), {"b": np.zeros(4)}),
         (spaces.Discrete(3), 5),
         (box(0, 9, (6, 6), np.int64), np.full((6, 6), -1)),
+        (box(0, 255, (3,), np.uint8), np.array([300, 0, 5])),
+        (box(0, 10, (1,), np.int32), np.array([0.9])),
+        (spaces.Dict({"a": box(0, 255, (3,), np.uint8)}), {"a": np.array([0, -1, 5])}),
     ],
 )
 def test_what_does_not_fit_its_space_is_named(space, given):

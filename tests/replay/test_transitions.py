@@ -6,7 +6,11 @@ from acts import acts_of, as_ring, transitions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rtrl_jax.actions import Vector
+from rtrl_jax.board.layout import ENVIRONMENT_BYTES
 from rtrl_jax.board.records import GOES_ON, TERMINATED, TICK, TRUNCATED
+from rtrl_jax.environments import saving
+from rtrl_jax.pending import Pending
 from rtrl_jax.replay.acts import ActBuilder
 from rtrl_jax.replay.index import Index
 from rtrl_jax.replay.transitions import Horizon
@@ -121,6 +125,25 @@ def test_a_decision_whose_observation_is_gone_makes_no_act_and_ends_the_one_befo
         rows += builder.tick(tick, obs_tick, 0, tick, 1.0, GOES_ON)
     #                frames, leads to, acts, from, reward, action, ticks, ended
     assert rows == [([0], [4], 1, 0, 4.0, 1, 4, TRUNCATED), ([6], [7], 7, 6, 1.0, 7, 1, GOES_ON)]
+
+
+def test_what_is_kept_of_long_actions_fits_the_board_and_goes_on_as_it_was():
+    size = 64
+    pending = Pending("history", 4, "onehot", Vector((-1.0,) * size, (1.0,) * size))
+
+    def builder():
+        return ActBuilder(lambda ticks, oldest: ticks, pending=pending)
+
+    first, second, rng = builder(), builder(), np.random.default_rng(0)
+    for tick in range(9000):
+        first.tick(tick, tick - 2, -1, rng.uniform(-1, 1, size).astype(np.float32), 0.0, GOES_ON)
+    kept = saving.encode(first.save())
+    assert len(kept) < ENVIRONMENT_BYTES / 2
+    second.restore(saving.decode(kept))
+    for tick in range(9000, 9010):
+        rows = [one.tick(tick, tick - 2, -1, np.full(size, 0.5, np.float32), 0.0, GOES_ON) for one in (first, second)]
+        assert [str(row) for row in rows[0]] == [str(row) for row in rows[1]]
+        assert rows[0]
 
 
 @pytest.mark.parametrize(
