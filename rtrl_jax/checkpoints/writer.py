@@ -108,7 +108,19 @@ class Checkpointer:
             return False
         self._start(ask=False)
         self._idle.wait()
+        if self._has_written and (lost := self._updates_untold()):
+            self._error = (
+                f"the last {lost} updates are not in the checkpoint: the learners' machine did not tell its end"
+            )
         return self._has_written
+
+    def _updates_untold(self) -> int:
+        """How many updates there were, that this machine knows of, since learners elsewhere told their whole state."""
+        board = self._board
+        if not self._learners_are_elsewhere:
+            return 0
+        versions = board.slot_version[[int(board.latest[0]), int(board.training_told[1])]].tolist()
+        return versions[0] - versions[1]
 
     def _start(self, ask: bool) -> None:
         self._has_written = False

@@ -34,6 +34,7 @@ class _Crew:
     actor: object
     machine: Machine | None
     incarnation: int = 1  # and one more for each time that it was lost
+    beginning: object = None  # the call that starts its bridge, until it has returned
     described: object = None  # what was asked of the host, and is not answered yet
     looked: object = None
     began: bool = False
@@ -124,7 +125,7 @@ class Crews:
             "home": self._listener.socket.getsockname()[:2],
             "token": self._listener.token,
         }
-        crew.actor.begin.remote(told)
+        crew.beginning = crew.actor.begin.remote(told)
         crew.began, crew.down_since = True, None
 
     def look(self, fail: Callable, say: Callable[[str], None], starting: bool) -> None:
@@ -158,11 +159,15 @@ class Crews:
         if crew.down_since is not None and now - crew.down_since > DOWN_S:
             return "is not heard any more"
         try:
+            if (
+                crew.beginning is not None and self._cluster.outcome(crew.beginning)[0]
+            ):  # or raises what kept it from it
+                crew.beginning = None
             if crew.looked is None and now >= crew.look_at:
                 crew.looked, crew.look_at = crew.actor.look.remote(), now + LOOK_S
             said = crew.looked and self._cluster.answer(crew.looked)
         except self._cluster.gone as error:
-            return f"was lost ({type(error).__name__})"
+            return f"cannot start a bridge ({what(error)})" if crew.beginning else f"was lost ({type(error).__name__})"
         if said is None:
             return None
         crew.looked = None
@@ -184,7 +189,7 @@ class Crews:
         crew.failed = [when for when in crew.failed if now - when < FORGOTTEN_S] + [now]
         crew.again_at = now + min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (len(crew.failed) - 1)) - BACKOFF_S
         crew.incarnation += 1
-        crew.began, crew.actor, crew.described, crew.looked = False, None, None, None
+        crew.began, crew.actor, crew.beginning, crew.described, crew.looked = False, None, None, None, None
 
     def _go_on_elsewhere(self, crew: _Crew, fail: Callable, say: Callable[[str], None], now: float) -> None:
         """Asks for room, and begins once there is some."""

@@ -31,6 +31,7 @@ BEAT_S = 0.1
 SILENCE_S = 0.2  # a link is spoken on at least so often
 PARTING_S = 1.0  # for crews to take the last word
 UPDATES_S = 5.0  # for records of updates that a training state counts on
+AGAIN_S = 0.1  # until the door is tried again
 LOOK_S = 0.01  # between two looks at what there is to learn from
 LOST = (OSError, EOFError, TimeoutError)
 NONSENSE = (wire.WireError, LookupError, ValueError, TypeError)  # of who is no crew of ours
@@ -57,6 +58,9 @@ class _Bridge:
         for process in self._context.assembly.processes:
             if process.crew is not None:  # a bridge before this one may have died while it sent
                 board.pin[process.number] = 0
+        for crew in range(len(board.link)):  # nor had it time to say that nobody is heard any more
+            board.link[crew, 0] = 0
+            Incoming(board, self._context.assembly.crew(crew), self._announce).gone()
         if self._context.assembly.learners_crew is not None:
             self._keep_training()
         listen(Bell(board.bell[number]), self._news.come)
@@ -67,12 +71,23 @@ class _Bridge:
         while board.control[0] != STOPPING:
             self._context.beat()
             await asyncio.sleep(BEAT_S)
-        door.cancel()
         self._news.come()
         if self._links:
             await asyncio.wait(self._links.values(), timeout=PARTING_S)
-        if last := [task for (_, carries), task in self._links.items() if carries == "learning"]:
-            await asyncio.wait(last, timeout=LONGEST_PARTING_S)
+        await self._hear_the_last()
+        door.cancel()
+
+    async def _hear_the_last(self) -> None:
+        """Of learners elsewhere, for a while: whose connection is lost meanwhile may come in again."""
+        board, until, alone_until = self._board, time.monotonic() + LONGEST_PARTING_S, time.monotonic() + PARTING_S
+        if self._context.assembly.learners_crew is None:
+            return
+        while board.training_told[0] != training.FINAL and time.monotonic() < until:
+            if any(carries == "learning" for _, carries in self._links):
+                alone_until = time.monotonic() + PARTING_S
+            if time.monotonic() > alone_until:
+                return
+            await asyncio.sleep(BEAT_S)
 
     def _keep_training(self) -> None:
         """The slot of the last training state that was told stays as it is: at first of that which the run begins with."""
@@ -84,7 +99,11 @@ class _Bridge:
     async def _open_door(self) -> None:
         loop, strangers = asyncio.get_running_loop(), set()
         while True:
-            link, _ = await loop.sock_accept(self._listener.socket)
+            try:
+                link, _ = await loop.sock_accept(self._listener.socket)
+            except OSError:  # of one that has gone again, or of too many open files: others will come
+                await asyncio.sleep(AGAIN_S)
+                continue
             task = loop.create_task(self._attend(link))
             strangers.add(task)
             task.add_done_callback(strangers.discard)

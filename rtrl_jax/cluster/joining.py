@@ -33,7 +33,7 @@ class Head:
     """
 
     def __init__(self, address: str):
-        self.address, self._silent_since = address, None
+        self.address, self._silent_since, self._over = address, None, threading.Event()
         threading.Thread(target=self._look, daemon=True).start()
 
     def _look(self) -> None:
@@ -44,7 +44,12 @@ class Head:
                 self._silent_since = None
             except OSError:
                 self._silent_since = self._silent_since or time.monotonic()
-            time.sleep(LOOK_S)
+            if self._over.wait(LOOK_S):
+                return
+
+    def end(self) -> None:
+        """Nobody looks any more."""
+        self._over.set()
 
     @property
     def is_lost(self) -> bool:
@@ -136,9 +141,11 @@ def joined(address: str | None):
             ray.init(address=address, log_to_driver=False, configure_logging=False, logging_level=logging.CRITICAL)
         except Exception as error:  # of many kinds, none of which is ours
             raise UserError(f"--cluster={address}: {_first_line(error)}; {START}") from None
+    cluster = Cluster(ray)
     try:
-        yield Cluster(ray)
+        yield cluster
     finally:
+        cluster.head.end()
         if mine:
             ray.shutdown()
 

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import sys
@@ -36,6 +37,7 @@ from rtrl_jax.realtime.watch import LONGEST_PARTING_S, Place, Watch, pass_turn_o
 from rtrl_jax.workers.learner import NOT_BEGUN
 
 now_ns = time.monotonic_ns
+PREFIX = "rtrl_jax-bridge-"  # of its folder's name, and its number
 CONNECT_S, AGAIN_S = 3.0, 0.1
 RECONNECT_S = 10.0  # beyond --hang_timeout_s of silence
 LOOK_S = 0.1  # between two looks at the crew
@@ -48,12 +50,21 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     die_with(told["supervisor"])
-    with tempfile.TemporaryDirectory(prefix="rtrl_jax-") as folder:
+    _sweep()
+    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as folder:
         try:
             asyncio.run(_Bridge(told, pathlib.Path(folder)).work())
         except OSError as error:
             _say(name=told["machine"], reason=f"could not go on: {error}")
             sys.exit(1)
+
+
+def _sweep() -> None:
+    """Away with the folders of bridges that were killed."""
+    for folder in pathlib.Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdigit() and not pathlib.Path(f"/proc/{owner}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def crew_assembly(assembly: Assembly, crew: int, cores: list[int]) -> Assembly:
@@ -249,7 +260,7 @@ class _Bridge:
         await loop.sock_sendall(link, self._hello("learning", has_begun=self._has_begun))
         sent, fulfilled = None, training.BEGINNING  # on this connection
         if not self._has_begun:
-            await training.receive(link, board)
+            await training.receive(link, board, draws=True)
             self._has_begun = True
             self._begin_if_complete()
         reader = Reader(

@@ -61,8 +61,12 @@ async def send(link, what: State, wish: int) -> None:
         await wire.pour(link, part)
 
 
-async def receive(link, board: Board) -> tuple[dict, dict, int]:
+async def receive(link, board: Board, draws: bool = False) -> tuple[dict, dict, int]:
     """Takes in what `send`, or `send_parameters`, has sent, and commits it; returns (values, arrays, slot).
+
+    Args:
+      draws: whether learners here draw by the priorities. Else only a checkpoint reads them, which wants no sums of a million:
+        half a second in which a bridge would pass on nothing.
 
     Raises:
       WireError: it is of another size than the board's.
@@ -85,8 +89,10 @@ async def receive(link, board: Board) -> tuple[dict, dict, int]:
             values["priorities_entered"],
         )
         board.random_states[board.dimensions.inference_workers :] = arrays["random_states"]
-        if len(arrays["priorities"]):
+        if draws and len(arrays["priorities"]):
             SumTree(board.priorities).set(np.arange(len(arrays["priorities"])), arrays["priorities"])
+        elif len(arrays["priorities"]):
+            board.priorities[len(board.priorities) // 2 :] = arrays["priorities"]
     mirror.commit(slot, values["version"], (optimiser, target) if whole else None)
     return values, arrays, slot
 

@@ -35,6 +35,9 @@ def tune(link: socket.socket, buffered: int | None = SEND_BUFFER) -> None:
     """For small messages that must not wait. Args: buffered: bytes that the kernel may hold back, or as it thinks best."""
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNSENT_MS)
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # who only listens hears of a machine that is gone, too
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, UNSENT_MS // 2000)
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
     if buffered is not None:
         link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffered)
 

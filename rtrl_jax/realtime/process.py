@@ -5,6 +5,7 @@ import pathlib
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 
 from rtrl_jax import processes
 from rtrl_jax.core.assembly import Process
@@ -82,7 +83,10 @@ class Child:
             return []
 
     def kill(self) -> None:
-        self._process.kill()
+        """With what it has started, as a world may be a game in a process of its own."""
+        if self._process.poll() is None:  # its number is still its own
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def wait(self, timeout_s: float) -> bool:
         """True if it has ended."""

@@ -124,6 +124,7 @@ class Supervisor:
                 self._display.waiting(f"Warming up {ready} of {len(needed)} processes …")
             self._watch.starting(needed)
             self._look_after_crews(starting=True)
+            self._heed_the_page()
             late = [self._assembly.processes[number].name for number in needed if not self._board.ready[number]]
             if late and time.monotonic() > patient_until:
                 self._display.say(f"still waiting for {', '.join(late[:5])}: compiling a large network takes minutes")
@@ -144,11 +145,14 @@ class Supervisor:
             self._output.take_in()
             self._watch.look()
             self._look_after_crews()
-            if self._board.stop_wanted[0]:
-                self.stop("the stop button of the page")
+            self._heed_the_page()
             self._pass_turn_of_the_dead()
             self._report_overrun()
             self._output.look(played_s=before_s + time.monotonic() - started)
+
+    def _heed_the_page(self) -> None:
+        if self._board.stop_wanted[0]:
+            self.stop("the stop button of the page")
 
     def _look_after_crews(self, starting: bool = False) -> None:
         if self._crews:

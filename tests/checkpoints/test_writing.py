@@ -15,6 +15,7 @@ from system.test_failures import wait_for
 from rtrl_jax.board import snapshots
 from rtrl_jax.board.layout import RUNNING
 from rtrl_jax.checkpoints import store
+from rtrl_jax.checkpoints.writer import Checkpointer
 
 STATE = {"environment": {}, "ticket": None}
 
@@ -89,6 +90,19 @@ def test_an_end_that_is_lost_is_told(tmp_path, board):
     assert checkpointer.last(), "where nothing was played, nothing is lost"
 
 
+def test_updates_that_learners_elsewhere_have_not_told_are_told_of(tmp_path, board, monkeypatch):
+    assembly, one = board
+    monkeypatch.setattr(Checkpointer, "_learners_are_elsewhere", True)
+    newest, other = int(one.latest[0]), 1 - int(one.latest[0])
+    for told, says in ((newest, None), (other, "the last 7 updates are not in the checkpoint")):
+        one.slot_version[other] = one.slot_version[newest] - 7
+        one.training_told[:] = 1, told, 0, 0
+        checkpointer = round_trip.make_checkpointer(assembly, one, tmp_path / str(told))
+        assert checkpointer.last()
+        said = checkpointer.error()
+        assert said is None if says is None else says in said
+
+
 def test_a_full_disk_is_one_line(full_disk, monkeypatch, capfd, caplog):
     rng = np.random.default_rng(0)
     monkeypatch.setattr(round_trip, "PARAMETERS", [rng.random((200, 500), np.float32) for _ in range(12)])
@@ -116,6 +130,7 @@ import pathlib, sys
 import numpy as np, psutil
 from rtrl_jax import heap
 from rtrl_jax.checkpoints import store
+from rtrl_jax.checkpoints.writer import Checkpointer
 
 def write(ticks):
     for tick in ticks:

@@ -1,5 +1,6 @@
 """The bridge beside the environment, with crews that are only sockets: who is let in, and what one that falls silent holds."""
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -30,7 +31,8 @@ LARGE = 16 << 20  # bytes of a snapshot: more than a connection holds
 class Bridge:
     """One that runs in a thread, on a board with version 0 of large parameters."""
 
-    def __init__(self):
+    def __init__(self, before=lambda assembly, board: None):
+        """Args: before: what is done to the board before the bridge begins."""
         settings = Settings(cores="0", learner_workers="1", hang_timeout_s=1.0)
         numbers = {"inference_workers": 2, "learner_workers": 1, "capacity": 4096, "transitions": 100}
         model = Model(settings, SPEC, "nature", 1.0)
@@ -39,6 +41,7 @@ class Bridge:
         self.board = Board(self.assembly.dimensions, segment.private(size(self.assembly.dimensions)))
         self.board.latest[0] = -1
         Publisher(self.board, self.assembly.leaves).publish(parameters, 0)
+        before(self.assembly, self.board)
         door = socket.create_server(("127.0.0.1", 0))
         self.address = door.getsockname()
         context = Context(self.assembly, self.assembly.processes[self.assembly.bridge], self.board)
@@ -102,3 +105,35 @@ def test_a_snapshot_that_a_silent_crew_does_not_take_is_not_pinned_for_ever(brid
         assert values_of(link) == {"version": 0, "bytes": LARGE}
         wait_for(lambda: bridge.pins == [0, 1], 5)
         wait_for(lambda: bridge.pins == [0, 0], 5)
+
+
+def test_a_new_bridge_believes_nothing_of_what_a_killed_one_had_heard(monkeypatch):
+    monkeypatch.setattr("rtrl_jax.cluster.wire.take_right_of_way", lambda: None)
+
+    def heard(assembly, board):
+        board.link[1] = Link(1, incarnation=1)
+        board.idle[1], board.ready[assembly.crew(1)[0].number] = 1, 1
+
+    bridge = Bridge(heard)
+    board, number = bridge.board, bridge.assembly.crew(1)[0].number
+    wait_for(lambda: board.ready[bridge.assembly.bridge], 5)
+    assert (board.link[1, 0], board.idle[1], board.ready[number]) == (0, 0, 0)
+    assert board.link[1, 1] == 1, "it is still known who may come in"
+    bridge.end()
+
+
+def test_one_that_has_gone_again_does_not_shut_the_door(monkeypatch):
+    monkeypatch.setattr("rtrl_jax.cluster.wire.take_right_of_way", lambda: None)
+    accept, failures = asyncio.SelectorEventLoop.sock_accept, [ConnectionAbortedError, OSError]
+
+    async def unlucky(loop, door):
+        if failures:
+            raise failures.pop()
+        return await accept(loop, door)
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_accept", unlucky)
+    bridge = Bridge()
+    with bridge.connected("fields") as link:
+        assert values_of(link)["first"] == 0
+    assert not failures
+    bridge.end()

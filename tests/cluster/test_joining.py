@@ -1,14 +1,17 @@
 """Which machine learners go to, and a cluster whose head is gone; without Ray."""
 
+import dataclasses
 import socket
+import threading
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from ray_nodes import wait_for
 
 from rtrl_jax.cluster import joining
-from rtrl_jax.cluster.crews import Crews
+from rtrl_jax.cluster.crews import Crews, _Crew
 from rtrl_jax.cluster.joining import Cluster, Head, Machine
 from rtrl_jax.errors import UserError
 from rtrl_jax.realtime.launcher import learners_machine
@@ -81,3 +84,34 @@ def test_a_head_that_does_not_answer_any_more_ends_the_run_and_nothing_is_asked_
     assert crews.fatal == f"the head of the Ray cluster ({head.address}) does not answer any more"
     crews._crews = [SimpleNamespace(began=True)]  # which has no actor that could be asked
     crews.end()
+
+
+def test_nobody_looks_at_a_head_that_is_of_no_interest_any_more(monkeypatch):
+    monkeypatch.setattr(joining, "LOOK_S", 0.01)
+    before = threading.active_count()
+    head = Head("127.0.0.1:1")
+    assert threading.active_count() == before + 1
+    head.end()
+    wait_for(lambda: threading.active_count() == before, 5)
+
+
+def test_a_machine_that_cannot_start_a_bridge_is_lost(monkeypatch):
+    def outcome(reference, timeout_s=0.0):
+        if reference == "begin":
+            raise RuntimeError("ray::Host.begin()\nOSError: [Errno 28] No space left on device")
+        return False, None
+
+    cluster = SimpleNamespace(gone=RuntimeError, outcome=outcome, answer=lambda reference: outcome(reference)[1])
+    listener = SimpleNamespace(socket=SimpleNamespace(getsockname=lambda: ("127.0.0.1", 1)), token="secret")
+    crews = object.__new__(Crews)
+    crews._cluster, crews._listener, crews._assembly = cluster, listener, Assembled(bridge=0)
+    crews._board = SimpleNamespace(link=np.zeros((1, 4), int), ready=np.ones(1))
+    actor = SimpleNamespace(begin=SimpleNamespace(remote=lambda told: "begin"))
+    crew = _Crew(0, 1, actor, "there")
+    crews._begin(crew)
+    assert crews._look(crew, None, time.monotonic()).startswith("cannot start a bridge")
+
+
+@dataclasses.dataclass
+class Assembled:
+    bridge: int

@@ -7,12 +7,14 @@ import sys
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from rtrl_jax.core.assembly import Process
 from rtrl_jax.core.preparation import writing_to
 from rtrl_jax.realtime import watch
 from rtrl_jax.realtime.process import Child
+from rtrl_jax.realtime.supervisor import Supervisor
 from rtrl_jax.realtime.watch import Place, Watch
 
 
@@ -121,3 +123,32 @@ def test_an_environment_that_ends_between_two_looks_at_it_has_ended_the_run_and_
     seen.look()
     assert seen.finished
     assert seen.fatal is None
+
+
+def test_what_a_process_has_started_is_killed_with_it():
+    code = (
+        "import subprocess, sys; child = subprocess.Popen(['sleep', '60']); print(child.pid, flush=True); child.wait()"
+    )
+    child = object.__new__(Child)
+    child._process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
+    started = pathlib.Path(f"/proc/{int(child._process.stdout.readline())}/stat")
+    child.kill()
+    assert child.wait(5)
+    deadline = time.monotonic() + 5
+    while started.exists() and started.read_text().rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    child.kill()  # one that has ended is let be
+
+
+def test_the_page_may_stop_a_run_that_still_waits_for_its_learner():
+    one = object.__new__(Supervisor)
+    board = SimpleNamespace(ready=np.zeros(1), stop_wanted=np.ones(1))
+    one._board, one._stop_reason, one._crews = board, None, None
+    one._assembly = SimpleNamespace(awaited=[0], processes=[Process(0, "learner 0", "learner")])
+    one._watch = SimpleNamespace(starting=lambda needed: None, fatal=None)
+    window = SimpleNamespace(updates=0)
+    one._output = SimpleNamespace(take_in=lambda: None, window=window, updates_before=0)
+    one._display = SimpleNamespace(waiting=lambda *words: None)
+    one._wait_until_ready()
+    assert one._stop_reason == "the stop button of the page"
