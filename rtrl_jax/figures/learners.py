@@ -27,7 +27,7 @@ def draw(rows: Rows):
     axes.plot(*zip(*ordered, strict=True), color="#444444", linewidth=0.6, label="⌈τ_L/(5 τ_M)⌉")
     column.logarithmic(axes)
     axes.set_xlabel("mean time of an update τ_L (ticks)")
-    axes.set_ylabel("N_L* (processes), an update in 5 ticks")
+    axes.set_ylabel("N_L* (an update in 5 ticks)")
     column.legend(figure, panels, columns=2)
     return figure
 
