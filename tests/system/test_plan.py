@@ -12,7 +12,7 @@ from conftest import ROOT
 
 def plan(*flags, **environment):
     command = [sys.executable, str(ROOT / "launch" / "plan.py"), *flags]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**ENVIRONMENT, **environment})
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env={**ENVIRONMENT, **environment})
 
 
 ENVIRONMENT = {**os.environ, "COLUMNS": "100"}
