@@ -10,6 +10,7 @@ SOURCES = (
     "late_head/stacks8-runs.csv",
     "late_head/stacks-realtime-runs.csv",
     "learning_curves/stacks-runs.csv",
+    "late_head/stacks1-runs.csv",
     "learning_curves/controls.csv",
 )
 RETURN = "evaluation.mean"
@@ -53,7 +54,9 @@ def verdict(one: Mean) -> str:
     )
 
 
-def facts(virtual: Rows, wall: Rows, without: Rows, controls: Rows) -> dict[str, str]:
+def facts(virtual: Rows, wall: Rows, without: Rows, more: Rows, controls: Rows) -> dict[str, str]:
+    """Args: without: at a delay of one tick, where the game is shown to be learned. more: the same with other seeds."""
+    without = [*without, *more]
     random = learned.random_play(learned.STACKS, controls)
     seeds = sorted({int(row["seed"]) for row in virtual})
     lines = [
@@ -102,8 +105,9 @@ def _of(rows: Rows, cell: str) -> float:
     return tables.where(rows, cell=cell)[0][RETURN]
 
 
-def draw(virtual: Rows, wall: Rows, without: Rows, controls: Rows):
-    """Each seed as a dot, means with intervals over seeds, and the run by the wall clock beside them."""
+def draw(virtual: Rows, wall: Rows, without: Rows, more: Rows, controls: Rows):
+    """Each seed as a dot, means with intervals over seeds, and the run by the wall clock beside them. Args: see `facts`."""
+    without = [*without, *more]
     one = loss(virtual, without)
     than = f"{abs(one.mean):.0f} points {'more' if one.mean > 0 else 'less'}"
     title = f"Stacks, decisions 8 ticks late: told what is under way, an agent has {than} than at delay 1"

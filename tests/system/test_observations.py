@@ -199,7 +199,9 @@ def test_bad_input_is_one_line_before_anything_starts(given, says):
 
 
 def test_observations_that_change_their_shape_end_the_run_by_name_and_all_is_saved():
-    with pytest.raises(RuntimeError, match=r"an observation does not fit its own space: it has shape \(2,\), not \(3,\)"):
+    with pytest.raises(
+        RuntimeError, match=r"an observation does not fit its own space: it has shape \(2,\), not \(3,\)"
+    ):
         rtrl_jax.run(environment="far_worlds:Changes", **SHORT, run_dir="run")
     summary = json.loads(pathlib.Path("run", "summary.json").read_text())
     assert summary["ticks"] == len(np.load("run/ticks.npz")["tick"]) == 30
