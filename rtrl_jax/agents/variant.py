@@ -15,15 +15,8 @@ RAINBOW_LEARNING_RATE = 1e-4  # the paper's (Appendix A.3)
 SAC_LEARNING_RATE = 3e-4  # Haarnoja et al. 2018b, appendix D; so are the numbers of SAC below
 VALUES = {"batch_size": 16, "learn_every": 4, "target_every": 10_000, "target_rate": 1.0, "gradient_clip": 10.0}
 SOFT = {"batch_size": 256, "learn_every": 1, "target_every": 1, "target_rate": 0.005}
-OF_VALUES = (
-    "double_q",
-    "dueling",
-    "noisy",
-    "shared_layer",
-    "categorical",
-    "action_gap",
-    "one_step_loss",
-)  # what SAC has none of
+# What SAC has none of.
+OF_VALUES = ("double_q", "dueling", "noisy", "shared_layer", "categorical", "action_gap", "one_step_loss")
 
 
 class Variant(NamedTuple):

@@ -159,9 +159,8 @@ class Crews:
         if crew.down_since is not None and now - crew.down_since > DOWN_S:
             return "is not heard any more"
         try:
-            if (
-                crew.beginning is not None and self._cluster.outcome(crew.beginning)[0]
-            ):  # or raises what kept it from it
+            # Raises what kept it from starting its bridge, if something did.
+            if crew.beginning is not None and self._cluster.outcome(crew.beginning)[0]:
                 crew.beginning = None
             if crew.looked is None and now >= crew.look_at:
                 crew.looked, crew.look_at = crew.actor.look.remote(), now + LOOK_S

@@ -16,6 +16,7 @@ LONGEST_VALUES, LARGEST_ARRAYS = 1 << 16, 1 << 28
 CHUNK = 1 << 18  # bytes of a snapshot between two looks at what else there is to send
 SEND_BUFFER = 1 << 18  # what waits in the kernel of a link that stalls is out of date
 UNSENT_MS = 10_000  # after which the kernel gives up a connection whose other end takes nothing
+QUIET_S = 5  # after which it asks the other end of one on which nothing is said whether it is there
 
 
 BRIDGE_PRIORITY = 40  # of a real-time process; the environment's is above it
@@ -36,7 +37,7 @@ def tune(link: socket.socket, buffered: int | None = SEND_BUFFER) -> None:
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNSENT_MS)
     link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # who only listens hears of a machine that is gone, too
-    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, UNSENT_MS // 2000)
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, QUIET_S)
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
     if buffered is not None:
         link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffered)

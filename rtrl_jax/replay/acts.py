@@ -16,9 +16,8 @@ from rtrl_jax.pending import Pending
 
 KEPT_ALREADY = -1  # as the oldest number that may be named: any
 MOST_KEPT_BYTES = 1 << 18  # of the actions looked back on, in a checkpoint
-LOOKED_BACK = (
-    8192  # ticks at most from where a decision acts to its observation, of those that are told what came before that
-)
+# Ticks at most from where a decision acts to its observation, of those that are told what came before that.
+LOOKED_BACK = 8192
 
 
 CLIPPINGS = {

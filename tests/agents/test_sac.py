@@ -137,6 +137,10 @@ def test_a_number_that_nobody_can_choose_counts_for_nothing():
         critics = {name: parameters[name].at[4].set(worth) for name in ("critic_0", "critic_1")}
         losses.append(agent.loss({**parameters, **critics}, {**parameters, **critics}, batch, np.uint32(0))[0])
     assert losses[0] == losses[1]
+    told = sac.make(apply, Vector((-2.0, 0.5), (2.0, 0.5)), -1.0).loss(parameters, parameters, batch, np.uint32(0))[0]
+    assert told == agent.loss(parameters, parameters, batch, np.uint32(0))[0], (
+        "the entropy that is wanted is one number's"
+    )
     mean, log_std, normal = jnp.array([0.3, -1.0]), jnp.array([-0.5, 1.0]), jnp.array([0.7, 2.0])
     both, alone = (
         soft.tanh_gaussian(mean, log_std, normal, jnp.array([1.0, 0.0])),

@@ -14,9 +14,9 @@ from ray_nodes import wait_for
 from rtrl_jax.board import segment
 from rtrl_jax.board.layout import STOPPING, Board, size
 from rtrl_jax.board.snapshots import Publisher
-from rtrl_jax.cluster import wire
+from rtrl_jax.cluster import training, wire
 from rtrl_jax.cluster.fields import Link
-from rtrl_jax.cluster.home import keep_in_step
+from rtrl_jax.cluster.home import BEAT_S, keep_in_step
 from rtrl_jax.core.assembly import by_cores, lay_board
 from rtrl_jax.core.context import Context
 from rtrl_jax.core.model import Model
@@ -31,16 +31,19 @@ LARGE = 16 << 20  # bytes of a snapshot: more than a connection holds
 class Bridge:
     """One that runs in a thread, on a board with version 0 of large parameters."""
 
-    def __init__(self, before=lambda assembly, board: None):
+    def __init__(self, before=lambda assembly, board: None, learners_crew=None):
         """Args: before: what is done to the board before the bridge begins."""
         settings = Settings(cores="0", learner_workers="1", hang_timeout_s=1.0)
         numbers = {"inference_workers": 2, "learner_workers": 1, "capacity": 4096, "transitions": 100}
         model = Model(settings, SPEC, "nature", 1.0)
         parameters = [np.zeros(LARGE // 4, np.float32)]
-        self.assembly = lay_board(model, by_cores(settings, 2, 1, crews=(1, 1)), parameters, **numbers)
+        self.assembly = lay_board(
+            model, by_cores(settings, 2, 1, (1, 1), learners_crew), parameters, (), parameters, **numbers
+        )
         self.board = Board(self.assembly.dimensions, segment.private(size(self.assembly.dimensions)))
         self.board.latest[0] = -1
-        Publisher(self.board, self.assembly.leaves).publish(parameters, 0)
+        publisher = Publisher(self.board, self.assembly.leaves, self.assembly.optimiser_leaves)
+        publisher.publish(parameters, 0, parameters, target=True)
         before(self.assembly, self.board)
         door = socket.create_server(("127.0.0.1", 0))
         self.address = door.getsockname()
@@ -137,3 +140,32 @@ def test_one_that_has_gone_again_does_not_shut_the_door(monkeypatch):
         assert values_of(link)["first"] == 0
     assert not failures
     bridge.end()
+
+
+def test_the_last_state_may_come_over_a_connection_made_after_the_end(monkeypatch):
+    monkeypatch.setattr("rtrl_jax.cluster.wire.take_right_of_way", lambda: None)
+    bridge = Bridge(learners_crew=0)
+    board = bridge.board
+    wait_for(lambda: board.ready[bridge.assembly.bridge], 5)
+    board.control[0] = STOPPING
+    time.sleep(2.5 * BEAT_S)  # the bridge has seen that
+    hello = {"token": "secret", "crew": 0, "incarnation": 1, "carries": "learning", "has_begun": True}
+
+    async def tell():
+        with socket.create_connection(bridge.address) as link:
+            link.setblocking(False)
+            await asyncio.get_running_loop().sock_sendall(link, wire.pack({**hello, "now_ns": 0}))
+            await training.send(link, training.state(board, int(board.latest[0])), training.FINAL)
+            await asyncio.get_running_loop().sock_recv(link, 1)  # until it is closed
+
+    asyncio.run(asyncio.wait_for(tell(), 10))
+    assert board.training_told[0] == training.FINAL
+    bridge.end()
+
+
+def test_a_run_whose_learners_are_lost_does_not_wait_for_their_last_word(monkeypatch):
+    monkeypatch.setattr("rtrl_jax.cluster.wire.take_right_of_way", lambda: None)
+    bridge = Bridge(learners_crew=0)
+    wait_for(lambda: bridge.board.ready[bridge.assembly.bridge], 5)
+    bridge.end()  # within five seconds
+    assert bridge.board.training_told[0] != training.FINAL

@@ -217,6 +217,7 @@ REAL, MANY = (
         ({"agent": "sac"}, 4, "--agent=sac is for vectors of real numbers, and the actions of it are a choice"),
         ({"agent": "sac"}, MANY, "are a choice"),
         ({}, MANY, "it has 1,000,000,000 combinations of actions"),
+        ({"one_step_loss": True, "n_steps": 3}, REAL, "--one_step_loss is a part of agents of values"),
         ({"noisy": True}, REAL, "--noisy is a part of agents of values"),
     ],
 )

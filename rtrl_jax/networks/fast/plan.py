@@ -26,10 +26,8 @@ from rtrl_jax.networks.resnet import LEAST, POOLING_STRIDES, ResNet
 PLANES_UP_TO = 4  # filters
 SHIFTS_UP_TO = 4  # inputs
 DIRECT_UP_TO = {"float32": 15, "bfloat16": 64, "int8": 1 << 30}  # inputs; beyond them Winograd saves more
-FUSED_UP_TO = {
-    "avx512f": 64,
-    "avx2": 224,
-}  # inputs, by instructions; XLA multiplies large matrices better with the former
+# Inputs, by instructions: with AVX-512 XLA multiplies large matrices better.
+FUSED_UP_TO = {"avx512f": 64, "avx2": 224}
 REVISION = 4  # of the ways' code: with another, what was measured counts no more
 MOST_PREPARED = 2 << 30  # bytes of each snapshot: transformed filters are 1.8 (F2) or 4 (F4) times the kernels
 
