@@ -75,7 +75,7 @@ def test_large_images_are_brought_down_by_area_and_sizes_are_as_asked_for():
 
 @pytest.mark.parametrize("channels", [5, 6, 9])
 def test_many_channels_are_brought_down_as_few_are(channels):
-    given = box(0, 255, (192, 96, channels), np.uint8).sample()
+    given = box(0, 255, (200, 150, channels), np.uint8).sample()
     found = view(box(0, 255, given.shape, np.uint8)).of(given)
     for channel in range(channels):
         alone = given[..., channel : channel + 1]
