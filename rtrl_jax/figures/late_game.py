@@ -84,6 +84,7 @@ def facts(virtual: Rows, wall: Rows, without: Rows, more: Rows, controls: Rows) 
         "lost": lost.text(".1f"),
         "lost_verdict": "confirmed" if nothing_is_lost else "refuted",
         "share": f"{100 * lost.mean / at_one:.0f} %",
+        "lost_at_most": "any part" if lost.half is None else f"{100 * (lost.half - lost.mean) / at_one:.0f} %",
         "random": f"{random['mean']:.1f}",
         "told": f"{100 * told['inference.told_all']:.2f} %",
         "delay": f"{told['delay.mean']:.3f}",
