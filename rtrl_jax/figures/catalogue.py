@@ -56,6 +56,9 @@ PICTURES: dict[str, Picture] = {
     "paper/regret.png": _drawn(regret.draw_rest, "regret/runs.csv", "regret/learning.csv"),
     "laboratory/laboratory.png": _drawn(laboratory.draw_plain, "laboratory/runs.csv"),
     "late_head/laboratory.png": _drawn(laboratory.draw_late, "late_head/laboratory-runs.csv"),
+    "late_head/laboratory-300k.png": _drawn(
+        laboratory.draw_longer, "late_head/laboratory-runs.csv", "late_head/laboratory-300k-runs.csv"
+    ),
     "late_head/stacks.png": _drawn(late_game.draw, *late_game.SOURCES),
     "learning_curves/curves.png": _drawn(curves.draw, "learning_curves/curves.csv"),
     "learning_curves/stacks.png": _learned(learned.STACKS),

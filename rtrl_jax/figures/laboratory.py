@@ -30,6 +30,31 @@ def draw_late(rows: Rows):
     return _draw(rows, ("catch", "chain"), ("async", "sequential", "history", "late", "oracle"), late_finding(rows))
 
 
+def draw_longer(rows: Rows, longer: Rows):
+    """Catch after 60,000 and after 300,000 ticks of learning: slower to learn, or not to be learned.
+
+    Args: rows, longer: of results/late_head/laboratory-runs.csv and laboratory-300k-runs.csv.
+    """
+    figure, panels = column.figure(1, 2, height=1.5, title=longer_finding(longer))
+    both = [tables.where(some, environment="catch") for some in (rows, longer)]
+    arms = [arm for arm in LOOKS if all(tables.where(some, interaction=arm) for some in both)]
+    for axes, mine in zip(panels.flat, both, strict=True):
+        _fill(axes, mine, "catch", tuple(arms))
+        column.name(axes, f"after {mine[0]['steps']:,.0f} ticks")
+    column.legend(figure, panels, columns=2)
+    return figure
+
+
+def longer_finding(longer: Rows) -> str:
+    ahead = [
+        f"{delay:g}"
+        for delay in sorted({row["inference"] for row in longer})
+        if _low(longer, "catch", "late", delay) > _high(longer, "catch", "sequential", delay)
+    ]
+    text = f"A late head that learns for longer is ahead of thinking first at {', '.join(ahead) or 'no'} ticks"
+    return f"{text} in Catch"
+
+
 def late_finding(rows: Rows) -> str:
     ahead = [
         f"{delay:g}"
@@ -49,28 +74,30 @@ def _draw(rows: Rows, worlds: tuple[str, ...], arms: tuple[str, ...], title: str
     across = 2
     figure, panels = column.figure(-(-len(worlds) // across), across, height=1.5, title=title)
     for axes, world in zip(panels.flat, worlds, strict=False):
-        mine = tables.where(rows, environment=world)
-        for arm in arms:
-            points = tables.against(tables.where(mine, interaction=arm), "inference", _return)
-            column.line(axes, points, ARMS[arm].label, LOOKS[arm], SHIFTS[arm])
-        random = tables.against(mine, "inference", lambda some: tables.mean(some, "random_return"))
-        axes.plot(
-            [x for x, _ in random], [one.mean for _, one in random], color="#999999", linewidth=0.7, label="random"
-        )
-        if best := WORLDS[world].best:
-            for is_sequential, dashes in ((False, "--"), (True, ":")):
-                bests = [best(int(x), is_sequential) for x, _ in random]
-                label = f"best possible, {'sequential' if is_sequential else 'asynchronous'}"
-                axes.plot([x for x, _ in random], bests, dashes, color=style.REFERENCE, linewidth=0.7, label=label)
-        axes.set_xscale("log", base=2)
-        axes.set_xticks([x for x, _ in random], [f"{x:g}" for x, _ in random])
-        axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
-        axes.set_xlabel("inference time (ticks)")
-        axes.set_ylabel("mean return")
+        _fill(axes, tables.where(rows, environment=world), world, arms)
         column.name(axes, f"{world}: {WORLDS[world].unit}")
     free = panels.flat[len(worlds) :]
     column.legend(figure, panels, columns=2, into=free[0] if len(free) else None)
     return figure
+
+
+def _fill(axes, rows: Rows, world: str, arms: tuple[str, ...]) -> None:
+    """A world's returns against inference time, an arm a line. Args: rows: of this world alone."""
+    for arm in arms:
+        points = tables.against(tables.where(rows, interaction=arm), "inference", _return)
+        column.line(axes, points, ARMS[arm].label, LOOKS[arm], SHIFTS[arm])
+    random = tables.against(rows, "inference", lambda some: tables.mean(some, "random_return"))
+    axes.plot([x for x, _ in random], [one.mean for _, one in random], color="#999999", linewidth=0.7, label="random")
+    if best := WORLDS[world].best:
+        for is_sequential, dashes in ((False, "--"), (True, ":")):
+            bests = [best(int(x), is_sequential) for x, _ in random]
+            label = f"best possible, {'sequential' if is_sequential else 'asynchronous'}"
+            axes.plot([x for x, _ in random], bests, dashes, color=style.REFERENCE, linewidth=0.7, label=label)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks([x for x, _ in random], [f"{x:g}" for x, _ in random])
+    axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+    axes.set_xlabel("inference time (ticks)")
+    axes.set_ylabel("mean return")
 
 
 def _return(rows: Rows) -> Mean | None:
